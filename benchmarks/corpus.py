@@ -1,0 +1,249 @@
+"""Make an SFHQ-T2I folder of any size to measure with: `python benchmarks/corpus.py OUT --images N`.
+
+Timing a build needs thousands of distinct images, and the real ones are a download of 27 GB. These are
+smooth random gradients with noise, about 2 kB each at 64 pixels and 220 kB at 1024, as the real ones are.
+Prompts have the real ones' length, and settings are those that each generator records. Everything follows
+from the number of images, their size and one seed; a folder that is there already is used again.
+"""
+
+import argparse
+import csv
+import io
+import json
+import multiprocessing
+import random
+import shutil
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+TABLE_NAME = "SFHQ_T2I_dataset.csv"
+_COLUMNS = ("image_filename", "model_used", "text_prompt", "configs")
+_SHARES = {"FLUX1_schnell": 0.37, "SDXL": 0.30, "FLUX1_dev": 0.15, "FLUX1_pro": 0.12, "DALLE3": 0.06}
+_SEED = 20_240_901
+_GRADIENT_CELLS = 5
+_NOISE = 4.0  # standard deviation; makes a JPEG of 1024 pixels about as large as a real one
+_JPEG_QUALITY = 90
+_IMAGES_PER_TASK = 64
+
+_AGES = ("a young", "a middle-aged", "an elderly", "a thirty year old", "a very old", "a sixty year old")
+_PEOPLE = ("woman", "man", "person", "nurse", "fisherman", "violinist", "chess player", "astronaut")
+_ORIGINS = ("Nigerian", "Korean", "Brazilian", "Finnish", "Indian", "Mexican", "Turkish", "Samoan")
+_TRAITS = (
+    "curly auburn hair that falls over one shoulder",
+    "freckles across the nose and the cheeks",
+    "deep brown eyes and thick, straight eyebrows",
+    "a short grey beard and laughter lines",
+    'a small tattoo that says "hope" behind the ear',
+    "shaved sides and a braided crown",
+)
+_CLOTHES = (
+    "wearing round wire glasses and a yellow raincoat",
+    "in a hand-knitted sweater with a high collar",
+    "wearing a wide straw hat and silver earrings",
+    "in a dark suit with a loosened tie",
+    "wearing headphones around the neck and a denim jacket",
+)
+_EXPRESSIONS = (
+    "looking straight into the camera with a faint smile",
+    "laughing with the head thrown back",
+    "gazing out of the frame, lost in thought",
+    "with raised eyebrows and an open mouth, as if surprised",
+)
+_PLACES = (
+    "on a rainy street at night, with neon signs reflected in the puddles behind",
+    "in a greenhouse full of ferns, condensation on the panes",
+    "in front of a plain teal studio backdrop",
+    "at the edge of a harvested field under a heavy sky",
+    "inside a crowded tram, other passengers out of focus",
+)
+_LIGHTS = (
+    "soft window light from the left, shallow depth of field, 85mm lens, fine skin texture, high detail",
+    "golden hour, rim light on the hair, natural colours, film grain, sharp focus on the eyes",
+    "dramatic side light, deep shadows, muted palette, award-winning portrait photography",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Corpus:
+    """A folder to measure with.
+
+    Attributes:
+        folder: It holds the table and `images/`.
+        images: How many there are.
+        size: Their width and height in pixels.
+    """
+
+    folder: Path
+    images: int
+    size: int
+
+    @property
+    def table(self) -> Path:
+        """The table's path."""
+        return self.folder / TABLE_NAME
+
+    @property
+    def image_paths(self) -> list[Path]:
+        """Every image, by name."""
+        return sorted((self.folder / "images").iterdir())
+
+
+def make_corpus(folder: Path, images: int, size: int) -> Corpus:
+    """Make the folder, or use the one that is there if it is the same.
+
+    Args:
+        folder: The folder to make; `FOLDER.open` beside it is used on the way.
+        images: How many images.
+        size: Their width and height in pixels.
+
+    Raises:
+        ValueError: The folder is there and holds something else.
+    """
+    corpus = Corpus(folder, images, size)
+    if folder.exists():
+        if _description(folder) != (images, size):
+            raise ValueError(f"{folder} holds something else than {images} images of {size} pixels")
+        return corpus
+    open_folder = folder.with_name(f"{folder.name}.open")
+    shutil.rmtree(open_folder, ignore_errors=True)
+    (open_folder / "images").mkdir(parents=True)
+    names = _write_table(open_folder / TABLE_NAME, images)
+    _write_images(open_folder / "images", names, size)
+    open_folder.rename(folder)
+    return corpus
+
+
+def read_rows(table: Path) -> Iterator[dict[str, str]]:
+    """Yield the rows of a table, cell by column."""
+    with table.open(encoding="utf-8", newline="") as file:
+        yield from csv.DictReader(file)
+
+
+def _description(folder: Path) -> tuple[int, int] | None:
+    """Say how many images a finished folder has, and of what size."""
+    try:
+        names = [row["image_filename"] for row in read_rows(folder / TABLE_NAME)]
+        with Image.open(folder / "images" / names[0]) as image:
+            return len(names), image.width
+    except (OSError, KeyError, IndexError):
+        return None
+
+
+def _write_table(path: Path, images: int) -> list[str]:
+    """Write the table; return the images' names."""
+    names = []
+    with path.open("w", encoding="utf-8", newline="") as file:
+        table = csv.writer(file, lineterminator="\n")
+        table.writerow(_COLUMNS)
+        for index, (name, generator) in enumerate(_names(images)):
+            rng = random.Random(f"{_SEED} {index}")
+            prompt = _prompt(rng)
+            table.writerow((name, generator, prompt, json.dumps(_CONFIGS[generator](rng, prompt))))
+            names.append(name)
+    return names
+
+
+def _names(images: int) -> Iterator[tuple[str, str]]:
+    """Yield (file name, generator), one generator after the other, as the real table has them."""
+    done, share = 0, 0.0
+    for generator, part in _SHARES.items():
+        share += part
+        end = images if generator == list(_SHARES)[-1] else round(images * share)
+        for number in range(1, end - done + 1):
+            yield f"{generator}_image_{number:07d}.jpg", generator
+        done = end
+
+
+def _prompt(rng: random.Random) -> str:
+    who = f"{rng.choice(_AGES)} {rng.choice(_ORIGINS)} {rng.choice(_PEOPLE)}"
+    traits = " and ".join(rng.sample(_TRAITS, 2))
+    return (
+        f"A portrait photograph of {who} with {traits}, {rng.choice(_CLOTHES)}, {rng.choice(_EXPRESSIONS)}, "
+        f"{rng.choice(_PLACES)}. {rng.choice(_LIGHTS).capitalize()}."
+    )
+
+
+def _flux(rng: random.Random, steps: int) -> dict[str, object]:
+    guidance = round(rng.uniform(2.5, 4.0), 3)
+    seed = rng.getrandbits(32)
+    return {
+        "image_size": "square_hd",
+        "num_inference_steps": steps,
+        "seed": seed,
+        "guidance_scale": guidance,
+    }
+
+
+def _sdxl(rng: random.Random) -> dict[str, object]:
+    return {
+        "engine_id": "stable-diffusion-xl-1024-v1-0",
+        "cfg_scale": rng.randint(5, 8),
+        "steps": 30,
+        "seed": rng.getrandbits(32),
+        "style_preset": rng.choice(("analog-film", "cinematic", "photographic", "enhance")),
+    }
+
+
+def _dalle3(rng: random.Random, prompt: str) -> dict[str, object]:
+    style = rng.choice(("vivid", "natural"))
+    return {"size": "1024x1024", "quality": "standard", "style": style, "orig_prompt": prompt}
+
+
+_CONFIGS: Mapping[str, Callable[[random.Random, str], dict[str, object]]] = {
+    "FLUX1_schnell": lambda rng, _: _flux(rng, 4) | {"enable_safety_checker": False},
+    "FLUX1_dev": lambda rng, _: _flux(rng, 28) | {"enable_safety_checker": False},
+    "FLUX1_pro": lambda rng, _: _flux(rng, 28) | {"safety_tolerance": "5"},
+    "SDXL": lambda rng, _: _sdxl(rng),
+    "DALLE3": _dalle3,
+}
+
+
+def _write_images(folder: Path, names: list[str], size: int) -> None:
+    """Write every image, on all cores."""
+    tasks = ((index, folder / name, size) for index, name in enumerate(names))
+    with multiprocessing.get_context("spawn").Pool() as pool:
+        for done, _ in enumerate(pool.imap_unordered(_write_image, tasks, _IMAGES_PER_TASK), 1):
+            if done % 1000 == 0 or done == len(names):
+                print(f"{folder.parent}: {done:,} of {len(names):,} images", file=sys.stderr)
+
+
+def _write_image(task: tuple[int, Path, int]) -> None:
+    index, path, size = task
+    path.write_bytes(_draw_jpeg(index, size))
+
+
+def _draw_jpeg(index: int, size: int) -> bytes:
+    """Draw a JPEG that differs for each index."""
+    rng = np.random.default_rng((_SEED, index))
+    cells = rng.integers(30, 226, (_GRADIENT_CELLS, _GRADIENT_CELLS, 3), dtype=np.uint8)
+    gradient = Image.fromarray(cells).resize((size, size), Image.Resampling.BICUBIC)
+    noise = _NOISE * rng.standard_normal((size, size, 1), dtype=np.float32)
+    pixels = np.clip(np.asarray(gradient, dtype=np.float32) + noise, 0, 255).astype(np.uint8)
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "JPEG", quality=_JPEG_QUALITY)
+    return file.getvalue()
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="corpus.py", description="Make an SFHQ folder to measure with.")
+    parser.add_argument("out", type=Path, metavar="OUT", help="the folder to make")
+    parser.add_argument("--images", type=int, required=True, metavar="N")
+    parser.add_argument("--size", type=int, default=64, help="width and height in pixels (default: 64)")
+    options = parser.parse_args()
+    try:
+        corpus = make_corpus(options.out, options.images, options.size)
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        return 1
+    num_bytes = sum(path.stat().st_size for path in corpus.image_paths)
+    print(f"{corpus.folder}: {corpus.images:,} images of {corpus.size} pixels, {num_bytes:,} bytes")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,97 @@
+"""What `benchmarks/build.py` times: the kit and its peers, each run in a process of its own.
+
+Called by that command, and by hand to look at one job alone: `python benchmarks/jobs.py kit FOLDER OUT`.
+Every job leaves its output on the disk, not in the page cache, since the kit does. Each imports what it needs
+itself, so that none pays for another's libraries.
+"""
+
+# ruff: noqa: PLC0415
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import closing
+from pathlib import Path
+from typing import TypeVar
+
+ROOT = Path(__file__).resolve().parent.parent
+if __package__ in (None, ""):
+    sys.path[0] = str(ROOT)
+
+T = TypeVar("T")
+
+VERSION = "1.0"
+_IMAGES_PER_BATCH = 100  # as many as the kit puts into a row group
+
+
+def build_with_kit(folder: Path, out: Path) -> None:
+    """Read an SFHQ folder and build a release as `publish/release.py` does, without checking the result."""
+    from builders.catalog import Catalog
+    from builders.pipeline import Notes, build_release, describe_inputs
+    from builders.reading import read_sources
+    from publish.settings import load_settings, open_sources
+
+    def track(items: Iterable[T], _stage: str, _total: int | None) -> Iterable[T]:
+        return items
+
+    settings = load_settings(ROOT / "release.toml", [folder])
+    citation, changelog = (
+        (ROOT / name).read_text(encoding="utf-8")
+        for name in (settings.release.citation, settings.release.changelog)
+    )
+    notes = Notes(citation=citation, changelog=changelog)
+    out.mkdir()
+    with closing(Catalog(out / "catalog.sqlite")) as catalog:
+        sources = open_sources(settings, ROOT, out)
+        entries = read_sources(sources, catalog, settings.build, track)
+        inputs = describe_inputs(VERSION, settings.dataset, settings.build, entries, notes)
+        build_release(out / VERSION, catalog, inputs, notes, sources, track)
+    _sync_tree(out / VERSION)
+
+
+def copy_folder(folder: Path, out: Path) -> None:
+    """Copy a folder with `cp`."""
+    subprocess.run(["cp", "-r", str(folder), str(out)], check=True)
+    _sync_tree(out)
+
+
+def convert_with_datasets(folder: Path, out: Path) -> None:
+    """Load an image folder with `datasets`, embed the images, which come as paths, and write Parquet."""
+    from datasets import load_dataset
+    from datasets.table import embed_table_storage
+
+    # Without `data_files`, a name such as `FLUX1_dev_image_0000001.jpg` makes a validation split of its own,
+    # and all images whose names say nothing of a split are left out.
+    files, cache = {"train": "**"}, str(out / "cache")
+    images = load_dataset(
+        "imagefolder", data_dir=str(folder), data_files=files, split="train", cache_dir=cache
+    )
+    tables = images.with_format("arrow")
+    embedded = tables.map(embed_table_storage, batched=True, batch_size=_IMAGES_PER_BATCH)
+    (out / "data").mkdir()
+    embedded.with_format(None).to_parquet(out / "data" / "train.parquet")
+    _sync_tree(out / "data")
+
+
+JOBS: Mapping[str, Callable[[Path, Path], None]] = {
+    "kit": build_with_kit,
+    "copy": copy_folder,
+    "datasets": convert_with_datasets,
+}
+
+
+def _sync_tree(folder: Path) -> None:
+    for path in [folder, *folder.rglob("*")]:
+        descriptor = os.open(path, os.O_RDONLY)
+        os.fsync(descriptor)
+        os.close(descriptor)
+
+
+def main() -> None:
+    name, folder, out = sys.argv[1:]
+    JOBS[name](Path(folder), Path(out))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Local files only: sources in, a checked release folder out."""

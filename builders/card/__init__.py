@@ -1,0 +1,1 @@
+"""What people read of a release: card, licences, citation, changelog, Croissant, figures."""

@@ -1,0 +1,9 @@
+"""The file formats of data. A new format is one module here and one line in `FORMATS`."""
+
+from collections.abc import Mapping
+
+from builders.formats.parquet import ParquetShard
+
+FORMATS: Mapping[str, type[ParquetShard]] = {"parquet": ParquetShard}
+
+__all__ = ["FORMATS", "ParquetShard"]

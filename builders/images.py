@@ -1,0 +1,148 @@
+"""Image integrity: is this file an image that can be published, byte for byte as it is?
+
+The whole compressed stream of every image is decoded once. JPEGs go through libjpeg-turbo in strict
+mode at an eighth of their size: it reads the entropy-coded data in full, is faster than Pillow, and
+reports damage that Pillow passes in silence (DECISIONS.md has the figures). Pillow reads headers,
+and decodes the other formats.
+"""
+
+import hashlib
+import io
+import os
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+
+import simplejpeg
+from PIL import Image, UnidentifiedImageError
+
+from schemas.problems import Reason
+from schemas.records import IMAGE_FORMATS
+from schemas.settings import BuildSettings
+
+# The limit is checked here against the header, as a problem with a place, before any decoding.
+Image.MAX_IMAGE_PIXELS = None
+
+_JPEG_SCALE = 8
+
+
+@dataclass(frozen=True, slots=True)
+class ImageFacts:
+    """What the bytes of an image say of it: size in pixels, mode as Pillow names it, real format."""
+
+    sha256: str
+    num_bytes: int
+    format: str
+    mode: str
+    width: int
+    height: int
+
+
+class ImageRefusedError(Exception):
+    """An image file that cannot be published: the reason, what is wrong, the value, what to do."""
+
+    def __init__(self, reason: Reason, message: str, value: str | None, fix: str) -> None:
+        super().__init__(message)
+        self.reason, self.message, self.value, self.fix = reason, message, value, fix
+
+
+def read_image(path: Path, max_bytes: int) -> bytes:
+    """Read an image file whole.
+
+    Args:
+        path: The file; a link is not followed.
+        max_bytes: Largest size accepted, in bytes; a larger file is not read.
+
+    Raises:
+        ImageRefusedError: It is not a regular file, is empty, too large, or cannot be read.
+    """
+    try:
+        # O_NONBLOCK: opening a named pipe must not wait for a writer.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError as error:
+        raise ImageRefusedError(
+            Reason.IMAGE_UNREADABLE,
+            f"the file cannot be opened: {error.strerror}",
+            path.name,
+            "check its permissions",
+        ) from error
+    with os.fdopen(descriptor, "rb") as file:
+        status = os.fstat(file.fileno())
+        if not stat.S_ISREG(status.st_mode):
+            raise ImageRefusedError(
+                Reason.NOT_A_REGULAR_FILE,
+                "this is not a regular file",
+                path.name,
+                "replace it with the image itself",
+            )
+        if status.st_size > max_bytes:
+            raise ImageRefusedError(
+                Reason.IMAGE_TOO_LARGE,
+                f"the file is larger than {max_bytes:,} bytes",
+                f"{status.st_size:,} bytes",
+                "raise build.max_image_bytes in release.toml if the image is meant to be so large",
+            )
+        return file.read(max_bytes + 1)
+
+
+def inspect_image(data: bytes, limits: BuildSettings) -> ImageFacts:
+    """Decode an image in full and say what it is.
+
+    Raises:
+        ImageRefusedError: The format is not accepted, the header claims too many pixels, there are several
+            frames, or the data is damaged.
+    """
+    try:
+        with Image.open(io.BytesIO(data), formats=list(IMAGE_FORMATS)) as image:
+            facts = ImageFacts(
+                hashlib.sha256(data).hexdigest(), len(data), str(image.format), image.mode, *image.size
+            )
+            _check_header(facts, getattr(image, "n_frames", 1), limits)
+            if facts.format == "JPEG":
+                _decode_jpeg(data, facts)
+            else:
+                image.load()
+    except ImageRefusedError:
+        raise
+    except UnidentifiedImageError as error:
+        raise ImageRefusedError(
+            Reason.IMAGE_FORMAT,
+            f"this is not an image in one of the formats {', '.join(IMAGE_FORMATS)}",
+            f"begins with {data[:8].hex(' ') or 'nothing: the file is empty'}",
+            "replace it with the original image, or remove its row",
+        ) from error
+    except Exception as error:  # Decoders raise many types on hostile data; each one means the same here.
+        raise ImageRefusedError(
+            Reason.IMAGE_DAMAGED,
+            f"the image does not decode: {error}",
+            None,
+            "replace it with the original image, or remove its row",
+        ) from error
+    return facts
+
+
+def _check_header(facts: ImageFacts, num_frames: int, limits: BuildSettings) -> None:
+    if facts.format not in IMAGE_FORMATS or num_frames != 1:
+        raise ImageRefusedError(
+            Reason.IMAGE_FORMAT,
+            f"this is not a single image in one of the formats {', '.join(IMAGE_FORMATS)}",
+            f"{facts.format} with {num_frames} frames",
+            "save it as one still image",
+        )
+    if facts.width * facts.height > limits.max_image_pixels:
+        raise ImageRefusedError(
+            Reason.IMAGE_TOO_LARGE,
+            f"the image has more than {limits.max_image_pixels:,} pixels",
+            f"{facts.width} x {facts.height}",
+            "raise build.max_image_pixels in release.toml if the image is meant to be so large",
+        )
+
+
+def _decode_jpeg(data: bytes, facts: ImageFacts) -> None:
+    simplejpeg.decode_jpeg(
+        data,
+        min_height=facts.height // _JPEG_SCALE,
+        min_width=facts.width // _JPEG_SCALE,
+        min_factor=1,
+        strict=True,
+    )

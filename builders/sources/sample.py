@@ -1,0 +1,102 @@
+"""The built-in sample: drawn faces in an SFHQ-T2I folder, so that everything runs without a download.
+
+Pictures are exactly what their prompts say (`builders/faces.py`). Which generator "made" one, and its
+settings, are plausible inventions, and `NOTICE` says so on the card. The same folder comes out each
+time, byte for byte, for one version of Pillow.
+
+    python -c "import pathlib, builders.sources.sample as s; s.write_sample(pathlib.Path('faces'))"
+"""
+
+import csv
+import json
+import random
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+from builders.faces import Face, describe_face, draw_face, random_face
+
+NOTICE = (
+    "**This release holds the kit's built-in sample: faces drawn by code, not images from the generators "
+    "named.** Prompts say exactly what is drawn; generators, settings and licences only imitate the real "
+    "collection's. It shows what a release looks like and is not for training."
+)
+IMAGE_PIXELS = 256
+JPEG_QUALITY = 90  # as upstream writes its images
+# Images by generator: the order of the real collection, with enough of each to look at.
+COUNTS: Mapping[str, int] = {"FLUX1_schnell": 20, "SDXL": 16, "FLUX1_dev": 8, "FLUX1_pro": 8, "DALLE3": 8}
+_SEED = 20_240_901
+
+
+def sample_faces() -> Iterator[tuple[str, str, Face]]:
+    """Yield (file name, generator, what is drawn) for every image of the sample, in table order."""
+    index = 0
+    for generator, count in COUNTS.items():
+        for number in range(1, count + 1):
+            yield f"{generator}_image_{number:07d}.jpg", generator, random_face(_SEED + index)
+            index += 1
+
+
+def write_sample(folder: Path) -> None:
+    """Write the sample as an SFHQ-T2I folder.
+
+    Args:
+        folder: A folder of ours; made if missing.
+    """
+    (folder / "images").mkdir(parents=True, exist_ok=True)
+    with (folder / "SFHQ_T2I_dataset.csv").open("w", encoding="utf-8", newline="") as file:
+        table = csv.writer(file, lineterminator="\n")
+        table.writerow(("image_filename", "model_used", "text_prompt", "configs"))
+        for index, (name, generator, face) in enumerate(sample_faces()):
+            draw_face(face, IMAGE_PIXELS).save(folder / "images" / name, "JPEG", quality=JPEG_QUALITY)
+            config = _CONFIGS[generator](random.Random(_SEED + index), face)  # noqa: S311 - not a secret
+            table.writerow((name, generator, describe_face(face, index), json.dumps(config)))
+
+
+def _flux(rng: random.Random, _: Face) -> dict[str, object]:
+    """Settings as upstream draws them: guidance 3.5 half of the time, otherwise 2.5 to 4."""
+    guidance = 3.5 if rng.random() < 0.5 else round(rng.uniform(2.5, 4.0), 3)
+    return {
+        "image_size": "square_hd",
+        "num_inference_steps": 28,
+        "seed": rng.getrandbits(32),
+        "guidance_scale": guidance,
+    }
+
+
+def _flux_schnell(rng: random.Random, face: Face) -> dict[str, object]:
+    config = _flux(rng, face) | {"num_inference_steps": 4, "enable_safety_checker": False}
+    if rng.random() < 0.5:  # one of upstream's two paths leaves the guidance out
+        del config["guidance_scale"]
+    return config
+
+
+def _flux_dev(rng: random.Random, face: Face) -> dict[str, object]:
+    return _flux(rng, face) | {"enable_safety_checker": False}
+
+
+def _flux_pro(rng: random.Random, face: Face) -> dict[str, object]:
+    return _flux(rng, face) | {"safety_tolerance": "5"}
+
+
+def _sdxl(rng: random.Random, _: Face) -> dict[str, object]:
+    return {
+        "engine_id": "stable-diffusion-xl-1024-v1-0",
+        "cfg_scale": rng.randint(5, 8),
+        "steps": 30,
+        "seed": rng.getrandbits(32),
+        "style_preset": rng.choice(("analog-film", "cinematic", "photographic", "enhance")),
+    }
+
+
+def _dalle3(rng: random.Random, face: Face) -> dict[str, object]:
+    style = rng.choice(("vivid", "natural"))
+    return {"size": "1024x1024", "quality": "standard", "style": style, "orig_prompt": describe_face(face)}
+
+
+_CONFIGS: Mapping[str, Callable[[random.Random, Face], dict[str, object]]] = {
+    "FLUX1_schnell": _flux_schnell,
+    "SDXL": _sdxl,
+    "FLUX1_dev": _flux_dev,
+    "FLUX1_pro": _flux_pro,
+    "DALLE3": _dalle3,
+}

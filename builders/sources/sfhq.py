@@ -1,0 +1,184 @@
+"""SFHQ-T2I folders: `SFHQ_T2I_dataset.csv` beside the images it names.
+
+The images may lie in `images/`, in `images/images/` (how Kaggle unpacks the archive) or beside the
+table. Nothing is written to the folder, and no file outside it is opened: names in the table are
+looked up in a listing of those three places, never joined to a path.
+"""
+
+import json
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from builders.intake import ImageText, InputRow
+from builders.listing import ImageListing, check_name
+from builders.tables import CsvTable, TableRow
+from schemas.generators import GENERATORS, OpenSettings
+from schemas.problems import Problem, Reason, SourceError, suggest
+from schemas.records import TRAINED_ALGORITHMIC_MEDIA
+
+TABLE_NAME = "SFHQ_T2I_dataset.csv"
+COLUMNS = ("image_filename", "model_used", "text_prompt", "configs")
+
+
+class SfhqSource:
+    """An SFHQ-T2I folder; see `builders.intake.Source` for what it gives.
+
+    Args:
+        folder: The folder that holds the table.
+        name: Name to publish it under.
+        kind: Its key in `SOURCES`.
+        digital_source_type: IPTC term for its images.
+        notice: What the card must say of it first.
+
+    Raises:
+        SourceError: The folder or its table cannot be read.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        name: str,
+        *,
+        kind: str = "sfhq",
+        digital_source_type: str = TRAINED_ALGORITHMIC_MEDIA,
+        notice: str | None = None,
+    ) -> None:
+        self.name, self.kind = name, kind
+        self.digital_source_type, self.notice = digital_source_type, notice
+        self._table = CsvTable(_find_table(folder), COLUMNS)
+        self._images = ImageListing(folder)
+        self.table_sha256 = self._table.sha256
+        self.table_problems = self._table.problems
+        self.num_rows = self._table.num_lines
+
+    def rows(self) -> Iterator[InputRow]:
+        """Yield every row of the table in order, then every stray image by name."""
+        named: set[str] = set()
+        for row in self._table.rows():
+            named.add(row.cells.get("image_filename", ""))
+            yield self._input_row(row)
+        for name in self._images.names_without(named):
+            yield self._stray_image(name)
+
+    def _input_row(self, row: TableRow) -> InputRow:
+        name = row.cells.get("image_filename", "")
+        image, text, problems = None, None, list(row.problems)
+        if not problems:
+            text, text_problems = _type_cells(row, self._table.name)
+            image, image_problems = self._find_image(row)
+            problems = [*text_problems, *image_problems]
+        return InputRow(self.name, self._table.name, row.number, row.raw, name, image, text, tuple(problems))
+
+    def _find_image(self, row: TableRow) -> tuple[Path | None, list[Problem]]:
+        name = row.cells["image_filename"]
+        fault = check_name(name) or self._images.fault(name)
+        if fault is None:
+            return self._images.path(name), []
+        place = self._table.name, row.number, "image_filename"
+        return None, [Problem(fault.reason, fault.message, *place, name, fault.fix)]
+
+    def _stray_image(self, name: str) -> InputRow:
+        message = f"no row of {self._table.name} names this image"
+        fix = "add a row for it, or move it out of the folder"
+        problem = Problem(Reason.IMAGE_WITHOUT_ROW, message, file=name, fix=fix)
+        return InputRow(self.name, name, None, "", name, None, None, (problem,))
+
+
+def _find_table(folder: Path) -> Path:
+    """Find the folder's table: the one with upstream's name, or else the only CSV file there is."""
+    at = partial(Problem, Reason.SOURCE, file=str(folder))
+    if not folder.is_dir():
+        raise SourceError(at("there is no such folder", fix="check the path"))
+    if (folder / TABLE_NAME).is_file():
+        return folder / TABLE_NAME
+    tables = sorted(path for path in folder.glob("*.csv") if path.is_file())
+    if len(tables) == 1:
+        return tables[0]
+    found = f"it has {', '.join(path.name for path in tables)}" if tables else "it has no CSV file"
+    raise SourceError(at(f"the folder has no {TABLE_NAME}", fix=f"{found}; put the table beside its images"))
+
+
+def _type_cells(row: TableRow, table: str) -> tuple[ImageText | None, list[Problem]]:
+    """Type the cells of a row; say everything that is wrong with them."""
+    generator, prompt, config = (row.cells[name] for name in ("model_used", "text_prompt", "configs"))
+    at = partial(Problem, file=table, row=row.number)
+    if generator not in GENERATORS:
+        fix = f"{suggest(generator, GENERATORS)}; a new one is one line in schemas/generators.py"
+        unknown = at(
+            Reason.UNKNOWN_GENERATOR,
+            "this is not a known generator",
+            column="model_used",
+            value=generator,
+            fix=fix,
+        )
+        return None, [unknown]
+    settings, problems = _type_settings(generator, config, table, row.number)
+    if not prompt:
+        message = "the prompt is empty, and published as null"
+        problems.append(at(Reason.EMPTY_PROMPT, message, column="text_prompt"))
+    original = getattr(settings, "orig_prompt", None)
+    return ImageText(prompt or None, original, generator, settings, config or None), problems
+
+
+def _type_settings(
+    generator: str, config: str, table: str, row: int
+) -> tuple[OpenSettings | None, list[Problem]]:
+    """Type the `configs` cell by its generator's model."""
+    at = partial(Problem, file=table, row=row)
+    if not config:
+        message = "the settings are empty, and published as null"
+        return None, [at(Reason.EMPTY_CONFIG, message, column="configs")]
+    try:
+        settings = GENERATORS[generator].settings.model_validate(_parse_json_object(config))
+    except ValidationError as error:
+        fix = "correct the value; schemas/generators.py has each setting's type and range"
+        return None, [
+            at(
+                Reason.BAD_CONFIG,
+                detail["msg"],
+                column=".".join(map(str, ("configs", *detail["loc"]))),
+                value=repr(detail["input"]),
+                fix=fix,
+            )
+            for detail in error.errors()
+        ]
+    except (ValueError, RecursionError) as error:
+        message, fix = f"the settings are not a JSON object: {error}", 'write one, such as {"seed": 1}'
+        return None, [at(Reason.BAD_CONFIG, message, column="configs", value=config, fix=fix)]
+    message, fix = f"{generator} has no such setting; it is kept in `extras`", "nothing, if it is right"
+    return settings, [
+        at(Reason.UNKNOWN_SETTING, message, column=f"configs.{key}", value=repr(value), fix=fix)
+        for key, value in settings.extras.items()
+    ]
+
+
+def _parse_json_object(text: str) -> dict[str, object]:
+    """Parse JSON strictly: one object, no repeated key, no NaN, no text that is not Unicode.
+
+    Raises:
+        ValueError: It is anything else.
+        RecursionError: It is nested too deep.
+    """
+    value = json.loads(text, object_pairs_hook=_unique_keys, parse_constant=_refuse_constant)
+    if not isinstance(value, dict):
+        raise ValueError(f"it is a {type(value).__name__}")
+    plain = json.dumps(value, ensure_ascii=False)
+    plain.encode("utf-8")  # refuses lone surrogates
+    if "\\u0000" in plain:
+        raise ValueError("it holds a NUL character")
+    return value
+
+
+def _unique_keys(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    keys = [key for key, _ in pairs]
+    repeated = sorted({key for key in keys if keys.count(key) > 1})
+    if repeated:
+        raise ValueError(f"the key {repeated[0]!r} stands twice")
+    return dict(pairs)
+
+
+def _refuse_constant(constant: str) -> object:
+    raise ValueError(f"{constant} is not JSON")

@@ -1,0 +1,212 @@
+"""Check a built release without trusting it: `python -m publish.check dist/1.0`, or `sfhq-check`.
+
+Everything is read back: the manifest, every file's digest, every table's columns and rows, every image's
+bytes, the card's numbers, the viewer's limits; and `datasets` loads every config, plain and streaming.
+"""
+
+import argparse
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+if __package__ in (None, ""):
+    sys.path[0] = str(Path(__file__).resolve().parent.parent)
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from builders.card.readme import CARD_NAME, read_numbers, true_numbers
+from builders.facts import read_facts
+from publish.integrity import check_files, read_manifest
+from schemas.columns import type_names
+from schemas.manifest import MANIFEST_NAME, Manifest, Shard
+from schemas.problems import Problem, Reason, ReleaseError
+from schemas.records import image_id_of
+
+# The Hub's viewer refuses to scan a row group above 300 MB; these keep well below it.
+MAX_IMAGE_ROWS_PER_GROUP = 100
+MAX_BYTES_PER_GROUP = 100_000_000
+_FIX = "build the release anew"
+
+
+def check_release(folder: Path, scratch: Path | None = None) -> list[Problem]:
+    """Check everything about a release.
+
+    Args:
+        folder: The release.
+        scratch: Folder for the caches of loading, which take as much room as the dataset and are removed;
+            the system's temporary folder if None.
+
+    Returns:
+        Every problem found; none if it is sound. Where files are not what the manifest says, nothing
+        further is read from them.
+    """
+    try:
+        manifest = read_manifest(folder)
+    except ReleaseError as error:
+        return list(error.problems)
+    problems = list(check_files(folder, manifest))
+    if not problems:
+        problems = [*_check_tables(folder, manifest), *_check_card(folder, manifest)]
+    return problems or list(_check_loading(folder, manifest, scratch))
+
+
+def _check_tables(folder: Path, manifest: Manifest) -> Iterator[Problem]:
+    """Check columns, rows, row groups and images of every data file, and that configs have the same rows."""
+    rows: dict[tuple[str, str], int] = {}
+    ids: dict[str, list[str]] = {}
+    for shard in manifest.shards:
+        try:
+            with pq.ParquetFile(folder / shard.path) as file:
+                yield from _check_footer(file, shard, manifest)
+                rows[shard.config, shard.split] = (
+                    rows.get((shard.config, shard.split), 0) + file.metadata.num_rows
+                )
+                for number, batch in enumerate(_row_groups(file)):
+                    ids.setdefault(shard.config, []).extend(batch["image_id"].to_pylist())
+                    yield from _check_images(batch, f"{shard.path}, row group {number}")
+        except (pa.ArrowException, OSError, KeyError) as error:
+            yield _problem(f"the file is not readable Parquet: {error}", shard.path, _FIX)
+    yield from _check_rows(manifest, rows)
+    yield from _check_ids(ids)
+
+
+def _row_groups(file: pq.ParquetFile) -> Iterator[pa.Table]:
+    names = file.schema_arrow.names
+    columns = [name for name in ("image", "image_id", "sha256") if name in names]
+    for group in range(file.num_row_groups):
+        yield file.read_row_group(group, columns=columns)
+
+
+def _check_footer(file: pq.ParquetFile, shard: Shard, manifest: Manifest) -> Iterator[Problem]:
+    footer, stated = file.metadata, manifest.columns.get(shard.config, {})
+    found = type_names(file.schema_arrow)
+    if found != stated:
+        different = sorted(
+            name for name in found.keys() | stated.keys() if found.get(name) != stated.get(name)
+        )
+        yield _problem("columns differ from the manifest's", shard.path, _FIX, ", ".join(different))
+    if footer.num_rows != shard.num_rows:
+        value = f"{footer.num_rows} rows, {shard.num_rows} in the manifest"
+        yield _problem("the number of rows differs from the manifest's", shard.path, _FIX, value)
+    max_rows = MAX_IMAGE_ROWS_PER_GROUP if "image" in found else footer.num_rows
+    for index in range(footer.num_row_groups):
+        group = footer.row_group(index)
+        if group.num_rows > max_rows or group.total_byte_size > MAX_BYTES_PER_GROUP:
+            value = f"row group {index}: {group.num_rows} rows, {group.total_byte_size:,} bytes"
+            limits = f"at most {MAX_IMAGE_ROWS_PER_GROUP} rows with images and {MAX_BYTES_PER_GROUP:,} bytes"
+            yield _problem(
+                "a row group is too large for the Hub's viewer", shard.path, f"write {limits}", value
+            )
+
+
+def _check_images(batch: pa.Table, place: str) -> Iterator[Problem]:
+    """Check that every row's digest and id are those of its image's bytes."""
+    ids, digests = batch["image_id"].to_pylist(), batch["sha256"].to_pylist()
+    for image_id, digest in zip(ids, digests, strict=True):
+        if image_id != image_id_of(str(digest)):
+            yield _problem("image_id does not begin sha256", place, _FIX, image_id)
+    if "image" in batch.column_names:
+        images = batch["image"].combine_chunks().field("bytes")
+        for image_id, digest, image in zip(ids, digests, images, strict=True):
+            if not image.is_valid or hashlib.sha256(image.as_buffer()).hexdigest() != digest:
+                yield _problem("the image's bytes are not those of its row's sha256", place, _FIX, image_id)
+
+
+def _check_rows(manifest: Manifest, rows: dict[tuple[str, str], int]) -> Iterator[Problem]:
+    stated = {
+        (config, split): size.num_rows
+        for config, splits in manifest.configs.items()
+        for split, size in splits.items()
+    }
+    if rows != stated:
+        yield _problem(
+            "the rows of configs and splits differ from the manifest's",
+            MANIFEST_NAME,
+            _FIX,
+            str(rows),
+        )
+    published = sum(count for (config, _), count in rows.items() if config == "default")
+    if published != manifest.counts.published:
+        value = f"{published} rows, {manifest.counts.published} published"
+        yield _problem("the manifest's counts differ from the files", MANIFEST_NAME, _FIX, value)
+
+
+def _check_ids(ids: dict[str, list[str]]) -> Iterator[Problem]:
+    default = ids.get("default", [])
+    if len(set(default)) != len(default):
+        yield _problem("an image id stands in more than one row", "default", _FIX)
+    if ids.get("prompts") != default:
+        yield _problem("the configs default and prompts do not have the same rows", "prompts", _FIX)
+
+
+def _check_card(folder: Path, manifest: Manifest) -> Iterator[Problem]:
+    """Check the card's numbers against the files."""
+    try:
+        stated = read_numbers((folder / CARD_NAME).read_text(encoding="utf-8"))
+        true = true_numbers(read_facts(folder, manifest.shards))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        yield _problem(f"the card cannot be read: {error}", CARD_NAME, _FIX)
+        return
+    for name in sorted(stated.keys() | true.keys()):
+        if stated.get(name) != true.get(name):
+            value = f"{stated.get(name, 'nothing')} on the card, {true.get(name, 'nothing')} in the files"
+            yield _problem(f"the card's number for {name} is not true", CARD_NAME, _FIX, value)
+
+
+def _check_loading(folder: Path, manifest: Manifest, scratch: Path | None) -> Iterator[Problem]:
+    """Have `datasets` load everything in a process of its own, with caches that are thrown away."""
+    with tempfile.TemporaryDirectory(prefix="sfhq-check-", dir=scratch) as home:
+        environment = {**os.environ, "HF_HOME": home, "TMPDIR": home, "HF_HUB_OFFLINE": "1"}
+        consumer = Path(__file__).with_name("consumer.py")
+        done = subprocess.run(  # noqa: S603 - our own file, run by our own interpreter
+            [sys.executable, "-I", str(consumer), str(folder.resolve())],
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    if done.returncode != 0:
+        last = (done.stderr.strip().splitlines() or ["no message"])[-1]
+        yield _problem("`datasets` cannot load the release", str(folder.name), "see the message", last)
+        return
+    found = json.loads(done.stdout.splitlines()[-1])
+    rows = {
+        config: {split: size.num_rows for split, size in splits.items()}
+        for config, splits in manifest.configs.items()
+    }
+    for config in sorted(found.keys() | rows.keys()):
+        for way in ("plain", "streaming"):
+            loaded = found.get(config, {}).get(way)
+            if loaded != rows.get(config):
+                value = f"{loaded} loaded, {rows.get(config)} in the manifest"
+                yield _problem(f"`datasets` loads other rows of {config} ({way})", folder.name, _FIX, value)
+
+
+def _problem(message: str, file: str, fix: str, value: str | None = None) -> Problem:
+    return Problem(Reason.RELEASE, message, file=file, value=value, fix=fix)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Check the release folders named on the command line; 0 if all are sound, 1 if not."""
+    parser = argparse.ArgumentParser(
+        prog="sfhq-check", description="Check built releases without trusting them."
+    )
+    parser.add_argument("folder", nargs="+", type=Path, help="a release, such as dist/1.0")
+    status = 0
+    for folder in parser.parse_args(argv).folder:
+        problems = check_release(folder)
+        status = 1 if problems else status
+        print(f"{folder}: {'sound' if not problems else f'{len(problems)} problems'}")
+        for problem in problems:
+            print(f"  {problem}")
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

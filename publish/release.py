@@ -1,0 +1,253 @@
+"""Build, check and publish a release: `python publish/release.py --version 1.1`.
+
+The steps are those of `release()`: settings → sources → plan → build → check → upload → verify. Also runs
+as `python -m publish.release` and as the installed command `sfhq-release`. Exit status: 0 done, 1 problems
+with the data or the release, 2 wrong usage.
+"""
+
+import sys
+from pathlib import Path
+
+if __package__ in (None, ""):  # run as a file: `publish/` must not stand for the libraries it is named like
+    sys.path[0] = str(Path(__file__).resolve().parent.parent)
+
+import argparse
+import json
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+
+from builders.card.notes import changelog_entry, dataset_changelog, parse_citation
+from builders.catalog import Catalog
+from builders.pipeline import Notes, build_release, describe_inputs
+from builders.reading import read_sources
+from builders.rejected import write_rejected
+from publish.check import check_release
+from publish.integrity import read_manifest
+from publish.plan import Action, Plan
+from publish.settings import Settings, load_settings, open_sources
+from publish.targets import TARGETS
+from publish.terminal import MAX_PROBLEMS_SHOWN, Terminal, format_counts, format_size
+from publish.workspace import open_scratch, open_workspace
+from schemas.manifest import Counts, Manifest, Receipt
+from schemas.problems import KitError, Problem, Reason, ReleaseError, SettingsError, Severity
+from schemas.records import VERSION_PATTERN
+
+RECEIPTS, REJECTED = "receipts", "rejected"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; show every error as a sentence, never as a traceback."""
+    options = _parser().parse_args(argv)
+    terminal = Terminal()
+    try:
+        return release(options, terminal)
+    except KitError as error:
+        terminal.problems(error.problems)
+        return 2 if isinstance(error, SettingsError) else 1
+    except (OSError, sqlite3.OperationalError) as error:  # a full disk, a missing permission
+        place = getattr(error, "filename", None) or options.out
+        terminal.note(f"{place}: {getattr(error, 'strerror', None) or error}")
+        terminal.note("Nothing is half done: mend this, and run the same command again.")
+        return 1
+    except KeyboardInterrupt:
+        terminal.note("Stopped. Nothing is half done; the same command starts again.")
+        return 130
+
+
+def release(options: argparse.Namespace, terminal: Terminal) -> int:
+    """Run the main job.
+
+    Args:
+        options: The command line, as `_parser` parses it.
+        terminal: Where to show things.
+
+    Returns:
+        Exit status.
+
+    Raises:
+        KitError: Something is wrong that the user can mend; all of it at once.
+    """
+    version, out, base = options.version, options.out, options.config.parent
+    settings = load_settings(options.config, options.sfhq, options.to)
+    notes = _read_notes(settings, base)
+    targets = [TARGETS[name](out) for name in dict.fromkeys(settings.release.to)]
+    workspace = open_scratch() if options.plan else open_workspace(out, version)
+    with workspace as work, closing(Catalog(work / "catalog.sqlite")) as catalog:
+        sources = open_sources(settings, base, work)
+        with terminal.progress() as track:
+            entries = read_sources(sources, catalog, settings.build, track)
+        inputs = describe_inputs(version, settings.dataset, settings.build, entries, notes)
+        plans = [target.plan(inputs) for target in targets]
+        counts = catalog.counts()
+        _show_problems(terminal, catalog, counts, _missing_changes(notes, version))
+        refusals = [*_strict_refusals(options.strict, counts), *(p for plan in plans for p in plan.problems)]
+        if options.plan:
+            _show_plan(terminal, plans, counts, catalog.published_bytes())
+        elif all(plan.action is Action.ADD for plan in plans):
+            write_rejected(catalog, out / REJECTED / f"{version}.parquet")
+        _refuse(refusals)
+        if options.plan:
+            return 0
+        is_there = all(plan.action is Action.KEEP for plan in plans)
+        if is_there:
+            _refuse(check_release(out / version, work))
+            manifest = read_manifest(out / version)
+        else:
+            with terminal.progress() as track:
+                manifest = build_release(work / version, catalog, inputs, notes, sources, track)
+            terminal.note("checking every file and image, and loading every config with `datasets`")
+            _refuse(check_release(work / version, work))
+            for target in targets:
+                target.upload(work / version, manifest)
+                _refuse(target.verify(manifest))
+        for target in targets:
+            _write_receipt(out / RECEIPTS, target.receipt(manifest))
+    title = "Nothing to do, this version is there already with the same content" if is_there else "Released"
+    _show_release(terminal, title, out, manifest)
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="sfhq-release",
+        description="Build, check and publish a release of the dataset.",
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "--version", required=True, type=_version, help="the dataset's version, such as 1.1 or 1.1.2"
+    )
+    parser.add_argument(
+        "--config", type=Path, default=Path("release.toml"), help="settings (default: release.toml)"
+    )
+    parser.add_argument(
+        "--sfhq",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="DIR",
+        help="read this SFHQ folder in place of the configured sources (repeatable)",
+    )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=Path("dist"),
+        help="the release is written to OUT/VERSION/ (default: dist)",
+    )
+    parser.add_argument(
+        "--to",
+        action="append",
+        default=[],
+        choices=sorted(TARGETS),
+        help="publish there in place of the configured targets (repeatable)",
+    )
+    parser.add_argument(
+        "--plan",
+        action="store_true",
+        help="read and check everything, say what would be done, change nothing",
+    )
+    parser.add_argument("--strict", action="store_true", help="fail if any row is rejected")
+    return parser
+
+
+def _version(text: str) -> str:
+    if not VERSION_PATTERN.fullmatch(text):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a version: write MAJOR.MINOR or MAJOR.MINOR.PATCH, such as 1.1"
+        )
+    return text
+
+
+def _read_notes(settings: Settings, base: Path) -> Notes:
+    """Read citation and changelog, and check them before any work is done."""
+    texts, problems = [], []
+    for name in (settings.release.citation, settings.release.changelog):
+        try:
+            texts.append((base / name).read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError) as error:
+            message = f"the file cannot be read: {getattr(error, 'strerror', None) or error}"
+            problems.append(
+                _blocking(Reason.NOTES, message, name, "correct release.citation or release.changelog")
+            )
+    if problems:
+        raise SettingsError(problems)
+    parse_citation(texts[0])
+    return Notes(citation=texts[0], changelog=texts[1])
+
+
+def _missing_changes(notes: Notes, version: str) -> Iterator[Problem]:
+    if changelog_entry(dataset_changelog(notes.changelog, version), version) is None:
+        yield Problem(
+            Reason.MISSING_CHANGES,
+            f"the changelog's Dataset part has no entry for {version}",
+            file="CHANGELOG.md",
+            fix=f"add a heading `### {version} - YYYY-MM-DD` with what changed",
+        )
+
+
+def _strict_refusals(strict: bool, counts: Counts) -> Iterator[Problem]:
+    if strict and counts.rejected:
+        message = f"rows are rejected ({format_counts(counts.rejected)}), and --strict allows none"
+        yield _blocking(Reason.SOURCE, message, "", "mend the rows, or run without --strict")
+
+
+def _refuse(problems: Sequence[Problem]) -> None:
+    if problems:
+        raise ReleaseError(problems)
+
+
+def _write_receipt(folder: Path, receipt: Receipt) -> None:
+    folder.mkdir(exist_ok=True)
+    path = folder / f"{receipt.version}.{receipt.target}.json"
+    if path.is_file() and path.read_bytes() == receipt.to_json():
+        return
+    open_path = path.with_suffix(".open")
+    open_path.write_bytes(receipt.to_json())
+    open_path.replace(path)
+
+
+def _show_problems(terminal: Terminal, catalog: Catalog, counts: Counts, notes: Iterator[Problem]) -> None:
+    rejected = sum(counts.rejected.values())
+    terminal.problems(catalog.problems(Severity.REJECTED, MAX_PROBLEMS_SHOWN), rejected)
+    for reason, count in counts.warnings.items():
+        terminal.problems(catalog.problems(Severity.WARNING, 1, reason))
+        if count > 1:
+            terminal.note(f"        … and {count - 1:,} more with {reason}")
+    terminal.problems(notes)
+
+
+def _show_plan(terminal: Terminal, plans: Sequence[Plan], counts: Counts, image_bytes: int) -> None:
+    rows = [(f"{plan.target}: {plan.action}", plan.url) for plan in plans]
+    terminal.table("Plan", [*_count_rows(counts), ("images", format_size(image_bytes)), *rows])
+
+
+def _show_release(terminal: Terminal, title: str, out: Path, manifest: Manifest) -> None:
+    folder, rejected = out / manifest.version, out / REJECTED / f"{manifest.version}.parquet"
+    num_bytes = sum(entry.num_bytes for entry in manifest.all_files)
+    rows = [
+        *_count_rows(manifest.counts),
+        ("files", f"{len(manifest.all_files) + 1:,} ({format_size(num_bytes)})"),
+        ("manifest", manifest.digest),
+        ("folder", str(folder)),
+    ]
+    if manifest.counts.rejected:
+        rows.append(("rejected rows", str(rejected)))
+    terminal.table(f"{title}: {manifest.inputs.dataset.name} {manifest.version}", rows)
+    terminal.line(
+        f'from datasets import load_dataset; load_dataset({json.dumps(str(folder))}, split="train")'
+    )
+
+
+def _count_rows(counts: Counts) -> list[tuple[str, str]]:
+    rejected = sum(counts.rejected.values())
+    rows = [("rows read", f"{counts.read:,}"), ("published", f"{counts.published:,}")]
+    rows.append(("rejected", f"{rejected:,}" + (f" ({format_counts(counts.rejected)})" if rejected else "")))
+    return [*rows, ("noted", format_counts(counts.warnings))] if counts.warnings else rows
+
+
+def _blocking(reason: Reason, message: str, file: str, fix: str) -> Problem:
+    return Problem(reason, message, file=file, fix=fix)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

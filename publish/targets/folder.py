@@ -1,0 +1,98 @@
+"""The folder target: a release is `OUT/VERSION/`, there whole or not there."""
+
+import errno
+import os
+from pathlib import Path
+
+from publish.integrity import check_files, read_manifest
+from publish.plan import Action, Plan, differences
+from schemas.manifest import Inputs, Manifest, Receipt
+from schemas.problems import Problem, Reason, ReleaseError
+
+
+class FolderTarget:
+    """Releases beside each other in one folder.
+
+    Args:
+        out: That folder; releases are its sub-folders, named by version.
+    """
+
+    def __init__(self, out: Path) -> None:
+        self._out = out
+
+    def plan(self, inputs: Inputs) -> Plan:
+        """See whether the version is there, and whether it was built from the same inputs."""
+        place = self._out / inputs.version
+        if not os.path.lexists(place):
+            return Plan("folder", str(place), Action.ADD)
+        try:
+            there = read_manifest(place)
+        except ReleaseError:
+            problem = _refusal(
+                place, "it exists and is not a release: it has no readable manifest.json", "move it away"
+            )
+            return Plan("folder", str(place), Action.REFUSE, (problem,))
+        different = list(differences(there.inputs, inputs))
+        if not different:
+            return Plan("folder", str(place), Action.KEEP)
+        fix = "a published version is never overwritten: give the next version"
+        problem = _refusal(
+            place, f"version {inputs.version} exists with other content ({'; '.join(different)})", fix
+        )
+        return Plan("folder", str(place), Action.REFUSE, (problem,))
+
+    def upload(self, folder: Path, manifest: Manifest) -> None:
+        """Move a checked release from beside its place into it, in one step.
+
+        Args:
+            folder: The release, on the same file system.
+            manifest: Its manifest.
+
+        Raises:
+            ReleaseError: Something is in its place already.
+        """
+        place = self._out / manifest.version
+        _sync_tree(folder)
+        try:
+            # Atomic, and refused by the system where the place holds anything.
+            folder.rename(place)
+        except OSError as error:
+            if error.errno not in (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR):
+                raise
+            raise ReleaseError(
+                _refusal(place, "another run has put something here", "see what it is")
+            ) from error
+        _sync(self._out)
+
+    def verify(self, manifest: Manifest) -> tuple[Problem, ...]:
+        """Compare every file with the manifest."""
+        return tuple(check_files(self._out / manifest.version, manifest))
+
+    def receipt(self, manifest: Manifest) -> Receipt:
+        """Say where a release is."""
+        return Receipt(
+            target="folder",
+            url=str(self._out / manifest.version),
+            version=manifest.version,
+            revision=manifest.version,
+            manifest_sha256=manifest.digest,
+        )
+
+
+def _refusal(place: Path, message: str, fix: str) -> Problem:
+    return Problem(Reason.RELEASE, message, file=str(place), fix=fix)
+
+
+def _sync_tree(folder: Path) -> None:
+    """Have the disk hold every file and folder, so that a power cut after the rename loses nothing."""
+    for path in sorted(folder.rglob("*"), reverse=True):
+        _sync(path)
+    _sync(folder)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

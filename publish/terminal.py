@@ -1,0 +1,106 @@
+"""What a person sees: results on stdout; progress, problems and errors on stderr."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TypeVar
+
+from rich.console import Console
+from rich.filesize import decimal
+from rich.markup import escape
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
+
+from builders.reading import Track
+from schemas.problems import Problem, Severity
+
+T = TypeVar("T")
+MAX_PROBLEMS_SHOWN = 20
+_WIDE = 10_000  # a pipe or a file gets whole lines
+_STYLES = {Severity.BLOCKING: "bold red", Severity.REJECTED: "yellow", Severity.WARNING: "cyan"}
+
+
+class _Speed(ProgressColumn):
+    """Items per second."""
+
+    def render(self, task: Task) -> Text:
+        speed = task.finished_speed or task.speed
+        return Text(f"{speed:,.0f}/s" if speed else "", style="progress.data.speed")
+
+
+class Terminal:
+    """Writes to a person, or to the pipe or file that stands in for one."""
+
+    def __init__(self) -> None:
+        self._out, self._err = Console(highlight=False), Console(stderr=True, highlight=False)
+        for console in (self._out, self._err):
+            if not console.is_terminal:
+                console.width = _WIDE
+
+    @contextmanager
+    def progress(self) -> Iterator[Track]:
+        """Give a `Track` that shows bars on a terminal, and nothing elsewhere."""
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            _Speed(),
+            TimeRemainingColumn(compact=True),
+        )
+        with Progress(*columns, console=self._err, disable=not self._err.is_terminal) as bars:
+
+            def track(items: Iterable[T], stage: str, total: int | None) -> Iterator[T]:
+                task = bars.add_task(escape(stage), total=total)
+                for item in items:
+                    yield item
+                    bars.advance(task)
+                bars.update(task, total=bars.tasks[bars.task_ids.index(task)].completed)
+
+            yield track
+
+    def problems(self, problems: Iterable[Problem], total: int | None = None) -> None:
+        """Show problems, the first of them in full.
+
+        Args:
+            problems: What to show.
+            total: How many there are, where `problems` is only the beginning.
+        """
+        listed = list(problems)
+        for problem in listed[:MAX_PROBLEMS_SHOWN]:
+            style = _STYLES[problem.severity]
+            self._err.print(f"[{style}]{problem.severity}[/] {escape(str(problem))}", soft_wrap=True)
+        hidden = (total or len(listed)) - MAX_PROBLEMS_SHOWN
+        if hidden > 0:
+            self._err.print(f"… and {hidden:,} more", style="dim")
+
+    def note(self, text: str) -> None:
+        """Tell what is going on."""
+        self._err.print(escape(text), soft_wrap=True)
+
+    def table(self, title: str, rows: Sequence[tuple[str, str]]) -> None:
+        """Show results as a table of names and values."""
+        self._out.print(escape(title), style="bold", soft_wrap=True)
+        width = max(len(name) for name, _ in rows)
+        for name, value in rows:
+            self._out.print(f"  [cyan]{escape(name):<{width}}[/]  {escape(value)}", soft_wrap=True)
+
+    def line(self, text: str) -> None:
+        """Show one line of results as it is, to be copied."""
+        self._out.print(text, markup=False, soft_wrap=True)
+
+
+def format_counts(counts: Mapping[str, int]) -> str:
+    """Write counts by kind in one line: `3 image missing, 1 bad config`."""
+    return ", ".join(f"{count:,} {kind.replace('_', ' ')}" for kind, count in counts.items())
+
+
+def format_size(num_bytes: int) -> str:
+    """Write a size in decimal units, as file managers and the hosts do."""
+    return decimal(num_bytes)

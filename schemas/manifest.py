@@ -1,0 +1,139 @@
+"""Manifest and receipt: what was built from what, and where it went.
+
+The manifest is the last file of a build. A folder without one is not a release.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Annotated, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from schemas.settings import BuildSettings, DatasetSettings
+
+MANIFEST_NAME = "manifest.json"
+
+_Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+_Count = Annotated[int, Field(ge=0)]
+# Relative, POSIX, below the release folder: what a manifest names can never be elsewhere.
+_Path = Annotated[str, Field(pattern=r"^[\w-][\w.-]*(/[\w-][\w.-]*)*$", max_length=300)]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    def to_json(self) -> bytes:
+        """Serialise with sorted keys, so that equal values give equal bytes."""
+        return (
+            json.dumps(self.model_dump(mode="json"), indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+        ).encode()
+
+
+class FileEntry(_Frozen):
+    """One file of a release, by its path in it."""
+
+    path: _Path
+    num_bytes: _Count
+    sha256: _Sha256
+
+
+class Shard(FileEntry):
+    """One data file: some rows of one split of one config."""
+
+    config: str
+    split: str
+    num_rows: _Count
+
+
+class SplitCounts(_Frozen):
+    """Size of one split of one config. `num_bytes` is its size in memory (Arrow), as `datasets` counts."""
+
+    num_rows: _Count
+    num_bytes: _Count
+
+
+class SourceEntry(_Frozen):
+    """One source as it was read; the digest covers its table and every image it names.
+
+    `num_stray_images` counts image files that no row names: with the rows they are what came in.
+    """
+
+    name: str
+    kind: str
+    num_rows: _Count
+    num_stray_images: _Count
+    sha256: _Sha256
+
+
+class Counts(_Frozen):
+    """Where every input row went: `read == published + sum(rejected.values())`."""
+
+    read: _Count
+    published: _Count
+    rejected: dict[str, _Count]
+    warnings: dict[str, _Count]
+
+    @model_validator(mode="after")
+    def _adds_up(self) -> Self:
+        num_rejected = sum(self.rejected.values())
+        if self.read != self.published + num_rejected:
+            raise ValueError(f"{self.read} rows read, {self.published} published, {num_rejected} rejected")
+        return self
+
+
+class Inputs(_Frozen):
+    """Everything that a build depends on; equal inputs give equal bytes."""
+
+    version: str
+    schema_version: int
+    kit_version: str
+    tools: Mapping[str, str]
+    dataset: DatasetSettings
+    build: BuildSettings
+    sources: tuple[SourceEntry, ...]
+    notes: Mapping[str, str] = Field(description="SHA-256 of the citation and the changelog, by file name.")
+
+
+class Manifest(_Frozen):
+    """A release: what it was built from, what came of every row, and every file in it."""
+
+    inputs: Inputs
+    previous_version: str | None
+    counts: Counts
+    configs: Mapping[str, Mapping[str, SplitCounts]]
+    columns: Mapping[str, Mapping[str, str]] = Field(description="Config → column → Arrow type.")
+    shards: tuple[Shard, ...]
+    files: tuple[FileEntry, ...] = Field(description="Every other file but this one.")
+
+    @model_validator(mode="after")
+    def _paths_are_unique(self) -> Self:
+        paths = [entry.path for entry in self.all_files]
+        if len(set(paths)) < len(paths) or MANIFEST_NAME in paths:
+            raise ValueError("a path is listed twice, or the manifest lists itself")
+        return self
+
+    @property
+    def version(self) -> str:
+        """The dataset's version."""
+        return self.inputs.version
+
+    @property
+    def all_files(self) -> tuple[FileEntry, ...]:
+        """Every file of the release but the manifest."""
+        return (*self.shards, *self.files)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the manifest's bytes: one name for the whole content of a release."""
+        return hashlib.sha256(self.to_json()).hexdigest()
+
+
+class Receipt(_Frozen):
+    """Proof that a target holds a release."""
+
+    target: str
+    url: str
+    version: str
+    revision: str
+    manifest_sha256: _Sha256

@@ -1,0 +1,168 @@
+"""Problems: what is wrong, where it is, what to do next.
+
+Its reason decides what a problem does: one with a row of the data sets that row aside (`REJECTED`) or is
+only counted (`WARNING`); one that leaves nothing trustworthy to publish stops the run (`BLOCKING`) and
+travels in an exception, together with every other that was found at the same stage.
+
+    KitError
+    ├── SettingsError   the settings file or a flag          exit 2
+    ├── SourceError     a source folder or its table         exit 1
+    ├── BuildError      building the files                   exit 1
+    └── ReleaseError    checking or placing a release        exit 1
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from difflib import get_close_matches
+from enum import StrEnum
+
+SHOWN_VALUE_CHARS = 80
+
+
+class Severity(StrEnum):
+    """What a problem does to the release."""
+
+    WARNING = "warning"
+    REJECTED = "rejected"
+    BLOCKING = "blocking"
+
+
+class Reason(StrEnum):
+    """The kinds of problem that are counted, each by the word used in reports and in the manifest."""
+
+    # A row that cannot be read as text
+    WRONG_CELL_COUNT = "wrong_cell_count"
+    BROKEN_QUOTES = "broken_quotes"
+    NOT_UTF8 = "not_utf8"
+    CONTROL_CHARACTER = "control_character"
+    # A cell that has the wrong value
+    EMPTY_NAME = "empty_name"
+    UNSAFE_NAME = "unsafe_name"
+    UNKNOWN_GENERATOR = "unknown_generator"
+    BAD_CONFIG = "bad_config"
+    # Rows and files that do not fit together
+    DUPLICATE_ROW = "duplicate_row"
+    CONFLICTING_ROWS = "conflicting_rows"
+    DUPLICATE_IMAGE = "duplicate_image"
+    NAME_WITH_TWO_CONTENTS = "name_with_two_contents"
+    IMAGE_MISSING = "image_missing"
+    IMAGE_WITHOUT_ROW = "image_without_row"
+    # An image file that cannot be published
+    NOT_A_REGULAR_FILE = "not_a_regular_file"
+    LINK_LEAVES_FOLDER = "link_leaves_folder"
+    IMAGE_UNREADABLE = "image_unreadable"
+    IMAGE_FORMAT = "image_format"
+    IMAGE_DAMAGED = "image_damaged"
+    IMAGE_TOO_LARGE = "image_too_large"
+    # Published all the same, but counted
+    EMPTY_PROMPT = "empty_prompt"
+    EMPTY_CONFIG = "empty_config"
+    UNKNOWN_SETTING = "unknown_setting"
+    FORMAT_DIFFERS_FROM_NAME = "format_differs_from_name"
+    SHARED_NAME = "shared_name"
+    UNKNOWN_COLUMN = "unknown_column"
+    MISSING_CHANGES = "missing_changes"
+    # A whole file, folder or release
+    SETTINGS = "settings"
+    SOURCE = "source"
+    NOTES = "notes"
+    RELEASE = "release"
+
+    @property
+    def severity(self) -> Severity:
+        """What a problem of this kind does."""
+        return _SEVERITIES.get(self, Severity.REJECTED)
+
+
+_SEVERITIES = {
+    Reason.EMPTY_PROMPT: Severity.WARNING,
+    Reason.EMPTY_CONFIG: Severity.WARNING,
+    Reason.UNKNOWN_SETTING: Severity.WARNING,
+    Reason.FORMAT_DIFFERS_FROM_NAME: Severity.WARNING,
+    Reason.SHARED_NAME: Severity.WARNING,
+    Reason.UNKNOWN_COLUMN: Severity.WARNING,
+    Reason.MISSING_CHANGES: Severity.WARNING,
+    Reason.SETTINGS: Severity.BLOCKING,
+    Reason.SOURCE: Severity.BLOCKING,
+    Reason.NOTES: Severity.BLOCKING,
+    Reason.RELEASE: Severity.BLOCKING,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong.
+
+    Attributes:
+        reason: The kind, for counting.
+        message: What is wrong, as a sentence without the value and the place.
+        file: The file or folder it is in, relative to its source where it has one.
+        row: The row as a spreadsheet numbers it: the header is row 1.
+        column: The column or settings key.
+        value: The offending value; shortened and escaped when shown.
+        fix: What to do next.
+    """
+
+    reason: Reason
+    message: str
+    file: str = ""
+    row: int | None = None
+    column: str | None = None
+    value: str | None = None
+    fix: str = ""
+
+    @property
+    def severity(self) -> Severity:
+        """What it does to the release."""
+        return self.reason.severity
+
+    @property
+    def place(self) -> str:
+        """Say where it is as `file:row:column`, leaving out what is not known."""
+        return ":".join(str(part) for part in (self.file, self.row, self.column) if part not in (None, ""))
+
+    def __str__(self) -> str:
+        """Say the whole problem in one line: place, message, value, what to do."""
+        value = f" (value: {shorten(self.value)})" if self.value is not None else ""
+        place = f"{self.place}: " if self.place else ""
+        fix = f" → {self.fix}" if self.fix else ""
+        return f"{place}{self.message}{value}{fix}"
+
+
+class KitError(Exception):
+    """Base of every error that a user can act on; `problems` holds all of them."""
+
+    def __init__(self, problems: Problem | Iterable[Problem]) -> None:
+        self.problems = (problems,) if isinstance(problems, Problem) else tuple(problems)
+        super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+class SettingsError(KitError):
+    """The settings file or a flag asks for something that cannot be done."""
+
+
+class SourceError(KitError):
+    """A source as a whole cannot be read."""
+
+
+class BuildError(KitError):
+    """The files of a release cannot be built."""
+
+
+class ReleaseError(KitError):
+    """A built release is not what it says, or cannot be placed."""
+
+
+def shorten(value: str, limit: int = SHOWN_VALUE_CHARS) -> str:
+    """Quote a value for a message: control characters escaped, at most `limit` characters."""
+    text = repr(value.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace"))
+    return text if len(text) <= limit else f"{text[: limit - 1]}…"
+
+
+def suggest(value: str, choices: Iterable[str]) -> str:
+    """Suggest the nearest allowed values, or list all of them when none is near."""
+    allowed = list(choices)
+    near = get_close_matches(value, allowed, n=1, cutoff=0.6)
+    folded = {choice.casefold(): choice for choice in allowed}
+    best = folded.get(value.casefold()) or (near[0] if near else None)
+    return f"did you mean {best}?" if best else f"use one of: {', '.join(allowed)}"

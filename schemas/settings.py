@@ -1,0 +1,51 @@
+"""Settings that shape a release: what the maintainer says of the dataset, and how files are cut.
+
+`publish/settings.py` reads them from `release.toml`; the manifest stores them, so that a release says
+what it was built from.
+"""
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+# The Hub's names: https://huggingface.co/docs/hub/datasets-cards
+_Slug = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{1,48}[a-z0-9]$")]
+_Repository = Annotated[str, Field(pattern=r"^[\w.-]{1,96}/[\w.-]{1,96}$")]
+_Line = Annotated[str, Field(min_length=1, max_length=500, pattern=r"^[^\r\n]+$")]
+
+MIB = 1024 * 1024
+
+
+class _Settings(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class DatasetSettings(_Settings):
+    """What the maintainer says of the dataset; the card repeats it."""
+
+    name: _Slug = Field(description="Short name, lower case: the key of the citation.")
+    title: _Line = Field(description="Name for people.")
+    repository: _Repository = Field(description='Where it is published: "organisation/name".')
+    summary: _Line = Field(description="One sentence that says what it is.")
+    homepage: _Line | None = Field(None, description="Where the collection comes from.")
+    description: str = Field("", description="Markdown: what it is, how it was made.")
+    limitations: str = Field("", description="Markdown: limits and biases that a user must know.")
+    languages: tuple[_Line, ...] = Field(("en",), description="ISO 639 codes of the texts' languages.")
+    tags: tuple[_Line, ...] = Field((), description="Free tags for the Hub.")
+    task_categories: tuple[_Line, ...] = Field(("text-to-image",), description="The Hub's task names.")
+    annotations_creators: tuple[_Line, ...] = ("machine-generated",)
+    source_datasets: tuple[_Line, ...] = ("original",)
+
+
+class BuildSettings(_Settings):
+    """How sources are read and files are cut."""
+
+    max_shard_bytes: Annotated[int, Field(ge=MIB, le=1900 * MIB)] = Field(
+        500 * MIB, description="Images per Parquet file, in bytes of image; kept below the hosts' 2 GB."
+    )
+    max_image_bytes: Annotated[int, Field(ge=1024, le=90 * MIB)] = Field(
+        32 * MIB, description="Largest image file accepted; a row group holds at most 100 MB."
+    )
+    max_image_pixels: Annotated[int, Field(ge=1, le=178_956_970)] = Field(
+        64_000_000, description="Most pixels accepted, read from the header before anything is decoded."
+    )

@@ -1,0 +1,182 @@
+"""The card: true, complete, and every snippet in it runs."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import mlcroissant
+import pytest
+import yaml
+from huggingface_hub import DatasetCard
+
+from builders.card.notes import bibtex, changelog_entry, dataset_changelog, parse_citation, release_citation
+from builders.card.readme import read_numbers
+from schemas.columns import flatten
+from schemas.generators import GENERATORS
+from schemas.records import CONFIGS
+from tests.support import ROOT, good_folder, run_release
+
+
+@pytest.fixture(scope="module")
+def card(sample_release: Path) -> str:
+    """Give the sample's card."""
+    return (sample_release / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_header_says_all_that_the_hub_wants(sample_release: Path) -> None:
+    header = DatasetCard.load(sample_release / "README.md").data.to_dict()
+    assert header["license"] == "other"
+    assert (sample_release / header["license_link"]).is_file()
+    assert header["license_name"]
+    assert header["size_categories"] == ["n<1K"]
+    for key in [
+        "language",
+        "pretty_name",
+        "task_categories",
+        "tags",
+        "annotations_creators",
+        "source_datasets",
+        "thumbnail",
+    ]:
+        assert header[key], key
+    assert {config["config_name"] for config in header["configs"]} == set(CONFIGS)
+    assert [config["config_name"] for config in header["configs"] if config.get("default")] == ["default"]
+    for info in header["dataset_info"]:
+        assert info["splits"][0]["num_examples"] == 60
+        (shard,) = (sample_release / CONFIGS[info["config_name"]].folder).glob("*.parquet")
+        assert info["download_size"] == shard.stat().st_size
+    # drawn by code, and marked so: no model was trained to make these
+    assert header["digital_source_type"] == [
+        "http://cv.iptc.org/newscodes/digitalsourcetype/algorithmicMedia"
+    ]
+
+
+def test_numbers_can_be_read_back(card: str) -> None:
+    numbers = read_numbers(card)
+    assert numbers["default/train"] == numbers["prompts/train"] == 60
+    assert numbers["generator FLUX1_schnell"] == 20
+    assert len(numbers) == 7
+
+
+def test_every_column_and_generator_is_on_the_card(card: str, sample_release: Path) -> None:
+    for name, column in flatten(CONFIGS["default"].columns):
+        assert f"| `{name}` |" in card
+        assert column.description in card
+    licenses = (sample_release / "LICENSES.md").read_text()
+    for generator in GENERATORS.values():
+        assert generator.terms.url in card
+        assert generator.terms.summary in licenses
+
+
+def test_the_sample_is_not_passed_off_as_the_real_thing(card: str, sample_release: Path) -> None:
+    for text in (card, (sample_release / "LICENSES.md").read_text()):
+        assert "faces drawn by code, not images from the generators" in text
+    assert "drawn by code" in json.loads((sample_release / "croissant.json").read_text())["description"]
+
+
+def test_links_and_figures_lead_somewhere(card: str, sample_release: Path) -> None:
+    links = re.findall(r"\]\(([^)]+)\)", card)
+    local = [link for link in links if not link.startswith("https://")]
+    assert {"figures/sample.jpg", "figures/generators.png", "LICENSES.md"} <= set(local)
+    assert all((sample_release / link).is_file() for link in local)
+
+
+def test_every_snippet_runs_in_a_process_without_the_kit(
+    card: str, sample_release: Path, tmp_path: Path
+) -> None:
+    snippets = re.findall(r"```python\n(.*?)```", card, re.DOTALL)
+    assert len(snippets) == 5
+    script = "\n".join(snippets).replace("hf://datasets/org/sfhq-t2i", str(sample_release))
+    script = script.replace("org/sfhq-t2i", str(sample_release))
+    script += "\nassert (len(dataset), len(prompts), len(free), row['generator'] != '') == (60, 60, 20, True)"
+    environment = {**os.environ, "HF_HOME": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", script], env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "FLUX1_schnell" in done.stdout
+
+
+@pytest.mark.filterwarnings("ignore")  # of libraries below mlcroissant
+def test_croissant_is_valid_and_carries_checksums(sample_release: Path) -> None:
+    dataset = mlcroissant.Dataset(jsonld=str(sample_release / "croissant.json"))
+    assert not dataset.metadata.issues.errors
+    assert dataset.metadata.version == "1.0.0"
+    values = json.loads((sample_release / "croissant.json").read_text())
+    manifest = json.loads((sample_release / "manifest.json").read_text())
+    shards = {shard["path"]: shard["sha256"] for shard in manifest["shards"]}
+    assert {f["@id"]: f["sha256"] for f in values["distribution"] if "sha256" in f} == shards
+    assert values["citeAs"].startswith("@misc{sfhq-t2i,")
+    assert values["rai:dataBiases"]
+    for config in CONFIGS:
+        assert len(list(dataset.records(config))) == 60  # read through Croissant, from the local files
+
+
+def test_text_from_a_hostile_source_stays_text(tmp_path: Path) -> None:
+    """A folder's name is published; it must not become markup or YAML."""
+    folder = good_folder(tmp_path / "a|b<script>`{{7*7}}`---").write()
+    assert run_release("--version", "1.0", "--sfhq", folder, "--out", tmp_path / "dist").status == 0
+    text = (tmp_path / "dist" / "1.0" / "README.md").read_text()
+    assert "<script>" not in text
+    assert "49" not in text
+    assert "come from the source `a-b-script-7-7`" in text
+
+
+def test_the_citation_gets_version_and_date_of_the_release(sample_release: Path) -> None:
+    citation = yaml.safe_load((sample_release / "CITATION.cff").read_text())
+    assert citation["version"] == "1.0"
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d", citation["date-released"])
+    original = parse_citation((ROOT / "CITATION.cff").read_text())
+    assert {key: value for key, value in citation.items() if key in original} == original
+
+
+def test_all_works_are_cited() -> None:
+    text = bibtex(parse_citation((ROOT / "CITATION.cff").read_text()), "sfhq-t2i")
+    assert re.findall(r"^@(\w+)\{([^,]+),", text, re.MULTILINE) == [
+        ("misc", "sfhq-t2i"),
+        ("article", "tarasiou2024"),
+        ("misc", "dataisbettertogether2024"),
+    ]
+    assert "doi = {10.34740/kaggle/dsv/9548853}" in text
+    assert "author = {Tarasiou, Michail and Moschoglou, Stylianos and Deng, Jiankang and" in text
+    assert "eprint = {2405.10864}" in text
+    assert "author = {{Data is Better Together}}" in text
+
+
+def test_a_release_without_a_date_has_none() -> None:
+    citation = release_citation({"title": "x", "version": "old", "date-released": "old"}, "2.0", None)
+    assert yaml.safe_load(citation) == {"title": "x", "version": "2.0"}
+
+
+CHANGELOG = """# Changelog
+## Dataset
+### 1.1 - 2026-12-01
+- More.
+### 1.0
+- First.
+## Kit
+### 1.1
+- Not the dataset's.
+"""
+
+
+@pytest.mark.parametrize(
+    ("version", "entry"),
+    [("1.1", ("2026-12-01", "- More.")), ("1.0", (None, "- First.")), ("1.2", None), ("1", None)],
+)
+def test_the_changelogs_dataset_part_is_found_by_version(
+    version: str, entry: tuple[str | None, str] | None
+) -> None:
+    assert changelog_entry(dataset_changelog(CHANGELOG, version), version) == entry
+
+
+def test_a_release_does_not_speak_of_later_ones() -> None:
+    assert dataset_changelog(CHANGELOG, "1.0") == "### 1.0\n- First."
+    assert dataset_changelog(CHANGELOG, "1.1").startswith("### 1.1")
+
+
+def test_a_changelog_without_a_dataset_part_gives_nothing() -> None:
+    assert dataset_changelog("# Changelog\n## Kit\n", "1.0") == ""

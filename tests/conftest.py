@@ -1,0 +1,63 @@
+"""What holds for every test: no network but loopback, no caches of the user's, no traces left."""
+
+import os
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+_HOME = tempfile.mkdtemp(prefix="sfhq-tests-")
+os.environ |= {"HF_HOME": _HOME, "HF_HUB_OFFLINE": "1", "HF_DATASETS_DISABLE_PROGRESS_BARS": "1"}
+os.environ["MPLCONFIGDIR"] = _HOME
+
+import pytest  # noqa: E402 - after the environment that libraries read when they are imported
+from hypothesis import settings  # noqa: E402
+
+from publish.release import main  # noqa: E402
+from tests.support import ROOT  # noqa: E402
+
+settings.register_profile("fast", max_examples=30, deadline=None)
+settings.load_profile("fast")
+
+
+def _refuse_network(event: str, arguments: tuple[object, ...]) -> None:
+    if event == "socket.connect":
+        address = arguments[1]
+        host = address[0] if isinstance(address, tuple) else "localhost"
+        if host not in ("127.0.0.1", "::1", "localhost"):
+            raise AssertionError(f"a test wants to reach {address!r}")
+
+
+sys.addaudithook(_refuse_network)
+
+
+@pytest.fixture
+def work(tmp_path: Path) -> Path:
+    """Give an empty folder for what the kit writes, apart from the sources."""
+    folder = tmp_path / "work"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture(scope="session")
+def sample_release(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Build the shipped release of the built-in sample, once."""
+    out = tmp_path_factory.mktemp("dist")
+    status = main(["--version", "1.0", "--config", str(ROOT / "release.toml"), "--out", str(out)])
+    assert status == 0
+    return out / "1.0"
+
+
+@pytest.fixture
+def sample_copy(sample_release: Path, tmp_path: Path) -> Path:
+    """Give a copy of the sample's release, to spoil."""
+    return Path(shutil.copytree(sample_release, tmp_path / "1.0"))
+
+
+@pytest.fixture(scope="session")
+def sfhq_sample() -> Path:
+    """Give the folder of real images that lies beside the project on some machines."""
+    folder = ROOT.parent / "shared" / "sfhq-sample"
+    if not folder.is_dir():
+        pytest.skip("there are no real images beside the project")
+    return folder

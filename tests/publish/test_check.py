@@ -1,0 +1,200 @@
+"""The check finds every way in which a release is not what it says."""
+
+import hashlib
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from publish.check import check_release, main
+from schemas.manifest import Manifest
+
+Tamper = Callable[[Path], object]
+
+
+def rewrite_manifest(folder: Path, change: Callable[[dict[str, object]], None] = lambda _: None) -> None:
+    """Make the manifest agree with the files again, as somebody would who covers their tracks."""
+    path = folder / "manifest.json"
+    values = json.loads(path.read_bytes())
+    for entry in [*values["shards"], *values["files"]]:
+        data = (folder / entry["path"]).read_bytes()
+        entry["num_bytes"], entry["sha256"] = len(data), hashlib.sha256(data).hexdigest()
+    change(values)
+    path.write_bytes(Manifest.model_validate_json(json.dumps(values)).to_json())
+
+
+def shard(folder: Path, config: str) -> Path:
+    """Find the only shard of a config."""
+    (path,) = (folder / config).glob("*.parquet")
+    return path
+
+
+def rewrite_shard(
+    config: str, change: Callable[[pa.Table], pa.Table], rows_per_group: int = 100, **options: object
+) -> Tamper:
+    """Change a shard's table and cover the tracks."""
+
+    def tamper(folder: Path) -> None:
+        path = shard(folder, config)
+        pq.write_table(change(pq.read_table(path)), path, row_group_size=rows_per_group, **options)
+        rewrite_manifest(folder)
+
+    return tamper
+
+
+def swap_images(table: pa.Table) -> pa.Table:
+    """Give the first two rows each other's image."""
+    order = [1, 0, *range(2, len(table))]
+    return table.set_column(0, table.schema.field(0), table["image"].take(order))
+
+
+def edit_card(old: str, new: str) -> Tamper:
+    """Change the card's text and cover the tracks."""
+
+    def tamper(folder: Path) -> None:
+        card = folder / "README.md"
+        text = card.read_text()
+        assert old in text
+        card.write_text(text.replace(old, new, 1))
+        rewrite_manifest(folder)
+
+    return tamper
+
+
+def flip_byte(folder: Path) -> None:
+    """Change one byte in the middle of a data file."""
+    path = shard(folder, "images")
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(bytes(data))
+
+
+def not_parquet(folder: Path) -> None:
+    """Replace a data file by text."""
+    shard(folder, "prompts").write_text("x")
+    rewrite_manifest(folder)
+
+
+def set_manifest(key: str, value: object) -> Tamper:
+    """Overwrite a key of the manifest."""
+
+    def tamper(folder: Path) -> None:
+        path = folder / "manifest.json"
+        path.write_text(json.dumps(json.loads(path.read_text()) | {key: value}))
+
+    return tamper
+
+
+def claim_rows(values: dict[str, object]) -> None:
+    """Claim a published row more, and a row read more."""
+    counts = values["counts"]
+    assert isinstance(counts, dict)
+    counts["published"] += 1
+    counts["read"] += 1
+
+
+def link_for_file(folder: Path) -> None:
+    """Replace a file by a link to the same bytes elsewhere."""
+    path = folder / "LICENSES.md"
+    elsewhere = folder.parent / "elsewhere.md"
+    elsewhere.write_bytes(path.read_bytes())
+    path.unlink()
+    path.symlink_to(elsewhere)
+
+
+TAMPERINGS: dict[str, tuple[Tamper, str]] = {
+    "no manifest": (lambda folder: (folder / "manifest.json").unlink(), "there is no release here"),
+    "half a manifest": (
+        lambda folder: (folder / "manifest.json").write_bytes((folder / "manifest.json").read_bytes()[:99]),
+        "the manifest is damaged",
+    ),
+    "manifest reaches out": (
+        set_manifest("files", [{"path": "../x", "num_bytes": 1, "sha256": "0" * 64}]),
+        "the manifest is damaged: files.0.path",
+    ),
+    "byte flipped": (flip_byte, "the file has other bytes"),
+    "file cut": (
+        lambda folder: shard(folder, "images").write_bytes(shard(folder, "images").read_bytes()[:-1]),
+        "the file has another size",
+    ),
+    "file gone": (lambda folder: shard(folder, "prompts").unlink(), "the file is missing"),
+    "file added": (lambda folder: (folder / "images" / "x.txt").write_text("x"), "not in the manifest"),
+    "hidden file added": (lambda folder: (folder / ".x").write_text("x"), "not in the manifest"),
+    "link for a file": (link_for_file, "not a regular file"),
+    "not Parquet": (
+        not_parquet,
+        "not readable Parquet",
+    ),
+    "images swapped": (rewrite_shard("images", swap_images), "the image's bytes are not those"),
+    "row lost": (rewrite_shard("prompts", lambda table: table.slice(1)), "the number of rows differs"),
+    "row twice": (
+        rewrite_shard("images", lambda table: pa.concat_tables([table.slice(0, 59), table.slice(0, 1)])),
+        "an image id stands in more than one row",
+    ),
+    "rows in another order": (
+        rewrite_shard("prompts", lambda table: table.sort_by("prompt")),
+        "do not have the same rows",
+    ),
+    "column renamed": (
+        rewrite_shard("prompts", lambda table: table.rename_columns({"prompt": "text"})),
+        "columns differ from the manifest's (value: 'prompt, text')",
+    ),
+    "row groups too large": (
+        rewrite_shard("images", lambda table: pa.concat_tables([table] * 2), rows_per_group=1000),
+        "too large for the Hub's viewer",
+    ),
+    "card's YAML count": (edit_card("num_examples: 60", "num_examples: 61"), "default/train is not true"),
+    "card's table count": (edit_card("| Stable Diffusion XL | 16 |", "| Stable Diffusion XL | 17 |"), "SDXL"),
+    "card without header": (edit_card("---\n", ""), "no YAML header"),
+    "card with a Python object": (
+        edit_card("license: other", "license: !!python/object/apply:os.system ['x']"),
+        "the card cannot be read",
+    ),
+    "counts": (lambda folder: rewrite_manifest(folder, claim_rows), "counts differ from the files"),
+    "data files elsewhere": (
+        edit_card("path: prompts/train-*", "path: prompt/train-*"),
+        "`datasets` cannot load",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", TAMPERINGS)
+def test_tampering_is_found(name: str, sample_copy: Path) -> None:
+    tamper, says = TAMPERINGS[name]
+    tamper(sample_copy)
+    assert any(says in str(problem) for problem in check_release(sample_copy)), check_release(sample_copy)
+
+
+def test_a_sound_release_is_sound(sample_release: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([str(sample_release)]) == 0
+    assert capsys.readouterr().out == f"{sample_release}: sound\n"
+
+
+def test_the_command_tells_problems_and_exits_with_1(
+    sample_copy: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (sample_copy / "LICENSES.md").unlink()
+    assert main([str(sample_copy), str(sample_copy / "nowhere")]) == 1
+    out = capsys.readouterr().out
+    assert "LICENSES.md: the file is missing" in out
+    assert "there is no release here" in out
+
+
+def test_a_row_group_above_the_byte_limit_is_found(sample_copy: Path) -> None:
+    big = pa.array([bytes(60_000_000)] * 2)
+    path = shard(sample_copy, "images")
+    table = pq.read_table(path).slice(0, 2)
+    images = pa.StructArray.from_arrays(
+        [big, table["image"].combine_chunks().field("path")], ["bytes", "path"]
+    )
+    file = io.BytesIO()
+    pq.write_table(
+        table.set_column(0, table.schema.field(0), images), file, compression="none", use_dictionary=False
+    )
+    path.write_bytes(file.getvalue())
+    rewrite_manifest(sample_copy)
+    assert any("too large" in str(problem) for problem in check_release(sample_copy))

@@ -1,0 +1,107 @@
+"""Killed at any moment, a run leaves no half release, and the next run succeeds.
+
+The victim kills itself with SIGKILL at the n-th thing it does to the output folder (opening a file to
+write, making a folder, renaming): an audit hook sees them all, so the product knows nothing of this.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from publish.check import check_release
+from tests.support import ROOT, good_folder, run_release, tree_digest
+
+VICTIM = """
+import os, signal, sys
+out, moment = sys.argv[1], int(sys.argv[2])
+from publish.release import main  # before the hook: importing writes caches elsewhere
+seen = 0
+def kill(event, arguments):
+    global seen
+    if event == "open" and not (isinstance(arguments[1], str) and set("wxa+") & set(arguments[1])):
+        return
+    if event in ("open", "os.mkdir", "os.rename", "os.remove", "os.rmdir", "shutil.rmtree", "os.listdir"):
+        if str(arguments[0]).startswith(out):
+            seen += 1
+            if seen == moment:
+                os.kill(os.getpid(), signal.SIGKILL)
+sys.addaudithook(kill)
+status = main(sys.argv[3:])
+print(seen)
+sys.exit(status)
+"""
+
+
+def run_victim(moment: int, out: Path, folder: Path) -> "subprocess.CompletedProcess[str]":
+    """Run a release that kills itself at a moment; 0 for never."""
+    settings = ["--version", "1.0", "--config", str(ROOT / "release.toml"), "--sfhq", str(folder)]
+    command = [sys.executable, "-c", VICTIM, str(out), str(moment), *settings, "--out", str(out)]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=110)
+
+
+def assert_survives(moment: int, tmp_path: Path) -> None:
+    """Kill a run at a moment, look at what is left, and run again."""
+    folder, out = good_folder(tmp_path / "good").write(), tmp_path / "dist"
+    killed = run_victim(moment, out, folder)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    if (out / "1.0").exists():  # the rename was made: then the release is whole
+        assert check_release(out / "1.0") == []
+    again = run_release("--version", "1.0", "--sfhq", folder, "--out", out)
+    assert again.status == 0, again.err
+    assert check_release(out / "1.0") == []
+    assert sorted(path.name for path in out.iterdir()) == ["1.0", "receipts"]
+
+
+@pytest.mark.parametrize("moment", [3, 12])
+def test_a_killed_run_leaves_no_half_release(moment: int, tmp_path: Path) -> None:
+    assert_survives(moment, tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_a_run_killed_at_every_moment_leaves_no_half_release(tmp_path: Path) -> None:
+    whole = run_victim(0, tmp_path / "whole", good_folder(tmp_path / "good").write())
+    assert whole.returncode == 0, whole.stderr
+    moments = int(whole.stdout.splitlines()[-1])
+    assert moments > 15
+    for moment in range(1, moments + 1):
+        assert_survives(moment, tmp_path / str(moment))
+
+
+def test_a_full_disk_is_told_and_leaves_nothing(tmp_path: Path) -> None:
+    folder, out = good_folder(tmp_path / "good").write(), tmp_path / "dist"
+    limited = (
+        "import resource, signal, sys; from publish.release import main;"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (30000, 30000)); sys.exit(main(sys.argv[1:]))"
+    )
+    run = run_release("--version", "1.0", "--sfhq", folder, "--out", out, door=["-c", limited])
+    assert run.status == 1
+    assert "Traceback" not in run.err
+    assert "run the same command again" in run.err
+    assert not (out / "1.0").exists()
+    assert run_release("--version", "1.0", "--sfhq", folder, "--out", out).status == 0
+
+
+def test_an_interrupted_run_says_so(tmp_path: Path) -> None:
+    folder, out = good_folder(tmp_path / "good").write(), tmp_path / "dist"
+    interrupted = (
+        "import os, signal, sys; from publish.release import main;"
+        "sys.addaudithook(lambda event, _: event == 'os.mkdir' and os.kill(os.getpid(), signal.SIGINT));"
+        "sys.exit(main(sys.argv[1:]))"
+    )
+    run = run_release("--version", "1.0", "--sfhq", folder, "--out", out, door=["-c", interrupted])
+    assert run.status == 130
+    assert "the same command starts again" in run.err
+    assert "Traceback" not in run.err
+
+
+def test_a_release_is_not_changed_by_a_later_run(sample_release: Path) -> None:
+    before = tree_digest(sample_release)
+    assert run_release("--version", "1.0", "--out", sample_release.parent).status == 0
+    assert tree_digest(sample_release) == before
+    assert os.path.lexists(sample_release / "manifest.json")

@@ -1,0 +1,139 @@
+"""Makes the small SFHQ folders that tests read, and runs the kit over them."""
+
+import csv
+import hashlib
+import io
+import json
+import subprocess
+import sys
+from collections.abc import Iterable, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+from PIL import Image
+
+from builders.catalog import Catalog
+from builders.reading import read_sources
+from builders.sources.sfhq import COLUMNS, TABLE_NAME, SfhqSource
+from schemas.manifest import Counts
+from schemas.problems import Problem, Severity
+from schemas.records import RejectedRow
+from schemas.settings import BuildSettings
+
+T = TypeVar("T")
+ROOT = Path(__file__).resolve().parent.parent
+CONFIGS: dict[str, dict[str, object]] = {
+    "FLUX1_schnell": {
+        "image_size": "square_hd",
+        "num_inference_steps": 4,
+        "seed": 1,
+        "enable_safety_checker": False,
+    },
+    "FLUX1_dev": {
+        "image_size": "square_hd",
+        "num_inference_steps": 28,
+        "seed": 2**32 - 1,
+        "guidance_scale": 3.5,
+    },
+    "FLUX1_pro": {"image_size": "square_hd", "seed": 0, "guidance_scale": 2.75, "safety_tolerance": "5"},
+    "SDXL": {"engine_id": "sdxl", "cfg_scale": 7, "steps": 30, "seed": 9, "style_preset": "photographic"},
+    "DALLE3": {"size": "1024x1024", "quality": "hd", "style": "vivid", "orig_prompt": "a face"},
+}
+
+
+def image_bytes(
+    number: int, kind: str = "JPEG", mode: str = "RGB", size: tuple[int, int] = (24, 16)
+) -> bytes:
+    """Draw a small image that differs for each number."""
+    channels = len(Image.new(mode, (1, 1)).getbands())
+    pixels = hashlib.shake_256(f"{number}".encode()).digest(size[0] * size[1] * channels)
+    file = io.BytesIO()
+    Image.frombytes(mode, size, pixels).save(file, kind, **({"quality": 90} if kind == "JPEG" else {}))
+    return file.getvalue()
+
+
+@dataclass
+class SfhqFolder:
+    """An SFHQ folder under construction: change `rows` and `images`, then `write`."""
+
+    path: Path
+    rows: list[list[str]] = field(default_factory=list)
+    images: dict[str, bytes] = field(default_factory=dict)
+    header: Sequence[str] = COLUMNS
+    table: bytes | None = None  # the table's bytes, where `rows` cannot say them
+
+    def write(self) -> Path:
+        """Write the folder; image names are paths relative to it."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        for name, data in self.images.items():
+            (self.path / name).parent.mkdir(parents=True, exist_ok=True)
+            (self.path / name).write_bytes(data)
+        text = io.StringIO()
+        csv.writer(text, lineterminator="\n").writerows([self.header, *self.rows])
+        (self.path / TABLE_NAME).write_bytes(text.getvalue().encode() if self.table is None else self.table)
+        return self.path
+
+
+def good_folder(path: Path, num_images: int = 4) -> SfhqFolder:
+    """Start from a folder in which everything is right: all five generators in turn."""
+    folder = SfhqFolder(path)
+    for number in range(num_images):
+        generator = list(CONFIGS)[number % len(CONFIGS)]
+        name = f"{generator}_image_{number:07d}.jpg"
+        folder.rows.append([name, generator, f"prompt {number}", json.dumps(CONFIGS[generator])])
+        folder.images[f"images/{name}"] = image_bytes(number)
+    return folder
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What came of reading sources."""
+
+    counts: Counts
+    published: list[dict[str, object]]
+    rejected: list[RejectedRow]
+    problems: list[Problem]
+
+
+def read_folders(work: Path, *folders: Path, settings: BuildSettings | None = None) -> Reading:
+    """Read folders into a catalog as a release does, without building anything."""
+    sources = [SfhqSource(folder, folder.name) for folder in folders]
+    with closing(Catalog(work / "catalog.sqlite")) as catalog:
+        read_sources(sources, catalog, settings or BuildSettings(), no_track)
+        problems = [problem for severity in Severity for problem in catalog.problems(severity, 1000)]
+        rows = [row for row, _ in catalog.published()]
+        return Reading(catalog.counts(), rows, list(catalog.rejected()), problems)
+
+
+def no_track(items: Iterable[T], stage: str, total: int | None, /) -> Iterable[T]:
+    """Show no progress."""
+    return items
+
+
+def tree_digest(folder: Path) -> dict[str, str]:
+    """Give the digest of every file below a folder, by its relative path."""
+    return {
+        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+@dataclass(frozen=True)
+class Run:
+    """How a command ended."""
+
+    status: int
+    out: str
+    err: str
+
+
+def run_release(
+    *arguments: str | Path, door: Sequence[str] = ("publish/release.py",), cwd: Path = ROOT
+) -> Run:
+    """Run the release command in a process of its own, as a user does."""
+    command = [sys.executable, *door, *(str(argument) for argument in arguments)]
+    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False, timeout=110)
+    return Run(done.returncode, done.stdout, done.stderr)

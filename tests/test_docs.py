@@ -1,0 +1,115 @@
+"""The README is true: its commands run, its flags exist, its tree is the tree."""
+
+import ast
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image, ImageChops, ImageStat
+
+from publish.release import main
+from tests.support import ROOT, good_folder
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+ROOMS = ("schemas", "builders", "publish", "benchmarks")
+
+
+def commands() -> list[str]:
+    """List the commands of the README's `sh` blocks, without their comments."""
+    blocks = re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
+    return [line.split(" #")[0].strip() for block in blocks for line in block.splitlines() if line.strip()]
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Copy the project, with a folder to release, as a user has it."""
+    place = tmp_path_factory.mktemp("checkout") / "kit"
+    ignored = shutil.ignore_patterns(".venv", "dist", ".git", ".*_cache", "__pycache__", ".hypothesis")
+    shutil.copytree(ROOT, place, ignore=ignored)
+    good_folder(place / "path" / "to" / "SFHQ-T2I").write()
+    return place
+
+
+def run(command: str, checkout: Path) -> None:
+    """Run one command of the README where a user would, with this environment for `.venv`."""
+    venv = Path(sys.prefix)
+    environment = {**os.environ, "PATH": f"{venv / 'bin'}:{os.environ['PATH']}"}
+    words = command.split()
+    if words[0] == "make":  # the environment is set up already; `make test` is what runs this
+        dry = ["--dry-run"] if words[1] == "test" else []
+        words = [*words, *dry, f"VENV={venv}", f"--old-file={venv}/.ready"]
+    if words[0] == "sfhq-check":  # installed from another copy of the code: the same `main`, here
+        words = ["python", "-m", "publish.check", *words[1:]]
+    done = subprocess.run(words, cwd=checkout, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+
+
+def test_every_command_runs(checkout: Path) -> None:
+    listed = commands()
+    assert len(listed) >= 6
+    for command in listed:
+        if not command.startswith("python benchmarks/"):
+            run(command, checkout)
+    assert {path.name for path in (checkout / "dist").iterdir()} == {"1.0", "1.1", "1.2", "receipts"}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_the_benchmark_runs(checkout: Path, tmp_path: Path) -> None:
+    (command,) = [command for command in commands() if command.startswith("python benchmarks/")]
+    small = re.sub(r"--images [\d ]+", "--images 20 40 ", command) + f" --repeats 1 --work {tmp_path}"
+    run(small, checkout)
+
+
+def test_the_python_example_runs(sample_release: Path, tmp_path: Path) -> None:
+    (example,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    script = example.replace("dist/1.0", str(sample_release))
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", script],
+        env={**os.environ, "HF_HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_table_of_flags_is_the_commands(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    flags = set(re.findall(r"--[a-z]+", capsys.readouterr().out)) - {"--help"}
+    assert set(re.findall(r"^\| `(--[a-z]+)", README, re.MULTILINE)) == flags
+
+
+def tree() -> str:
+    """Draw the annotated tree: each module with the first sentence of its docstring."""
+    lines = []
+    for room in ROOMS:
+        for path in sorted((ROOT / room).rglob("*.py"), key=lambda path: (path.parent.as_posix(), path.name)):
+            sentence = (ast.get_docstring(ast.parse(path.read_text())) or "").split("\n")[0]
+            name = path.relative_to(ROOT).as_posix().replace("/__init__.py", "/")
+            lines.append(f"{name:<36}{sentence}")
+    return "\n".join(lines)
+
+
+def test_the_tree_lists_every_module_with_its_first_line() -> None:
+    assert tree() in README, f"put this into the README:\n{tree()}"
+
+
+def test_the_picture_is_what_a_release_draws(sample_release: Path) -> None:
+    with Image.open(ROOT / "sample.jpg") as shown, Image.open(sample_release / "figures/sample.jpg") as drawn:
+        difference = ImageChops.difference(shown.convert("RGB"), drawn.convert("RGB"))
+        assert max(ImageStat.Stat(difference).mean) < 2
+
+
+def test_links_lead_somewhere() -> None:
+    for document in ("README.md", "CONTRIBUTING.md", "DECISIONS.md"):
+        text = (ROOT / document).read_text(encoding="utf-8")
+        for link in re.findall(r"\]\(([^)#]+)\)", text):
+            assert link.startswith("https://") or (ROOT / link).exists(), link
+        for path in re.findall(r"`((?:schemas|builders|publish)/[\w./]+)`", text):
+            assert (ROOT / path).exists(), path
