@@ -10,16 +10,13 @@ itself, so that none pays for another's libraries.
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from pathlib import Path
-from typing import TypeVar
 
 ROOT = Path(__file__).resolve().parent.parent
 if __package__ in (None, ""):
     sys.path[0] = str(ROOT)
-
-T = TypeVar("T")
 
 VERSION = "1.0"
 _IMAGES_PER_BATCH = 100  # as many as the kit puts into a row group
@@ -29,11 +26,8 @@ def build_with_kit(folder: Path, out: Path) -> None:
     """Read an SFHQ folder and build a release as `publish/release.py` does, without checking the result."""
     from builders.catalog import Catalog
     from builders.pipeline import Notes, build_release, describe_inputs
-    from builders.reading import read_sources
+    from builders.reading import read_sources, untracked
     from publish.settings import load_settings, open_sources
-
-    def track(items: Iterable[T], _stage: str, _total: int | None) -> Iterable[T]:
-        return items
 
     settings = load_settings(ROOT / "release.toml", [folder])
     citation, changelog = (
@@ -44,9 +38,9 @@ def build_with_kit(folder: Path, out: Path) -> None:
     out.mkdir()
     with closing(Catalog(out / "catalog.sqlite")) as catalog:
         sources = open_sources(settings, ROOT, out)
-        entries = read_sources(sources, catalog, settings.build, track)
+        entries = read_sources(sources, catalog, settings.build, untracked)
         inputs = describe_inputs(VERSION, settings.dataset, settings.build, entries, notes)
-        build_release(out / VERSION, catalog, inputs, notes, sources, track)
+        build_release(out / VERSION, catalog, inputs, notes, sources, untracked)
     _sync_tree(out / VERSION)
 
 

@@ -53,7 +53,7 @@ def read_facts(folder: Path, shards: Iterable[Shard]) -> Facts:
         shards: Its shards; at least one of each config.
 
     Returns:
-        The facts. Only the image-free table is read, in batches, so memory does not grow with it.
+        The facts. Only the image-free table is read, and one row group of it at a time.
     """
     shards = list(shards)
     counters: dict[str, Counter[object]] = {name: Counter() for name in (*_COUNTED, "size")}
@@ -85,9 +85,10 @@ def _batches(folder: Path, shards: Iterable[Shard]) -> Iterator[dict[str, list[A
     columns = [*_COUNTED, "width", "height", "num_bytes", "prompt"]
     for shard in shards:
         if shard.config == _TEXT_CONFIG:
+            # Row group by row group: `iter_batches` reads many groups ahead.
             with pq.ParquetFile(folder / shard.path) as file:
-                for batch in file.iter_batches(columns=columns):
-                    yield batch.to_pydict()
+                for group in range(file.num_row_groups):
+                    yield file.read_row_group(group, columns).to_pydict()
 
 
 def _read_splits(folder: Path, shards: Iterable[Shard]) -> dict[str, dict[str, SplitCounts]]:

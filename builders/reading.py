@@ -30,6 +30,11 @@ class Track(Protocol):
     def __call__(self, items: Iterable[T], stage: str, total: int | None, /) -> Iterable[T]: ...  # noqa: D102
 
 
+def untracked(items: Iterable[T], _stage: str, _total: int | None, /) -> Iterable[T]:
+    """Show no progress."""
+    return items
+
+
 def read_sources(
     sources: Iterable[Source], catalog: Catalog, settings: BuildSettings, track: Track
 ) -> tuple[SourceEntry, ...]:

@@ -16,6 +16,8 @@ from schemas.settings import BuildSettings
 
 _FORMAT = "parquet"
 _MAX_TEXT_ROWS_PER_SHARD = 1_000_000
+# What a Parquet file's footer will say is held in memory until it is closed, about 1 kB a row.
+_MAX_IMAGE_ROWS_PER_SHARD = 10_000
 _MAX_TEXT_ROWS_PER_GROUP = 5_000
 # The Hub's viewer refuses to scan a row group above 300 MB; with images these stay well below.
 _MAX_IMAGE_ROWS_PER_GROUP = 100
@@ -85,7 +87,10 @@ class _Series:
     def _fits_shard(self, num_bytes: int) -> bool:
         if not self._config.has_images:
             return self._shard_rows < _MAX_TEXT_ROWS_PER_SHARD
-        return self._shard_bytes + num_bytes <= self._settings.max_shard_bytes
+        return (
+            self._shard_rows < _MAX_IMAGE_ROWS_PER_SHARD
+            and self._shard_bytes + num_bytes <= self._settings.max_shard_bytes
+        )
 
     def _write_group(self) -> None:
         if not self._group:

@@ -11,6 +11,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -22,7 +23,9 @@ import pyarrow.parquet as pq
 
 from builders.card.readme import CARD_NAME, read_numbers, true_numbers
 from builders.facts import read_facts
+from builders.reading import Track, untracked
 from publish.integrity import check_files, read_manifest
+from publish.terminal import Terminal
 from schemas.columns import type_names
 from schemas.manifest import MANIFEST_NAME, Manifest, Shard
 from schemas.problems import Problem, Reason, ReleaseError
@@ -34,13 +37,14 @@ MAX_BYTES_PER_GROUP = 100_000_000
 _FIX = "build the release anew"
 
 
-def check_release(folder: Path, scratch: Path | None = None) -> list[Problem]:
+def check_release(folder: Path, scratch: Path | None = None, track: Track = untracked) -> list[Problem]:
     """Check everything about a release.
 
     Args:
         folder: The release.
         scratch: Folder for the caches of loading, which take as much room as the dataset and are removed;
             the system's temporary folder if None.
+        track: Shows progress.
 
     Returns:
         Every problem found; none if it is sound. Where files are not what the manifest says, nothing
@@ -52,35 +56,30 @@ def check_release(folder: Path, scratch: Path | None = None) -> list[Problem]:
         return list(error.problems)
     problems = list(check_files(folder, manifest))
     if not problems:
-        problems = [*_check_tables(folder, manifest), *_check_card(folder, manifest)]
+        problems = [*_check_tables(folder, manifest, track), *_check_card(folder, manifest)]
     return problems or list(_check_loading(folder, manifest, scratch))
 
 
-def _check_tables(folder: Path, manifest: Manifest) -> Iterator[Problem]:
+def _check_tables(folder: Path, manifest: Manifest, track: Track) -> Iterator[Problem]:
     """Check columns, rows, row groups and images of every data file, and that configs have the same rows."""
-    rows: dict[tuple[str, str], int] = {}
+    rows: Counter[tuple[str, str]] = Counter()
     ids: dict[str, list[str]] = {}
-    for shard in manifest.shards:
+    for shard in track(manifest.shards, "checking data files", len(manifest.shards)):
         try:
             with pq.ParquetFile(folder / shard.path) as file:
                 yield from _check_footer(file, shard, manifest)
-                rows[shard.config, shard.split] = (
-                    rows.get((shard.config, shard.split), 0) + file.metadata.num_rows
-                )
-                for number, batch in enumerate(_row_groups(file)):
+                rows[shard.config, shard.split] += file.metadata.num_rows
+                columns = [
+                    name for name in ("image", "image_id", "sha256") if name in file.schema_arrow.names
+                ]
+                for group in range(file.num_row_groups):
+                    batch = file.read_row_group(group, columns=columns)
                     ids.setdefault(shard.config, []).extend(batch["image_id"].to_pylist())
-                    yield from _check_images(batch, f"{shard.path}, row group {number}")
+                    yield from _check_images(batch, f"{shard.path}, row group {group}")
         except (pa.ArrowException, OSError, KeyError) as error:
             yield _problem(f"the file is not readable Parquet: {error}", shard.path, _FIX)
     yield from _check_rows(manifest, rows)
     yield from _check_ids(ids)
-
-
-def _row_groups(file: pq.ParquetFile) -> Iterator[pa.Table]:
-    names = file.schema_arrow.names
-    columns = [name for name in ("image", "image_id", "sha256") if name in names]
-    for group in range(file.num_row_groups):
-        yield file.read_row_group(group, columns=columns)
 
 
 def _check_footer(file: pq.ParquetFile, shard: Shard, manifest: Manifest) -> Iterator[Problem]:
@@ -118,7 +117,7 @@ def _check_images(batch: pa.Table, place: str) -> Iterator[Problem]:
                 yield _problem("the image's bytes are not those of its row's sha256", place, _FIX, image_id)
 
 
-def _check_rows(manifest: Manifest, rows: dict[tuple[str, str], int]) -> Iterator[Problem]:
+def _check_rows(manifest: Manifest, rows: Counter[tuple[str, str]]) -> Iterator[Problem]:
     stated = {
         (config, split): size.num_rows
         for config, splits in manifest.configs.items()
@@ -200,7 +199,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("folder", nargs="+", type=Path, help="a release, such as dist/1.0")
     status = 0
     for folder in parser.parse_args(argv).folder:
-        problems = check_release(folder)
+        with Terminal().progress() as track:
+            problems = check_release(folder, track=track)
         status = 1 if problems else status
         print(f"{folder}: {'sound' if not problems else f'{len(problems)} problems'}")
         for problem in problems:

@@ -91,13 +91,12 @@ def release(options: argparse.Namespace, terminal: Terminal) -> int:
             return 0
         is_there = all(plan.action is Action.KEEP for plan in plans)
         if is_there:
-            _refuse(check_release(out / version, work))
+            _check(terminal, out / version, work)
             manifest = read_manifest(out / version)
         else:
             with terminal.progress() as track:
                 manifest = build_release(work / version, catalog, inputs, notes, sources, track)
-            terminal.note("checking every file and image, and loading every config with `datasets`")
-            _refuse(check_release(work / version, work))
+            _check(terminal, work / version, work)
             for target in targets:
                 target.upload(work / version, manifest)
                 _refuse(target.verify(manifest))
@@ -194,6 +193,12 @@ def _strict_refusals(strict: bool, counts: Counts) -> Iterator[Problem]:
 def _refuse(problems: Sequence[Problem]) -> None:
     if problems:
         raise ReleaseError(problems)
+
+
+def _check(terminal: Terminal, folder: Path, scratch: Path) -> None:
+    terminal.note("checking every file and image, and loading every config with `datasets`")
+    with terminal.progress() as track:
+        _refuse(check_release(folder, scratch, track))
 
 
 def _write_receipt(folder: Path, receipt: Receipt) -> None:

@@ -48,7 +48,7 @@ class Terminal:
     def progress(self) -> Iterator[Track]:
         """Give a `Track` that shows bars on a terminal, and nothing elsewhere."""
         columns = (
-            TextColumn("{task.description}"),
+            TextColumn("{task.description:<24}"),
             BarColumn(),
             MofNCompleteColumn(),
             _Speed(),

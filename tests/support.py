@@ -6,23 +6,21 @@ import io
 import json
 import subprocess
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
 
 from PIL import Image
 
 from builders.catalog import Catalog
-from builders.reading import read_sources
+from builders.reading import read_sources, untracked
 from builders.sources.sfhq import COLUMNS, TABLE_NAME, SfhqSource
 from schemas.manifest import Counts
 from schemas.problems import Problem, Severity
 from schemas.records import RejectedRow
 from schemas.settings import BuildSettings
 
-T = TypeVar("T")
 ROOT = Path(__file__).resolve().parent.parent
 CONFIGS: dict[str, dict[str, object]] = {
     "FLUX1_schnell": {
@@ -101,15 +99,10 @@ def read_folders(work: Path, *folders: Path, settings: BuildSettings | None = No
     """Read folders into a catalog as a release does, without building anything."""
     sources = [SfhqSource(folder, folder.name) for folder in folders]
     with closing(Catalog(work / "catalog.sqlite")) as catalog:
-        read_sources(sources, catalog, settings or BuildSettings(), no_track)
+        read_sources(sources, catalog, settings or BuildSettings(), untracked)
         problems = [problem for severity in Severity for problem in catalog.problems(severity, 1000)]
         rows = [row for row, _ in catalog.published()]
         return Reading(catalog.counts(), rows, list(catalog.rejected()), problems)
-
-
-def no_track(items: Iterable[T], stage: str, total: int | None, /) -> Iterable[T]:
-    """Show no progress."""
-    return items
 
 
 def tree_digest(folder: Path) -> dict[str, str]:

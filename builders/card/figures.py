@@ -100,13 +100,14 @@ def _pick_rows(folder: Path, shards: Sequence[Shard], names: Sequence[str]) -> d
     for shard in shards:
         if shard.config != "prompts":
             continue
-        for batch in pq.ParquetFile(folder / shard.path).iter_batches(columns=["generator"]):
-            for name in batch["generator"].to_pylist():
-                if len(picks[name]) < _COLUMNS:
-                    picks[name].append(row)
-                row += 1
-            if all(len(rows) == _COLUMNS for rows in picks.values()):
-                return picks
+        with pq.ParquetFile(folder / shard.path) as file:
+            for group in range(file.num_row_groups):
+                for name in file.read_row_group(group, ["generator"])["generator"].to_pylist():
+                    if len(picks[name]) < _COLUMNS:
+                        picks[name].append(row)
+                    row += 1
+                if all(len(rows) == _COLUMNS for rows in picks.values()):
+                    return picks
     return picks
 
 

@@ -1,6 +1,6 @@
 """The built-in sample: drawn faces in an SFHQ-T2I folder, so that everything runs without a download.
 
-Pictures are exactly what their prompts say (`builders/faces.py`). Which generator "made" one, and its
+Pictures are exactly what their prompts say (`builders/faces/`). Which generator "made" one, and its
 settings, are plausible inventions, and `NOTICE` says so on the card. The same folder comes out each
 time, byte for byte, for one version of Pillow.
 
