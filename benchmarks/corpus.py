@@ -6,6 +6,12 @@ Prompts have the real ones' length, and settings are those that each generator r
 from the number of images, their size and one seed; a folder that is there already is used again.
 """
 
+import sys
+from pathlib import Path
+
+if __package__ in (None, ""):  # run as a file
+    sys.path[0] = str(Path(__file__).resolve().parent.parent)
+
 import argparse
 import csv
 import io
@@ -13,16 +19,15 @@ import json
 import multiprocessing
 import random
 import shutil
-import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-TABLE_NAME = "SFHQ_T2I_dataset.csv"
-_COLUMNS = ("image_filename", "model_used", "text_prompt", "configs")
+from builders.sources.sample import invent_config
+from builders.sources.sfhq import COLUMNS, TABLE_NAME
+
 _SHARES = {"FLUX1_schnell": 0.37, "SDXL": 0.30, "FLUX1_dev": 0.15, "FLUX1_pro": 0.12, "DALLE3": 0.06}
 _SEED = 20_240_901
 _GRADIENT_CELLS = 5
@@ -139,11 +144,11 @@ def _write_table(path: Path, images: int) -> list[str]:
     names = []
     with path.open("w", encoding="utf-8", newline="") as file:
         table = csv.writer(file, lineterminator="\n")
-        table.writerow(_COLUMNS)
+        table.writerow(COLUMNS)
         for index, (name, generator) in enumerate(_names(images)):
             rng = random.Random(f"{_SEED} {index}")
             prompt = _prompt(rng)
-            table.writerow((name, generator, prompt, json.dumps(_CONFIGS[generator](rng, prompt))))
+            table.writerow((name, generator, prompt, json.dumps(invent_config(generator, index, prompt))))
             names.append(name)
     return names
 
@@ -166,41 +171,6 @@ def _prompt(rng: random.Random) -> str:
         f"A portrait photograph of {who} with {traits}, {rng.choice(_CLOTHES)}, {rng.choice(_EXPRESSIONS)}, "
         f"{rng.choice(_PLACES)}. {rng.choice(_LIGHTS).capitalize()}."
     )
-
-
-def _flux(rng: random.Random, steps: int) -> dict[str, object]:
-    guidance = round(rng.uniform(2.5, 4.0), 3)
-    seed = rng.getrandbits(32)
-    return {
-        "image_size": "square_hd",
-        "num_inference_steps": steps,
-        "seed": seed,
-        "guidance_scale": guidance,
-    }
-
-
-def _sdxl(rng: random.Random) -> dict[str, object]:
-    return {
-        "engine_id": "stable-diffusion-xl-1024-v1-0",
-        "cfg_scale": rng.randint(5, 8),
-        "steps": 30,
-        "seed": rng.getrandbits(32),
-        "style_preset": rng.choice(("analog-film", "cinematic", "photographic", "enhance")),
-    }
-
-
-def _dalle3(rng: random.Random, prompt: str) -> dict[str, object]:
-    style = rng.choice(("vivid", "natural"))
-    return {"size": "1024x1024", "quality": "standard", "style": style, "orig_prompt": prompt}
-
-
-_CONFIGS: Mapping[str, Callable[[random.Random, str], dict[str, object]]] = {
-    "FLUX1_schnell": lambda rng, _: _flux(rng, 4) | {"enable_safety_checker": False},
-    "FLUX1_dev": lambda rng, _: _flux(rng, 28) | {"enable_safety_checker": False},
-    "FLUX1_pro": lambda rng, _: _flux(rng, 28) | {"safety_tolerance": "5"},
-    "SDXL": lambda rng, _: _sdxl(rng),
-    "DALLE3": _dalle3,
-}
 
 
 def _write_images(folder: Path, names: list[str], size: int) -> None:

@@ -48,11 +48,22 @@ def write_sample(folder: Path) -> None:
         table.writerow(("image_filename", "model_used", "text_prompt", "configs"))
         for index, (name, generator, face) in enumerate(sample_faces()):
             draw_face(face, IMAGE_PIXELS).save(folder / "images" / name, "JPEG", quality=JPEG_QUALITY)
-            config = _CONFIGS[generator](random.Random(_SEED + index), face)  # noqa: S311 - not a secret
+            config = invent_config(generator, _SEED + index, describe_face(face))
             table.writerow((name, generator, describe_face(face, index), json.dumps(config)))
 
 
-def _flux(rng: random.Random, _: Face) -> dict[str, object]:
+def invent_config(generator: str, seed: int, asked: str) -> dict[str, object]:
+    """Invent the settings that upstream would have written for an image.
+
+    Args:
+        generator: One of `COUNTS`.
+        seed: Decides about everything that varies.
+        asked: The prompt asked for, which DALL-E 3's settings repeat.
+    """
+    return _CONFIGS[generator](random.Random(seed), asked)  # noqa: S311 - not a secret
+
+
+def _flux(rng: random.Random, _: str) -> dict[str, object]:
     """Settings as upstream draws them: guidance 3.5 half of the time, otherwise 2.5 to 4."""
     guidance = 3.5 if rng.random() < 0.5 else round(rng.uniform(2.5, 4.0), 3)
     return {
@@ -63,22 +74,14 @@ def _flux(rng: random.Random, _: Face) -> dict[str, object]:
     }
 
 
-def _flux_schnell(rng: random.Random, face: Face) -> dict[str, object]:
-    config = _flux(rng, face) | {"num_inference_steps": 4, "enable_safety_checker": False}
+def _flux_schnell(rng: random.Random, asked: str) -> dict[str, object]:
+    config = _flux(rng, asked) | {"num_inference_steps": 4, "enable_safety_checker": False}
     if rng.random() < 0.5:  # one of upstream's two paths leaves the guidance out
         del config["guidance_scale"]
     return config
 
 
-def _flux_dev(rng: random.Random, face: Face) -> dict[str, object]:
-    return _flux(rng, face) | {"enable_safety_checker": False}
-
-
-def _flux_pro(rng: random.Random, face: Face) -> dict[str, object]:
-    return _flux(rng, face) | {"safety_tolerance": "5"}
-
-
-def _sdxl(rng: random.Random, _: Face) -> dict[str, object]:
+def _sdxl(rng: random.Random, _: str) -> dict[str, object]:
     return {
         "engine_id": "stable-diffusion-xl-1024-v1-0",
         "cfg_scale": rng.randint(5, 8),
@@ -88,15 +91,15 @@ def _sdxl(rng: random.Random, _: Face) -> dict[str, object]:
     }
 
 
-def _dalle3(rng: random.Random, face: Face) -> dict[str, object]:
+def _dalle3(rng: random.Random, asked: str) -> dict[str, object]:
     style = rng.choice(("vivid", "natural"))
-    return {"size": "1024x1024", "quality": "standard", "style": style, "orig_prompt": describe_face(face)}
+    return {"size": "1024x1024", "quality": "standard", "style": style, "orig_prompt": asked}
 
 
-_CONFIGS: Mapping[str, Callable[[random.Random, Face], dict[str, object]]] = {
+_CONFIGS: Mapping[str, Callable[[random.Random, str], dict[str, object]]] = {
     "FLUX1_schnell": _flux_schnell,
     "SDXL": _sdxl,
-    "FLUX1_dev": _flux_dev,
-    "FLUX1_pro": _flux_pro,
+    "FLUX1_dev": lambda rng, asked: _flux(rng, asked) | {"enable_safety_checker": False},
+    "FLUX1_pro": lambda rng, asked: _flux(rng, asked) | {"safety_tolerance": "5"},
     "DALLE3": _dalle3,
 }
