@@ -126,7 +126,7 @@ class Problem:
         value = f" (value: {shorten(self.value)})" if self.value is not None else ""
         place = f"{self.place}: " if self.place else ""
         fix = f" → {self.fix}" if self.fix else ""
-        return f"{place}{self.message}{value}{fix}"
+        return printable(f"{place}{self.message}{value}{fix}")
 
 
 class KitError(Exception):
@@ -157,6 +157,11 @@ def shorten(value: str, limit: int = SHOWN_VALUE_CHARS) -> str:
     """Quote a value for a message: control characters escaped, at most `limit` characters."""
     text = repr(value.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace"))
     return text if len(text) <= limit else f"{text[: limit - 1]}…"
+
+
+def printable(text: str) -> str:
+    """Escape what a terminal would obey or cannot show: names of files and columns come from strangers."""
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
 
 
 def suggest(value: str, choices: Iterable[str]) -> str:

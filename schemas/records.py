@@ -24,7 +24,7 @@ ALGORITHMIC_MEDIA = "http://cv.iptc.org/newscodes/digitalsourcetype/algorithmicM
 # Real format → file name extension. Only these formats are ever decoded.
 IMAGE_FORMATS: Mapping[str, str] = {"JPEG": "jpg", "PNG": "png", "WEBP": "webp"}
 
-_Pixels = Annotated[int, Field(ge=1, le=65_535), Column(pa.int32(), unit="px")]
+_Pixels = Annotated[int, Field(ge=1, le=2**31 - 1), Column(pa.int32(), unit="px")]
 _Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 

@@ -92,11 +92,13 @@ def _find_table(folder: Path) -> Path:
     at = partial(Problem, Reason.SOURCE, file=str(folder))
     if not folder.is_dir():
         raise SourceError(at("there is no such folder", fix="check the path"))
-    if (folder / TABLE_NAME).is_file():
-        return folder / TABLE_NAME
     tables = sorted(path for path in folder.glob("*.csv") if path.is_file())
-    if len(tables) == 1:
-        return tables[0]
+    named = folder / TABLE_NAME
+    if named in tables or len(tables) == 1:
+        table = named if named in tables else tables[0]
+        if not table.resolve().is_relative_to(folder.resolve()):
+            raise SourceError(at(f"{table.name} is a link that leaves the folder", fix="put the table there"))
+        return table
     found = f"it has {', '.join(path.name for path in tables)}" if tables else "it has no CSV file"
     raise SourceError(at(f"the folder has no {TABLE_NAME}", fix=f"{found}; put the table beside its images"))
 

@@ -424,6 +424,31 @@ def test_missing_folder_and_missing_table_say_so(tmp_path: Path, work: Path) -> 
         read_folders(work, tmp_path / "empty")
 
 
+def test_a_table_that_is_a_link_outside_stops_the_run(tmp_path: Path, work: Path) -> None:
+    elsewhere = good_folder(tmp_path / "elsewhere").write()
+    (tmp_path / "good").mkdir()
+    (tmp_path / "good" / "SFHQ_T2I_dataset.csv").symlink_to(elsewhere / "SFHQ_T2I_dataset.csv")
+    with pytest.raises(SourceError, match="leaves the folder"):
+        read_folders(work, tmp_path / "good")
+
+
+def test_names_that_no_terminal_should_obey_are_escaped(tmp_path: Path, work: Path) -> None:
+    folder = good_folder(tmp_path / "good")
+    folder.images["images/\x1b[2Jstray\n.jpg"] = image_bytes(50)
+    path = folder.write()
+    (path / "images" / folder.rows[0][0]).rename(path / "images" / os.fsdecode(b"caf\xe9.jpg"))
+    told = [str(problem) for problem in read_folders(work, path).problems]
+    assert any("\\x1b[2Jstray\\n.jpg: no row" in text for text in told)
+    assert any("caf\\xe9.jpg: no row" in text for text in told)
+    assert all(text.isprintable() for text in told)
+
+
+def test_a_very_wide_image_is_an_image_like_any_other(tmp_path: Path, work: Path) -> None:
+    folder = good_folder(tmp_path / "good")
+    folder.images[f"images/{folder.rows[0][0]}"] = image_bytes(1, "PNG", "L", (70_000, 1))
+    assert 70_000 in {row["width"] for row in read_folders(work, folder.write()).published}
+
+
 def test_image_folder_that_is_a_link_outside_stops_the_run(tmp_path: Path, work: Path) -> None:
     elsewhere = good_folder(tmp_path / "elsewhere").write()
     folder = good_folder(tmp_path / "good")
