@@ -25,7 +25,7 @@ from builders.rejected import write_rejected
 from publish.check import check_release
 from publish.integrity import read_manifest
 from publish.plan import Action, Plan
-from publish.settings import Settings, load_settings, open_sources
+from publish.settings import Settings, load_settings, open_sources, refuse_output_in_sources
 from publish.targets import TARGETS
 from publish.terminal import MAX_PROBLEMS_SHOWN, Terminal, format_counts, format_size
 from publish.workspace import open_scratch, open_workspace
@@ -70,6 +70,7 @@ def release(options: argparse.Namespace, terminal: Terminal) -> int:
     """
     version, out, base = options.version, options.out, options.config.parent
     settings = load_settings(options.config, options.sfhq, options.to)
+    refuse_output_in_sources(settings, base, out)
     notes = _read_notes(settings, base)
     targets = [TARGETS[name](out) for name in dict.fromkeys(settings.release.to)]
     workspace = open_scratch() if options.plan else open_workspace(out, version)

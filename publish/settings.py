@@ -97,6 +97,28 @@ def load_settings(path: Path, sfhq: Sequence[Path] = (), to: Sequence[str] = ())
         raise SettingsError(_problem(path, detail) for detail in error.errors()) from error
 
 
+def refuse_output_in_sources(settings: Settings, base: Path, out: Path) -> None:
+    """Refuse to write below a folder that is only ever read.
+
+    Raises:
+        SettingsError: The output folder lies in a source.
+    """
+    folders = [base / source.path for source in settings.sources if source.path is not None]
+    problems = [
+        Problem(
+            Reason.SETTINGS,
+            f"the output folder lies in the source {folder}, which is only ever read",
+            column="--out",
+            value=str(out),
+            fix="give an --out elsewhere",
+        )
+        for folder in folders
+        if out.resolve().is_relative_to(folder.resolve())
+    ]
+    if problems:
+        raise SettingsError(problems)
+
+
 def open_sources(settings: Settings, base: Path, work: Path) -> tuple[Source, ...]:
     """Open every source.
 

@@ -7,7 +7,7 @@ import pytest
 from publish.release import main
 from publish.settings import load_settings
 from schemas.problems import SettingsError
-from tests.support import ROOT, good_folder
+from tests.support import ROOT, good_folder, tree_digest
 
 GOOD = """
 [dataset]
@@ -80,6 +80,15 @@ def test_two_sources_of_one_name_are_a_question_not_a_guess(
     arguments = ["--version", "1.0", "--config", str(config), "--out", str(tmp_path / "dist")]
     assert main([*arguments, "--sfhq", str(folders[0]), "--sfhq", str(folders[1])]) == 2
     assert "two sources have this name" in capsys.readouterr().err
+
+
+def test_the_output_may_not_lie_in_a_source(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = good_folder(tmp_path / "good").write()
+    before = tree_digest(folder)
+    arguments = ["--version", "1.0", "--config", str(ROOT / "release.toml"), "--sfhq", str(folder)]
+    assert main([*arguments, "--out", str(folder / "dist")]) == 2
+    assert "which is only ever read" in capsys.readouterr().err
+    assert tree_digest(folder) == before
 
 
 def test_problems_of_all_sources_and_notes_are_told_at_once(
