@@ -88,13 +88,16 @@ def flatten(columns: Iterable[ColumnSpec], prefix: str = "") -> Iterator[tuple[s
 
 
 def type_names(schema: pa.Schema) -> dict[str, str]:
-    """Name the Arrow type of every column of a schema, those inside a struct by dotted names."""
+    """Name the Arrow type of every column of a schema, those inside structs and lists by dotted names."""
     names: dict[str, str] = {}
 
     def add(field: pa.Field, prefix: str) -> None:
-        is_struct = pa.types.is_struct(field.type)
-        names[f"{prefix}{field.name}"] = "struct" if is_struct else str(field.type)
-        for child in field.type if is_struct else ():
+        is_list = pa.types.is_list(field.type)
+        item = field.type.value_type if is_list else field.type
+        is_struct = pa.types.is_struct(item)
+        name = "struct" if is_struct else str(item)
+        names[f"{prefix}{field.name}"] = f"list of {name}" if is_list else name
+        for child in item if is_struct else ():
             add(child, f"{prefix}{field.name}.")
 
     for field in schema:
@@ -126,8 +129,9 @@ def struct(children: Iterable[ColumnSpec]) -> pa.DataType:
 def _column(name: str, field: FieldInfo) -> ColumnSpec:
     base, marks, nullable = _unwrap(field.annotation, list(field.metadata))
     mark = next((mark for mark in marks if isinstance(mark, Column)), Column())
-    is_model = isinstance(base, type) and issubclass(base, BaseModel)
-    children = mark.children or (columns_of(base) if is_model else ())
+    item = get_args(base)[0] if get_origin(base) is list else base
+    is_model = isinstance(item, type) and issubclass(item, BaseModel)
+    children = mark.children or (columns_of(item) if is_model else ())
     arrow = mark.arrow or _arrow_type(name, base)
     return ColumnSpec(name, arrow, nullable, field.description or "", mark.unit, children, mark.image)
 

@@ -6,6 +6,7 @@ https://github.com/SelfishGene/SFHQ-T2I-dataset/blob/main/create_face_dataset.py
 """
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -162,6 +163,18 @@ _OPENAI = Terms(
     "Outputs are assigned to the user; they may not be used to develop models that compete with OpenAI.",
     permissive=False,
 )
+_STABILITY = Terms(
+    "stability-ai-community-license",
+    "Stability AI Community License",
+    "https://huggingface.co/stabilityai/stable-diffusion-3.5-large/blob/main/LICENSE.md",
+    "Outputs may not be used to create or improve any other foundational generative model.",
+    permissive=False,
+)
+# Models that only preference data names: name → terms of its images.
+PREFERENCE_MODELS: Mapping[str, Terms] = {
+    "black-forest-labs/FLUX.1-dev": _FLUX_DEV,
+    "stabilityai/stable-diffusion-3.5-large": _STABILITY,
+}
 
 
 @dataclass(frozen=True, slots=True)

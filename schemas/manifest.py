@@ -10,7 +10,8 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from schemas.settings import BuildSettings, DatasetSettings
+from schemas.configs import Table
+from schemas.settings import BuildSettings, DatasetSettings, PreferenceSettings
 
 MANIFEST_NAME = "manifest.json"
 
@@ -54,7 +55,7 @@ class SplitCounts(_Frozen):
 
 
 class SourceEntry(_Frozen):
-    """One source as it was read; the digest covers its table and every image it names.
+    """One source as it was read; the digest covers its files and every image it names.
 
     `num_stray_images` counts image files that no row names: with the rows they are what came in.
     """
@@ -67,10 +68,15 @@ class SourceEntry(_Frozen):
 
 
 class Counts(_Frozen):
-    """Where every input row went: `read == published + sum(rejected.values())`."""
+    """Where every input row of one table went: `read == published + sum(rejected.values())`.
+
+    `num_rows` counts the rows that the published ones make: fewer where several input rows speak of one thing
+    (an image found in two folders, the votes on one pair), more where one speaks of several (a ranking).
+    """
 
     read: _Count
     published: _Count
+    num_rows: _Count
     rejected: dict[str, _Count]
     warnings: dict[str, _Count]
 
@@ -91,6 +97,7 @@ class Inputs(_Frozen):
     tools: Mapping[str, str]
     dataset: DatasetSettings
     build: BuildSettings
+    preferences: PreferenceSettings
     sources: tuple[SourceEntry, ...]
     notes: Mapping[str, str] = Field(description="SHA-256 of the citation and the changelog, by file name.")
 
@@ -100,7 +107,7 @@ class Manifest(_Frozen):
 
     inputs: Inputs
     previous_version: str | None
-    counts: Counts
+    counts: Mapping[Table, Counts]
     configs: Mapping[str, Mapping[str, SplitCounts]]
     columns: Mapping[str, Mapping[str, str]] = Field(description="Config → column → Arrow type.")
     shards: tuple[Shard, ...]

@@ -35,11 +35,16 @@ class Reason(StrEnum):
     BROKEN_QUOTES = "broken_quotes"
     NOT_UTF8 = "not_utf8"
     CONTROL_CHARACTER = "control_character"
+    BAD_JSON = "bad_json"
     # A cell that has the wrong value
+    BAD_VALUE = "bad_value"
     EMPTY_NAME = "empty_name"
     UNSAFE_NAME = "unsafe_name"
     UNKNOWN_GENERATOR = "unknown_generator"
     BAD_CONFIG = "bad_config"
+    EMPTY_CAPTION = "empty_caption"
+    UNKNOWN_LABEL = "unknown_label"
+    UNEQUAL_LISTS = "unequal_lists"
     # Rows and files that do not fit together
     DUPLICATE_ROW = "duplicate_row"
     CONFLICTING_ROWS = "conflicting_rows"
@@ -47,6 +52,11 @@ class Reason(StrEnum):
     NAME_WITH_TWO_CONTENTS = "name_with_two_contents"
     IMAGE_MISSING = "image_missing"
     IMAGE_WITHOUT_ROW = "image_without_row"
+    # Rows that point at an image
+    UNKNOWN_IMAGE = "unknown_image"
+    AMBIGUOUS_IMAGE = "ambiguous_image"
+    REJECTED_IMAGE = "rejected_image"
+    SAME_IMAGE_TWICE = "same_image_twice"
     # An image file that cannot be published
     NOT_A_REGULAR_FILE = "not_a_regular_file"
     LINK_LEAVES_FOLDER = "link_leaves_folder"
@@ -58,6 +68,11 @@ class Reason(StrEnum):
     EMPTY_PROMPT = "empty_prompt"
     EMPTY_CONFIG = "empty_config"
     UNKNOWN_SETTING = "unknown_setting"
+    UNKNOWN_ATTRIBUTE = "unknown_attribute"
+    UNUSUAL_VALUE = "unusual_value"
+    NO_STATUS = "no_status"
+    IMAGE_NOT_HERE = "image_not_here"
+    IMAGE_NOT_USABLE = "image_not_usable"
     FORMAT_DIFFERS_FROM_NAME = "format_differs_from_name"
     SHARED_NAME = "shared_name"
     UNKNOWN_COLUMN = "unknown_column"
@@ -78,6 +93,11 @@ _SEVERITIES = {
     Reason.EMPTY_PROMPT: Severity.WARNING,
     Reason.EMPTY_CONFIG: Severity.WARNING,
     Reason.UNKNOWN_SETTING: Severity.WARNING,
+    Reason.UNKNOWN_ATTRIBUTE: Severity.WARNING,
+    Reason.UNUSUAL_VALUE: Severity.WARNING,
+    Reason.NO_STATUS: Severity.WARNING,
+    Reason.IMAGE_NOT_HERE: Severity.WARNING,
+    Reason.IMAGE_NOT_USABLE: Severity.WARNING,
     Reason.FORMAT_DIFFERS_FROM_NAME: Severity.WARNING,
     Reason.SHARED_NAME: Severity.WARNING,
     Reason.UNKNOWN_COLUMN: Severity.WARNING,

@@ -1,22 +1,17 @@
-"""Row types: what one row of each table means.
-
-A config is a named table of the dataset, as `load_dataset(name, config)` takes it. `CONFIGS` lists
-them all; each is made of the fields of one row type, in order.
-"""
+"""Row types: what one row of the tables of images means, and of the table of rejected rows."""
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Annotated, Self
 
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, model_validator
 
-from schemas.columns import Column, ColumnSpec, columns_of, struct
+from schemas.columns import Column, struct
 from schemas.generators import GENERATORS, SETTINGS_COLUMNS, OpenSettings, settings_row
 from schemas.problems import Problem
 
-IMAGE_ID_CHARS = 16
+ID_CHARS = 16
 DEFAULT_SPLIT = "train"
 TRAINED_ALGORITHMIC_MEDIA = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
 ALGORITHMIC_MEDIA = "http://cv.iptc.org/newscodes/digitalsourcetype/algorithmicMedia"
@@ -26,6 +21,9 @@ IMAGE_FORMATS: Mapping[str, str] = {"JPEG": "jpg", "PNG": "png", "WEBP": "webp"}
 
 _Pixels = Annotated[int, Field(ge=1, le=2**31 - 1), Column(pa.int32(), unit="px")]
 _Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Identifier = Annotated[str, Field(pattern=rf"^[0-9a-f]{{{ID_CHARS}}}$")]
+SplitName = Annotated[str, Field(pattern=r"^\w+$")]
+VERSION_PATTERN = re.compile(r"(0|[1-9]\d{0,5})(\.(0|[1-9]\d{0,5})){1,2}")
 
 
 def image_id_of(sha256: str) -> str:
@@ -34,7 +32,7 @@ def image_id_of(sha256: str) -> str:
     64 bits: among a million images the chance of any two sharing an id is below 1e-7, and the catalog
     refuses a release in which it happens.
     """
-    return sha256[:IMAGE_ID_CHARS]
+    return sha256[:ID_CHARS]
 
 
 def image_path(image_id: str, image_format: str) -> str:
@@ -47,7 +45,7 @@ class ImageRecord(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    image_id: Annotated[str, Field(pattern=rf"^[0-9a-f]{{{IMAGE_ID_CHARS}}}$")] = Field(
+    image_id: Identifier = Field(
         description="Identity of the image: the first 16 hexadecimal digits of `sha256`."
     )
     prompt: str | None = Field(
@@ -55,6 +53,9 @@ class ImageRecord(BaseModel):
     )
     original_prompt: str | None = Field(
         description="Text that was asked for before the provider revised it (DALL-E 3 only)."
+    )
+    captions: list[str] = Field(
+        description="Every caption of the image; `captions` says who wrote each. Empty if there is none."
     )
     generator: str = Field(description="Model that made the image.")
     settings: Annotated[
@@ -77,7 +78,10 @@ class ImageRecord(BaseModel):
     )
     source: str = Field(description="Source folder that the image came from.")
     file_name: str = Field(description="Name of the file in its source; not unique across sources.")
-    split: Annotated[str, Field(pattern=r"^\w+$")] = Field(description="Split that the row belongs to.")
+    other_origins: list[str] = Field(
+        description="Where else the same bytes came from, as source/file name; usually nowhere."
+    )
+    split: SplitName = Field(description="Split that the row belongs to.")
 
     @model_validator(mode="after")
     def _facts_agree(self) -> Self:
@@ -138,55 +142,11 @@ class ProblemEntry(BaseModel):
 class RejectedRow(BaseModel):
     """An input row that is not published, with every reason and its own text."""
 
+    table: str = Field(description="What it was to become a row of: images, captions or preferences.")
     source: str = Field(description="Source it came from.")
     file: str = Field(description="Table, or the image that no row names.")
     row: int | None = Field(description="Row as a spreadsheet numbers it; null for an image without a row.")
-    file_name: str = Field(description="Image that it names.")
+    name: str = Field(description="Image or pair that it names.")
     reason: str = Field(description="First reason; the manifest counts rows by it.")
     problems: list[ProblemEntry] = Field(description="Everything that is wrong with it.")
     raw: str = Field(description="The row as it came, undecodable bytes escaped.")
-
-
-@dataclass(frozen=True, slots=True)
-class Config:
-    """A named table of the dataset.
-
-    Attributes:
-        name: As `load_dataset` takes it; the default one needs no name.
-        folder: Where its Parquet files lie in a release.
-        columns: Its columns in order.
-        description: What it is for.
-    """
-
-    name: str
-    folder: str
-    columns: tuple[ColumnSpec, ...]
-    description: str
-
-    @property
-    def has_images(self) -> bool:
-        """Say whether rows carry the image itself."""
-        return any(column.image for column in self.columns)
-
-
-def _image_first(columns: tuple[ColumnSpec, ...]) -> tuple[ColumnSpec, ...]:
-    """Put the image first, where a viewer shows it."""
-    return tuple(sorted(columns, key=lambda column: not column.image))
-
-
-_CONFIGS = (
-    Config(
-        "default",
-        "images",
-        _image_first(columns_of(ImageRow)),
-        "Every image with its prompt and how it was made.",
-    ),
-    Config(
-        "prompts",
-        "prompts",
-        columns_of(ImageRecord),
-        "The same rows without the images: small, for text and search.",
-    ),
-)
-CONFIGS = {config.name: config for config in _CONFIGS}
-VERSION_PATTERN = re.compile(r"(0|[1-9]\d{0,5})(\.(0|[1-9]\d{0,5})){1,2}")

@@ -4,7 +4,7 @@
 what it was built from.
 """
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -48,4 +48,15 @@ class BuildSettings(_Settings):
     )
     max_image_pixels: Annotated[int, Field(ge=1, le=178_956_970)] = Field(
         64_000_000, description="Most pixels accepted, read from the header before anything is decoded."
+    )
+
+
+class PreferenceSettings(_Settings):
+    """How people's votes are counted and published."""
+
+    rule: Literal["submitted-majority", "open-image-preferences"] = Field(
+        "submitted-majority", description="Rule that decides a pair; `builders.votes.RULES` has them all."
+    )
+    publish_annotators: bool = Field(
+        default=False, description="Publish annotators' ids as they are, and not as keyed hashes."
     )

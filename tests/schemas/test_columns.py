@@ -8,7 +8,7 @@ from datasets import Image, Value
 from pydantic import BaseModel, Field
 
 from schemas.columns import Column, arrow_schema, columns_of, features, flatten, merge, type_names
-from schemas.records import CONFIGS
+from schemas.configs import CONFIGS
 
 
 class Inner(BaseModel):
@@ -34,7 +34,7 @@ def test_python_types_and_marks_become_arrow_types() -> None:
         "width": "int32",
         "score": "double",
         "limit": "int16",
-        "tags": "list<item: string>",
+        "tags": "list of string",
         "inner": "struct",
         "inner.kind": "string",
     }

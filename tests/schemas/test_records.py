@@ -8,10 +8,11 @@ from schemas.manifest import Counts, FileEntry
 from schemas.records import VERSION_PATTERN, ImageRecord
 
 SHA256 = "0123456789abcdef" * 4
-GOOD = {
+GOOD: dict[str, object] = {
     "image_id": SHA256[:16],
     "prompt": None,
     "original_prompt": None,
+    "captions": [],
     "generator": "SDXL",
     "settings": GENERATORS["SDXL"].settings.model_validate({"steps": 30}),
     "config_json": None,
@@ -25,6 +26,7 @@ GOOD = {
     "digital_source_type": "x",
     "source": "a",
     "file_name": "a.jpg",
+    "other_origins": [],
     "split": "train",
 }
 
@@ -57,7 +59,7 @@ def test_a_contradictory_record_is_refused(change: dict[str, object], says: str)
 
 def test_counts_must_add_up() -> None:
     with pytest.raises(ValidationError, match="5 rows read, 3 published, 1 rejected"):
-        Counts(read=5, published=3, rejected={"bad_config": 1}, warnings={})
+        Counts(read=5, published=3, num_rows=3, rejected={"bad_config": 1}, warnings={})
 
 
 @pytest.mark.parametrize(
