@@ -5,16 +5,18 @@ table. Nothing is written to the folder, and no file outside it is opened: names
 looked up in a listing of those three places, never joined to a path.
 """
 
-import json
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
 from pydantic import ValidationError
 
-from builders.intake import ImageText, InputRow
+from builders.intake import ImageInput, ImageText, InputRow
 from builders.listing import ImageListing, check_name
-from builders.tables import CsvTable, TableRow
+from builders.tables.delimited import DelimitedTable, require_columns
+from builders.tables.json_text import parse_json
+from builders.tables.rows import TableRow
+from schemas.configs import Table
 from schemas.generators import GENERATORS, OpenSettings
 from schemas.problems import Problem, Reason, SourceError, suggest
 from schemas.records import TRAINED_ALGORITHMIC_MEDIA
@@ -37,6 +39,9 @@ class SfhqSource:
         SourceError: The folder or its table cannot be read.
     """
 
+    table = Table.IMAGES
+    images = None
+
     def __init__(
         self,
         folder: Path,
@@ -46,37 +51,38 @@ class SfhqSource:
         digital_source_type: str = TRAINED_ALGORITHMIC_MEDIA,
         notice: str | None = None,
     ) -> None:
-        self.name, self.kind = name, kind
-        self.digital_source_type, self.notice = digital_source_type, notice
-        self._table = CsvTable(_find_table(folder), COLUMNS)
-        self._images = ImageListing(folder)
-        self.table_sha256 = self._table.sha256
-        self.table_problems = self._table.problems
-        self.num_rows = self._table.num_lines
+        self.name, self.kind, self.notice = name, kind, notice
+        self._digital_source_type = digital_source_type
+        self._table = DelimitedTable(_find_table(folder))
+        self._listing = ImageListing(folder)
+        self.sha256 = self._table.sha256
+        self.table_problems = require_columns(self._table, COLUMNS)
+        self.num_rows = self._table.num_rows
 
     def rows(self) -> Iterator[InputRow]:
         """Yield every row of the table in order, then every stray image by name."""
         named: set[str] = set()
         for row in self._table.rows():
-            named.add(row.cells.get("image_filename", ""))
+            named.add(str(row.cells.get("image_filename", "")))
             yield self._input_row(row)
-        for name in self._images.names_without(named):
+        for name in self._listing.names_without(named):
             yield self._stray_image(name)
 
     def _input_row(self, row: TableRow) -> InputRow:
-        name = row.cells.get("image_filename", "")
+        name = str(row.cells.get("image_filename", ""))
         image, text, problems = None, None, list(row.problems)
         if not problems:
-            text, text_problems = _type_cells(row, self._table.name)
+            text, text_problems = _type_cells(row, self._table.name, self._digital_source_type)
             image, image_problems = self._find_image(row)
             problems = [*text_problems, *image_problems]
-        return InputRow(self.name, self._table.name, row.number, row.raw, name, image, text, tuple(problems))
+        content = ImageInput(image, text)
+        return InputRow(self.name, self._table.name, row.number, row.raw, name, content, tuple(problems))
 
     def _find_image(self, row: TableRow) -> tuple[Path | None, list[Problem]]:
-        name = row.cells["image_filename"]
-        fault = check_name(name) or self._images.fault(name)
+        name = str(row.cells["image_filename"])
+        fault = check_name(name) or self._listing.fault(name)
         if fault is None:
-            return self._images.path(name), []
+            return self._listing.path(name), []
         place = self._table.name, row.number, "image_filename"
         return None, [Problem(fault.reason, fault.message, *place, name, fault.fix)]
 
@@ -84,7 +90,7 @@ class SfhqSource:
         message = f"no row of {self._table.name} names this image"
         fix = "add a row for it, or move it out of the folder"
         problem = Problem(Reason.IMAGE_WITHOUT_ROW, message, file=name, fix=fix)
-        return InputRow(self.name, name, None, "", name, None, None, (problem,))
+        return InputRow(self.name, name, None, "", name, ImageInput(None, None), (problem,))
 
 
 def _find_table(folder: Path) -> Path:
@@ -103,9 +109,11 @@ def _find_table(folder: Path) -> Path:
     raise SourceError(at(f"the folder has no {TABLE_NAME}", fix=f"{found}; put the table beside its images"))
 
 
-def _type_cells(row: TableRow, table: str) -> tuple[ImageText | None, list[Problem]]:
+def _type_cells(
+    row: TableRow, table: str, digital_source_type: str
+) -> tuple[ImageText | None, list[Problem]]:
     """Type the cells of a row; say everything that is wrong with them."""
-    generator, prompt, config = (row.cells[name] for name in ("model_used", "text_prompt", "configs"))
+    generator, prompt, config = (str(row.cells[name]) for name in ("model_used", "text_prompt", "configs"))
     at = partial(Problem, file=table, row=row.number)
     if generator not in GENERATORS:
         fix = f"{suggest(generator, GENERATORS)}; a new one is one line in schemas/generators.py"
@@ -122,7 +130,8 @@ def _type_cells(row: TableRow, table: str) -> tuple[ImageText | None, list[Probl
         message = "the prompt is empty, and published as null"
         problems.append(at(Reason.EMPTY_PROMPT, message, column="text_prompt"))
     original = getattr(settings, "orig_prompt", None)
-    return ImageText(prompt or None, original, generator, settings, config or None), problems
+    text = ImageText(prompt or None, original, generator, settings, config or None, digital_source_type)
+    return text, problems
 
 
 def _type_settings(
@@ -147,7 +156,7 @@ def _type_settings(
             )
             for detail in error.errors()
         ]
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         message, fix = f"the settings are not a JSON object: {error}", 'write one, such as {"seed": 1}'
         return None, [at(Reason.BAD_CONFIG, message, column="configs", value=config, fix=fix)]
     message, fix = f"{generator} has no such setting; it is kept in `extras`", "nothing, if it is right"
@@ -158,29 +167,12 @@ def _type_settings(
 
 
 def _parse_json_object(text: str) -> dict[str, object]:
-    """Parse JSON strictly: one object, no repeated key, no NaN, no text that is not Unicode.
+    """Parse JSON strictly; see `parse_json`.
 
     Raises:
-        ValueError: It is anything else.
-        RecursionError: It is nested too deep.
+        ValueError: It is not one object.
     """
-    value = json.loads(text, object_pairs_hook=_unique_keys, parse_constant=_refuse_constant)
+    value = parse_json(text)
     if not isinstance(value, dict):
         raise ValueError(f"it is a {type(value).__name__}")
-    plain = json.dumps(value, ensure_ascii=False)
-    plain.encode("utf-8")  # refuses lone surrogates
-    if "\\u0000" in plain:
-        raise ValueError("it holds a NUL character")
     return value
-
-
-def _unique_keys(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    keys = [key for key, _ in pairs]
-    repeated = sorted({key for key in keys if keys.count(key) > 1})
-    if repeated:
-        raise ValueError(f"the key {repeated[0]!r} stands twice")
-    return dict(pairs)
-
-
-def _refuse_constant(constant: str) -> object:
-    raise ValueError(f"{constant} is not JSON")

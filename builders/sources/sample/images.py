@@ -1,11 +1,4 @@
-"""The built-in sample: drawn faces in an SFHQ-T2I folder, so that everything runs without a download.
-
-Pictures are exactly what their prompts say (`builders/faces/`). Which generator "made" one, and its
-settings, are plausible inventions, and `NOTICE` says so on the card. The same folder comes out each
-time, byte for byte, for one version of Pillow.
-
-    python -c "import pathlib, builders.sources.sample as s; s.write_sample(pathlib.Path('faces'))"
-"""
+"""The images of the built-in sample: drawn faces, and generators and settings invented for them."""
 
 import csv
 import json
@@ -15,11 +8,6 @@ from pathlib import Path
 
 from builders.faces import Face, describe_face, draw_face, random_face
 
-NOTICE = (
-    "**This release holds the kit's built-in sample: faces drawn by code, not images from the generators "
-    "named.** Prompts say exactly what is drawn; generators, settings and licences only imitate the real "
-    "collection's. It shows what a release looks like and is not for training."
-)
 IMAGE_PIXELS = 256
 JPEG_QUALITY = 90  # as upstream writes its images
 # Images by generator: the order of the real collection, with enough of each to look at.
@@ -36,20 +24,22 @@ def sample_faces() -> Iterator[tuple[str, str, Face]]:
             index += 1
 
 
-def write_sample(folder: Path) -> None:
-    """Write the sample as an SFHQ-T2I folder.
+def sample_prompts() -> dict[str, str]:
+    """Give each image's prompt by the image's file name; wordings take turns."""
+    return {name: describe_face(face, index) for index, (name, _, face) in enumerate(sample_faces())}
 
-    Args:
-        folder: A folder of ours; made if missing.
-    """
+
+def write_images(folder: Path) -> None:
+    """Write the images and their table into a folder, as upstream lays them out."""
     (folder / "images").mkdir(parents=True, exist_ok=True)
+    prompts = sample_prompts()
     with (folder / "SFHQ_T2I_dataset.csv").open("w", encoding="utf-8", newline="") as file:
         table = csv.writer(file, lineterminator="\n")
         table.writerow(("image_filename", "model_used", "text_prompt", "configs"))
         for index, (name, generator, face) in enumerate(sample_faces()):
             draw_face(face, IMAGE_PIXELS).save(folder / "images" / name, "JPEG", quality=JPEG_QUALITY)
             config = invent_config(generator, _SEED + index, describe_face(face))
-            table.writerow((name, generator, describe_face(face, index), json.dumps(config)))
+            table.writerow((name, generator, prompts[name], json.dumps(config)))
 
 
 def invent_config(generator: str, seed: int, asked: str) -> dict[str, object]:

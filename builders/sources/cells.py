@@ -1,0 +1,134 @@
+"""The cells of one row, taken out by type; everything that is wrong with them is gathered."""
+
+import ast
+import json
+import re
+from collections.abc import Iterable, Mapping
+from datetime import date
+from typing import Any
+
+from builders.tables import TableRow
+from builders.tables.json_text import parse_json
+from schemas.problems import Problem, Reason
+
+_MAX_LITERAL_CHARS = 1_000_000
+_MISSING_COMMA = re.compile(r"(['\"])\s+(['\"])")  # numpy writes ['a' 'b'], which Python reads as 'ab'
+
+
+class Cells:
+    """The cells of one row.
+
+    Args:
+        row: The row; a struct's fields are also found by dotted names, such as `images.prompt`.
+        file: Name of the table, for problems.
+
+    Attributes:
+        problems: What is wrong with the cells that have been taken, and with the row as text.
+    """
+
+    def __init__(self, row: TableRow, file: str) -> None:
+        self._values = dict(_flatten(row.cells))
+        self._file, self._number = file, row.number
+        self.problems: list[Problem] = list(row.problems)
+
+    def first(self, names: Iterable[str]) -> str | None:
+        """Give the first of some columns that this row has, or None."""
+        return next((name for name in names if name in self._values), None)
+
+    def value(self, column: str) -> object:
+        """Give a cell as it is; None if it is empty or not there."""
+        value = self._values.get(column)
+        return None if isinstance(value, str) and not value else value
+
+    def text(self, column: str, *, required: bool = False) -> str | None:
+        """Take a text; a number stands for its digits."""
+        value = self.value(column)
+        if isinstance(value, int) and not isinstance(value, bool):
+            value = str(value)
+        if isinstance(value, str) and value.strip():
+            return value
+        if value is not None and not isinstance(value, str):
+            self.wrong(column, f"the cell holds a {type(value).__name__}, not a text", "write a text")
+        elif required:
+            self.wrong(column, "the cell is empty or missing", "fill it in")
+        return None
+
+    def number(self, column: str, low: float | None = None, high: float | None = None) -> float | None:
+        """Take a finite number within limits; text in digits stands for one."""
+        value = self.value(column)
+        if value is None:
+            return None
+        try:
+            number = float(value) if isinstance(value, int | float | str) else None
+        except (ValueError, OverflowError):
+            number = None
+        if number is None or isinstance(value, bool) or number != number or abs(number) == float("inf"):  # noqa: PLR0124
+            self.wrong(column, "the cell is not a number", "write a number, or leave it empty")
+            return None
+        if (low is not None and number < low) or (high is not None and number > high):
+            self.wrong(column, f"the number is not between {low:,} and {high:,}", "correct it")
+            return None
+        return number
+
+    def count(self, column: str) -> int:
+        """Take a whole number from 0 to a million; an empty cell is 0."""
+        number = self.number(column, 0, 1_000_000)
+        if number is not None and not number.is_integer():
+            self.wrong(column, "the number of votes is not whole", "correct it")
+            return 0
+        return int(number or 0)
+
+    def items(self, column: str) -> list[Any] | None:
+        """Take a list; in a table of text, as JSON or as Python writes one."""
+        value = parse_literal(self.value(column))
+        if value is None or isinstance(value, list):
+            return value
+        self.wrong(column, "the cell is not a list", 'write one, such as ["image_1", "image_2"]')
+        return None
+
+    def wrong(self, column: str, message: str, fix: str, reason: Reason = Reason.BAD_VALUE) -> None:
+        """Gather a problem with a cell."""
+        value = self._values.get(column)
+        shown = value if isinstance(value, str) or value is None else plain_json(value)
+        self.problems.append(Problem(reason, message, self._file, self._number, column, shown, fix))
+
+    def others(self, known: Iterable[str]) -> dict[str, object]:
+        """Give the cells that are not among some columns and not empty."""
+        left = self._values.keys() - set(known)
+        return {name: self._values[name] for name in sorted(left) if self.value(name) is not None}
+
+
+def parse_literal(value: object) -> object:
+    """Parse text that stands for a list or object, as JSON or as Python writes it; give the rest as it is."""
+    if not isinstance(value, str) or value.lstrip()[:1] not in ("[", "{") or len(value) > _MAX_LITERAL_CHARS:
+        return value
+    try:
+        return parse_json(value)
+    except (ValueError, RecursionError):
+        pass
+    try:
+        parsed = ast.literal_eval(_MISSING_COMMA.sub(r"\1, \2", value.strip()))
+        return parse_json(json.dumps(parsed, ensure_ascii=False))  # refuses what no text should have
+    except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
+        return value
+
+
+def plain_json(value: object) -> str:
+    """Write a value as JSON; bytes as their number, dates as ISO text."""
+    return json.dumps(value, ensure_ascii=False, sort_keys=True, default=_plain)
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, bytes):
+        return f"<{len(value)} bytes>"
+    return value.isoformat() if isinstance(value, date) else str(value)
+
+
+def _flatten(cells: Mapping[str, object], prefix: str = "") -> Iterable[tuple[str, object]]:
+    for name, value in cells.items():
+        dotted = f"{prefix}{name}"
+        nested = parse_literal(value) if isinstance(value, str) and value[:1] == "{" else value
+        if isinstance(nested, dict):
+            yield from _flatten(nested, f"{dotted}.")
+        else:
+            yield dotted, value
