@@ -25,17 +25,21 @@ from builders.card.readme import CARD_NAME, LICENSES_NAME, CardInputs, render_ca
 from builders.catalog import Catalog
 from builders.facts import read_facts
 from builders.intake import Source
-from builders.reading import Track, rows_with_images
+from builders.reading import Track, caption_rows, image_rows, pair_rows
 from builders.shards import write_shards
 from schemas import KIT_VERSION, SCHEMA_VERSION
 from schemas.columns import arrow_schema, type_names
-from schemas.manifest import MANIFEST_NAME, FileEntry, Inputs, Manifest, SourceEntry
+from schemas.configs import CONFIGS, Table
+from schemas.manifest import MANIFEST_NAME, FileEntry, Inputs, Manifest, Shard, SourceEntry
 from schemas.problems import BuildError, Problem, Reason
-from schemas.records import CONFIGS, DEFAULT_SPLIT
-from schemas.settings import BuildSettings, DatasetSettings
+from schemas.records import DEFAULT_SPLIT
+from schemas.settings import BuildSettings, DatasetSettings, PreferenceSettings
 
 # The libraries that decide about bytes: another version of one may write other files.
-_TOOLS = ("datasets", "jinja2", "matplotlib", "pillow", "pyarrow", "pyyaml", "simplejpeg")
+_TOOLS = (
+    *("choix", "datasets", "jinja2", "matplotlib", "numpy", "pillow", "pyarrow", "pyyaml"),
+    *("scipy", "simplejpeg"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +54,7 @@ def describe_inputs(
     version: str,
     dataset: DatasetSettings,
     build: BuildSettings,
+    preferences: PreferenceSettings,
     sources: tuple[SourceEntry, ...],
     notes: Notes,
 ) -> Inputs:
@@ -61,6 +66,7 @@ def describe_inputs(
         tools={name: importlib.metadata.version(name) for name in _TOOLS},
         dataset=dataset,
         build=build,
+        preferences=preferences,
         sources=sources,
         notes={
             CITATION_NAME: _sha256(notes.citation.encode()),
@@ -89,12 +95,11 @@ def build_release(
         BuildError: There is nothing to publish, or a file changed while it was read.
     """
     counts = catalog.counts()
-    if not counts.published:
-        message = f"none of the {counts.read:,} rows read can be published"
+    if not counts[Table.IMAGES].published:
+        message = f"none of the {counts[Table.IMAGES].read:,} rows of images read can be published"
         raise BuildError(Problem(Reason.SOURCE, message, fix="mend the rejected rows"))
     folder.mkdir()
-    rows = track(rows_with_images(catalog, inputs.build), "writing", counts.published)
-    shards = write_shards(folder, DEFAULT_SPLIT, rows, inputs.build)
+    shards = tuple(_write_tables(folder, catalog, inputs, track))
     facts = read_facts(folder, shards)
     figures = draw_figures(folder, shards, facts)
     citation = parse_citation(notes.citation)
@@ -105,6 +110,7 @@ def build_release(
         version=inputs.version,
         facts=facts,
         shards=shards,
+        voting=inputs.preferences,
         counts=counts,
         notices=tuple(source.notice for source in sources if source.notice),
         bibtex=bibtex(citation, inputs.dataset.name),
@@ -126,12 +132,27 @@ def build_release(
         previous_version=None,
         counts=counts,
         configs=facts.splits,
-        columns={name: type_names(arrow_schema(config.columns)) for name, config in CONFIGS.items()},
+        columns={name: type_names(arrow_schema(CONFIGS[name].columns)) for name in facts.splits},
         shards=shards,
         files=tuple(_other_files(folder, {shard.path for shard in shards})),
     )
     (folder / MANIFEST_NAME).write_bytes(manifest.to_json())
     return manifest
+
+
+def _write_tables(folder: Path, catalog: Catalog, inputs: Inputs, track: Track) -> Iterator[Shard]:
+    """Write the data files of every config that has rows."""
+    images, captions, pairs = catalog.images, catalog.captions, catalog.pairs
+    tables = (
+        (Table.IMAGES, images.num_rows(), image_rows(catalog, inputs.build)),
+        (Table.CAPTIONS, captions.num_rows(), caption_rows(catalog)),
+        (Table.PREFERENCES, pairs.num_rows(), pair_rows(catalog, inputs.preferences.rule, inputs.build)),
+    )
+    for table, num_rows, rows in tables:
+        configs = [config for config in CONFIGS.values() if config.table is table]
+        if num_rows:
+            tracked = track(rows, f"writing {table}", num_rows)
+            yield from write_shards(folder, DEFAULT_SPLIT, configs, tracked, inputs.build)
 
 
 def _write_texts(folder: Path, texts: Mapping[str, str]) -> None:

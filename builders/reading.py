@@ -5,23 +5,32 @@ digest is compared, so that what is published is what was looked at.
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-from builders.catalog import Catalog
+from builders.catalog import Catalog, Loose, PublishedPair, Stored, path_of
 from builders.images import ImageFacts, ImageRefusedError, inspect_image, read_image
-from builders.intake import InputRow, Source
+from builders.intake import ImageInput, InputRow, PairInput, RankInput, Source
 from builders.parallel import ordered_map
 from schemas.manifest import SourceEntry
+from schemas.preferences import BinarizedPair, Decision, PreferencePair
 from schemas.problems import BuildError, Problem, Reason
-from schemas.records import IMAGE_FORMATS, image_path
+from schemas.records import IMAGE_FORMATS, EncodedImage, image_path
 from schemas.settings import BuildSettings
 
 T = TypeVar("T")
 _IMAGES_PER_TASK = 16
+
+
+class FetchError(Exception):
+    """An image that cannot be had from its address; the message holds no password and no query."""
+
+
+# Downloads the image at an address and says where it lies; raises `FetchError`.
+Fetch = Callable[[str], Path]
 
 
 class Track(Protocol):
@@ -35,27 +44,169 @@ def untracked(items: Iterable[T], _stage: str, _total: int | None, /) -> Iterabl
     return items
 
 
-def read_sources(
-    sources: Iterable[Source], catalog: Catalog, settings: BuildSettings, track: Track
-) -> tuple[SourceEntry, ...]:
-    """Read every row of every source, look at every image, and settle the catalog.
+class SourceReader:
+    """Reads sources into a catalog.
 
     Args:
-        sources: Where rows come from.
         catalog: Empty; holds every row afterwards.
         settings: Limits for images.
+        scratch: Folder of ours, for images that come inside of tables.
         track: Shows progress.
-
-    Returns:
-        What was read of each source, with digests.
+        fetch: Downloads images that pairs name by address; None to leave those as they are.
     """
-    entries = tuple(_read_source(source, catalog, settings, track) for source in sources)
-    catalog.resolve()
-    return entries
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        settings: BuildSettings,
+        scratch: Path,
+        track: Track = untracked,
+        fetch: Fetch | None = None,
+    ) -> None:
+        self._catalog, self._settings, self._scratch = catalog, settings, scratch
+        self._track, self._fetch = track, fetch
+
+    def read(self, sources: Iterable[Source]) -> tuple[SourceEntry, ...]:
+        """Read every row of every source, look at every image, and settle the catalog.
+
+        Returns:
+            What was read of each source, with digests.
+
+        Raises:
+            SourceError: A source turns out to be damaged on the way.
+            BuildError: Two different images share an image id.
+        """
+        sources = tuple(sources)
+        entries = [self._read_source(source) for source in sources]
+        self._catalog.resolve()
+        found = self._look_for_loose_images({source.name: source.images for source in sources})
+        self._catalog.pairs.settle()
+        return tuple(_with_loose_images(entry, found.get(entry.name, [])) for entry in entries)
+
+    def _read_source(self, source: Source) -> SourceEntry:
+        digest = hashlib.sha256(source.sha256.encode())
+        num_rows = num_strays = 0
+        self._catalog.add_table_problems(source.table_problems)
+        inspected = ordered_map(self._inspect_row, source.rows(), chunk=_IMAGES_PER_TASK)
+        for row, (problems, facts, files) in self._track(
+            inspected, f"reading {source.name}", source.num_rows
+        ):
+            kept = replace(row, problems=(*row.problems, *problems)) if problems else row
+            self._catalog.add(kept, source.table, facts, files)
+            if isinstance(row.content, ImageInput):
+                line = f"{facts.sha256 if facts else '-'} {row.name}\n"
+                digest.update(line.encode("utf-8", "surrogateescape"))
+            num_rows, num_strays = num_rows + (row.row is not None), num_strays + (row.row is None)
+        return SourceEntry(
+            name=source.name,
+            kind=source.kind,
+            num_rows=num_rows,
+            num_stray_images=num_strays,
+            sha256=digest.hexdigest(),
+        )
+
+    def _inspect_row(
+        self, row: InputRow
+    ) -> tuple[list[Problem], ImageFacts | None, tuple[Stored | None, ...]]:
+        """Look at a row's images, if it has any: what they are, and what is wrong with them."""
+        content = row.content
+        if isinstance(content, ImageInput) and content.path is not None:
+            return *self._inspect_image(row, content.path), ()
+        if isinstance(content, PairInput | RankInput) and not row.is_rejected:
+            sides = content.sides if isinstance(content, PairInput) else (content.side,)
+            try:
+                return [], None, tuple(self._keep(side.data) if side.data else None for side in sides)
+            except ImageRefusedError as error:
+                return [_refusal(row, None, error)], None, ()
+        return [], None, ()
+
+    def _inspect_image(self, row: InputRow, path: Path) -> tuple[list[Problem], ImageFacts | None]:
+        try:
+            facts = inspect_image(read_image(path, self._settings.max_image_bytes), self._settings)
+        except ImageRefusedError as error:
+            return [_refusal(row, "image_filename", error)], None
+        if path.suffix.lower().replace("jpeg", "jpg") == f".{IMAGE_FORMATS[facts.format]}":
+            return [], facts
+        message = f"the name does not fit the image's format, {facts.format}, under which it is published"
+        place = (row.file, row.row, "image_filename", row.name)
+        return [Problem(Reason.FORMAT_DIFFERS_FROM_NAME, message, *place)], facts
+
+    def _keep(self, data: bytes) -> Stored:
+        """Look at an image that came inside of a table, and put it into a file.
+
+        Raises:
+            ImageRefusedError: It is not one that can be published.
+        """
+        facts = inspect_image(data, self._settings)
+        path = self._scratch / facts.sha256
+        path.write_bytes(data)
+        return Stored.of(path, facts)
+
+    def _look_for_loose_images(self, folders: Mapping[str, Path | None]) -> dict[str, list[str]]:
+        """Look for images that only pairs name, in the folder of their source and then at their address.
+
+        Returns:
+            Source → a line for each image found.
+        """
+        found: dict[str, list[str]] = {}
+        places = {name: folder.resolve() for name, folder in folders.items() if folder is not None}
+        if not places and self._fetch is None:
+            return found
+        loose = self._catalog.pairs.loose()
+        wanted = [item for item in loose if item.source in places or self._fetch is not None]
+        located = ordered_map(partial(self._find_loose_image, places), wanted)
+        for item, file in self._track(located, "looking for images", len(wanted)) if wanted else ():
+            if isinstance(file, Stored):
+                self._catalog.pairs.locate(item, file)
+                found.setdefault(item.source, []).append(f"{file.sha256} {item.reference}\n")
+            elif file is not None:
+                self._catalog.pairs.give_up(item, file)
+        return found
+
+    def _find_loose_image(self, folders: Mapping[str, Path], loose: Loose) -> Stored | str | None:
+        """Find and look at one image; give what is wrong if it cannot be used, None if it is nowhere."""
+        folder = folders.get(loose.source)
+        path = find_below(folder, loose.reference) if folder is not None else None
+        try:
+            if path is None and self._fetch is not None and "://" in loose.reference:
+                path = self._fetch(loose.reference)
+            if path is None:
+                return None
+            facts = inspect_image(read_image(path, self._settings.max_image_bytes), self._settings)
+        except FetchError as error:
+            return f"the image cannot be fetched: {error}"
+        except ImageRefusedError as error:
+            return f"the image cannot be used: {error.message}"
+        return Stored.of(path, facts)
 
 
-def rows_with_images(catalog: Catalog, settings: BuildSettings) -> Iterator[dict[str, object]]:
-    """Yield the rows to publish, in order, each with its image.
+def find_below(folder: Path, reference: str) -> Path | None:
+    """Find the file in a folder whose path ends like a reference's, as far back as there is one.
+
+    Args:
+        folder: Resolved path; nothing outside of it is ever found, whatever the reference says.
+        reference: A web address or path, such as `https://host/a/b/c.jpg`: `folder/a/b/c.jpg` is looked for,
+            then `folder/b/c.jpg`, then `folder/c.jpg`.
+    """
+    parts = [part for part in path_of(reference) if part not in ("", ".")]
+    if ".." in parts or any("\0" in part for part in parts):
+        return None
+    for start in range(len(parts)):
+        path = folder.joinpath(*parts[start:])
+        try:
+            if path.is_file() and path.resolve().is_relative_to(folder):
+                return path.resolve()
+        except OSError:  # a name too long, a loop of links
+            continue
+    return None
+
+
+# Config → the row that one record makes of it.
+Rows = Mapping[str, Mapping[str, object]]
+
+
+def image_rows(catalog: Catalog, settings: BuildSettings) -> Iterator[Rows]:
+    """Yield the rows of images to publish, in order, with and without the image.
 
     Raises:
         BuildError: An image is not the one that was looked at.
@@ -63,51 +214,73 @@ def rows_with_images(catalog: Catalog, settings: BuildSettings) -> Iterator[dict
 
     def read(item: tuple[dict[str, object], Path]) -> bytes:
         row, path = item
-        try:
-            data = read_image(path, settings.max_image_bytes)
-        except ImageRefusedError:
-            data = b""
-        if hashlib.sha256(data).hexdigest() != row["sha256"]:
-            message = "the image changed while the release was being built"
-            fix = "let nothing write to the sources, and run again"
-            raise BuildError(Problem(Reason.SOURCE, message, file=str(path), fix=fix))
-        return data
+        return _read_again(path, str(row["sha256"]), settings)
 
-    for (row, _), data in ordered_map(read, catalog.published()):
+    for (row, _), data in ordered_map(read, catalog.images.published()):
         path = image_path(str(row["image_id"]), str(row["format"]))
-        yield row | {"image": {"bytes": data, "path": path}}
+        yield {"prompts": row, "default": row | {"image": {"bytes": data, "path": path}}}
 
 
-def _read_source(source: Source, catalog: Catalog, settings: BuildSettings, track: Track) -> SourceEntry:
-    digest = hashlib.sha256(source.table_sha256.encode())
-    num_rows = num_strays = 0
-    catalog.add_table_problems(source.table_problems)
-    inspected = ordered_map(partial(_inspect, settings), source.rows(), chunk=_IMAGES_PER_TASK)
-    for row, (facts, problems) in track(inspected, f"reading {source.name}", source.num_rows):
-        catalog.add(replace(row, problems=(*row.problems, *problems)), facts, source.digital_source_type)
-        line = f"{facts.sha256 if facts else '-'} {row.file_name}\n"
-        digest.update(line.encode("utf-8", "surrogateescape"))
-        num_rows, num_strays = num_rows + (row.row is not None), num_strays + (row.row is None)
-    return SourceEntry(
-        name=source.name,
-        kind=source.kind,
-        num_rows=num_rows,
-        num_stray_images=num_strays,
-        sha256=digest.hexdigest(),
-    )
+def caption_rows(catalog: Catalog) -> Iterator[Rows]:
+    """Yield the rows of captions to publish, in order."""
+    return ({"captions": row} for row in catalog.captions.published())
 
 
-def _inspect(settings: BuildSettings, row: InputRow) -> tuple[ImageFacts | None, list[Problem]]:
-    """Look at a row's image, if it has one: what it is, and what is wrong with it."""
-    if row.image is None:
-        return None, []
-    at = partial(Problem, file=row.file, row=row.row, column="image_filename")
+def pair_rows(catalog: Catalog, rule: str, settings: BuildSettings) -> Iterator[Rows]:
+    """Yield the rows of pairs to publish, in order; of a decided one also that for trainers, with its images.
+
+    Raises:
+        BuildError: An image is not the one that was looked at.
+    """
+
+    def read(pair: PublishedPair) -> Rows:
+        row = {"preferences": pair.record.model_dump()}
+        if pair.record.decision not in (Decision.IMAGE_1, Decision.IMAGE_2):
+            return row
+        images = [_encode(file, settings) if file else None for file in pair.files]
+        return row | {"binarized": _binarized(pair, images).model_dump()}
+
+    return (rows for _, rows in ordered_map(read, catalog.pairs.published(rule)))
+
+
+def _encode(file: Stored, settings: BuildSettings) -> EncodedImage:
+    data = _read_again(file.path, file.sha256, settings)
+    return EncodedImage(bytes=data, path=image_path(file.image_id, file.format))
+
+
+def _binarized(pair: PublishedPair, images: list[EncodedImage | None]) -> BinarizedPair:
+    record = pair.record
+    chosen, rejected = (1, 2) if record.decision is Decision.IMAGE_1 else (2, 1)
+    shared = BinarizedPair.model_fields.keys() & PreferencePair.model_fields.keys()
+    values = {name: getattr(record, name) for name in shared}
+    for role, side in (("chosen", chosen), ("rejected", rejected)):
+        values[role] = images[side - 1]
+        values[f"{role}_id"] = getattr(record, f"image_{side}_id")
+        values[f"{role}_model"] = getattr(record, f"model_{side}")
+        values[f"{role}_reference"] = getattr(record, f"image_{side}")
+    return BinarizedPair(**values)
+
+
+def _read_again(path: Path, sha256: str, settings: BuildSettings) -> bytes:
     try:
-        facts = inspect_image(read_image(row.image, settings.max_image_bytes), settings)
-    except ImageRefusedError as error:
-        message = f"{row.file_name}: {error.message}"
-        return None, [at(error.reason, message, value=error.value, fix=error.fix)]
-    if row.image.suffix.lower().replace("jpeg", "jpg") == f".{IMAGE_FORMATS[facts.format]}":
-        return facts, []
-    message = f"the name does not fit the image's format, {facts.format}, under which it is published"
-    return facts, [at(Reason.FORMAT_DIFFERS_FROM_NAME, message, value=row.file_name)]
+        data = read_image(path, settings.max_image_bytes)
+    except ImageRefusedError:
+        data = b""
+    if hashlib.sha256(data).hexdigest() != sha256:
+        message = "the image changed while the release was being built"
+        fix = "let nothing write to the sources, and run again"
+        raise BuildError(Problem(Reason.SOURCE, message, file=str(path), fix=fix))
+    return data
+
+
+def _with_loose_images(entry: SourceEntry, lines: list[str]) -> SourceEntry:
+    """Take into a source's digest the images that its rows name and that no image source has."""
+    digest = hashlib.sha256(entry.sha256.encode())
+    for line in lines:
+        digest.update(line.encode("utf-8", "surrogateescape"))
+    return entry.model_copy(update={"sha256": digest.hexdigest()}) if lines else entry
+
+
+def _refusal(row: InputRow, column: str | None, error: ImageRefusedError) -> Problem:
+    message = f"{row.name}: {error.message}"
+    return Problem(error.reason, message, row.file, row.row, column, error.value, error.fix)

@@ -20,14 +20,14 @@ def write_rejected(catalog: Catalog, path: Path) -> None:
         catalog: The settled catalog.
         path: The file; it is there whole or not at all.
     """
-    if not catalog.counts().rejected:
+    if not any(counts.rejected for counts in catalog.counts().values()):
         path.unlink(missing_ok=True)
         return
     path.parent.mkdir(parents=True, exist_ok=True)
     open_path = path.with_suffix(".open")
     schema = arrow_schema(columns_of(RejectedRow))
     with pq.ParquetWriter(open_path, schema, compression="zstd") as writer:
-        rows = (row.model_dump() for row in catalog.rejected())
+        rows = (row.model_dump() for row in catalog.ledger.rejected())
         while batch := list(itertools.islice(rows, _ROWS_PER_GROUP)):
             writer.write_table(pa.Table.from_pylist(batch, schema=schema))
     open_path.replace(path)

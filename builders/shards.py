@@ -7,11 +7,11 @@ not change keeps its name when others are added, and a name never stands for two
 
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import cast
+from typing import Any
 
 from builders.formats import FORMATS, ParquetShard
+from schemas.configs import Config
 from schemas.manifest import Shard
-from schemas.records import CONFIGS, Config
 from schemas.settings import BuildSettings
 
 _FORMAT = "parquet"
@@ -26,24 +26,29 @@ _DIGEST_CHARS = 12
 
 
 def write_shards(
-    folder: Path, split: str, rows: Iterable[Mapping[str, object]], settings: BuildSettings
+    folder: Path,
+    split: str,
+    configs: Iterable[Config],
+    rows: Iterable[Mapping[str, Mapping[str, object]]],
+    settings: BuildSettings,
 ) -> tuple[Shard, ...]:
-    """Write the rows of one split into the shards of every config.
+    """Write the rows of one split into the shards of some configs.
 
     Args:
         folder: The release folder being built.
         split: Name of the split.
-        rows: Rows with every column of every config, in the order in which they are published.
+        configs: What to make of each row.
+        rows: Config → row, in the order in which they are published; a config may have no row of some.
         settings: Sizes.
 
     Returns:
-        The shards, by config and number.
+        The shards, by config and number; none where there are no rows.
     """
-    series = [_Series(folder, split, config, settings) for config in CONFIGS.values()]
-    for row in rows:
-        for one in series:
-            one.add(row)
-    return tuple(shard for one in series for shard in one.finish())
+    series = {config.name: _Series(folder, split, config, settings) for config in configs}
+    for each in rows:
+        for name, row in each.items():
+            series[name].add(row)
+    return tuple(shard for one in series.values() for shard in one.finish())
 
 
 class _Series:
@@ -59,7 +64,7 @@ class _Series:
 
     def add(self, row: Mapping[str, object]) -> None:
         """Add one row, closing the row group or the shard that has no room for it."""
-        num_bytes = cast("int", row["num_bytes"]) if self._config.has_images else 0
+        num_bytes = sum(_image_bytes(row[name]) for name in self._config.image_columns)
         if self._shard_rows and not self._fits_shard(num_bytes):
             self._write_group()
             self._close_shard()
@@ -77,7 +82,7 @@ class _Series:
         yield from self._shards
 
     def _fits_group(self, num_bytes: int) -> bool:
-        if not self._config.has_images:
+        if not self._config.image_columns:
             return len(self._group) < _MAX_TEXT_ROWS_PER_GROUP
         return (
             len(self._group) < _MAX_IMAGE_ROWS_PER_GROUP
@@ -85,7 +90,7 @@ class _Series:
         )
 
     def _fits_shard(self, num_bytes: int) -> bool:
-        if not self._config.has_images:
+        if not self._config.image_columns:
             return self._shard_rows < _MAX_TEXT_ROWS_PER_SHARD
         return (
             self._shard_rows < _MAX_IMAGE_ROWS_PER_SHARD
@@ -123,3 +128,8 @@ class _Series:
     @property
     def _open_path(self) -> Path:
         return self._folder / self._config.folder / f".{self._split}.{_FORMAT}.open"
+
+
+def _image_bytes(image: Any) -> int:
+    """Give the size of an image as a row has it: {"bytes", "path"}, or None."""
+    return len(image["bytes"]) if image is not None else 0

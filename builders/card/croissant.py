@@ -12,8 +12,8 @@ import pyarrow as pa
 
 from builders.card.readme import CardInputs
 from schemas.columns import ColumnSpec
+from schemas.configs import Config
 from schemas.generators import GENERATORS
-from schemas.records import CONFIGS, Config
 
 CROISSANT_NAME = "croissant.json"
 _CONFORMS_TO = ["http://mlcommons.org/croissant/1.1", "http://mlcommons.org/croissant/RAI/1.0"]
@@ -59,7 +59,7 @@ def render_croissant(inputs: CardInputs, citation: Mapping[str, Any], date: str 
         "conformsTo": _CONFORMS_TO,
         "version": version,
         "datePublished": date,
-        "license": sorted({GENERATORS[name].terms.url for name in facts.generators}),
+        "license": sorted({GENERATORS[name].terms.url for name in facts.images.generators}),
         "url": f"https://huggingface.co/datasets/{dataset.repository}",
         "citeAs": inputs.bibtex,
         "creator": [_creator(author) for author in citation["authors"]],
@@ -72,7 +72,7 @@ def render_croissant(inputs: CardInputs, citation: Mapping[str, Any], date: str 
         "rai:dataLimitations": dataset.limitations,
         "rai:personalSensitiveInformation": "None: every image is synthetic and shows nobody who exists.",
         "distribution": [*_distribution(inputs)],
-        "recordSet": [_record_set(config) for config in CONFIGS.values()],
+        "recordSet": [_record_set(config) for config in inputs.configs],
     }
     stated = {key: value for key, value in metadata.items() if value not in (None, "", [])}
     return json.dumps(stated, indent=2, ensure_ascii=False) + "\n"
@@ -99,11 +99,11 @@ def _distribution(inputs: CardInputs) -> Iterable[dict[str, Any]]:
             "encodingFormat": _PARQUET,
             "sha256": shard.sha256,
         }
-    for name, config in CONFIGS.items():
+    for config in inputs.configs:
         yield {
             "@type": "cr:FileSet",
-            "@id": f"{name}-files",
-            "name": f"{name}-files",
+            "@id": f"{config.name}-files",
+            "name": f"{config.name}-files",
             "encodingFormat": _PARQUET,
             "includes": f"{config.folder}/*.parquet",
         }
@@ -115,9 +115,15 @@ def _record_set(config: Config) -> dict[str, Any]:
         "@id": config.name,
         "name": config.name,
         "description": config.description,
-        "key": {"@id": f"{config.name}/image_id"},
+        "key": _key(config),
         "field": [_field(column, config.name, config, ()) for column in config.columns],
     }
+
+
+def _key(config: Config) -> Any:
+    """Name the columns that together name a record."""
+    keys = [{"@id": f"{config.name}/{name}"} for name in config.key]
+    return keys[0] if len(keys) == 1 else keys
 
 
 def _field(column: ColumnSpec, parent: str, config: Config, path: tuple[str, ...]) -> dict[str, Any]:
@@ -135,12 +141,16 @@ def _field(column: ColumnSpec, parent: str, config: Config, path: tuple[str, ...
     if column.image:
         source["transform"] = {"jsonPath": "bytes"}
         return field | {"dataType": "sc:ImageObject", "source": source}
+    is_list = pa.types.is_list(column.arrow)
+    if is_list:
+        field |= {"isArray": True, "arrayShape": "-1"}
     if column.children:
         children = [_field(child, identifier, config, (*path, column.name)) for child in column.children]
         return field | {"subField": children}
     if path:
         source["transform"] = {"jsonPath": column.name}
-    return field | {"dataType": _data_type(column.arrow), "source": source}
+    item = column.arrow.value_type if is_list else column.arrow
+    return field | {"dataType": _data_type(item), "source": source}
 
 
 def _data_type(arrow: pa.DataType) -> str:

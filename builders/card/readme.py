@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import jinja2
+import pyarrow as pa
 import yaml
 from datasets import DatasetInfo, SplitDict, SplitInfo
 from datasets.info import DatasetInfosDict
@@ -13,16 +14,19 @@ from datasets.utils.metadata import MetadataConfigs
 from huggingface_hub import DatasetCardData
 from rich.filesize import decimal
 
-from builders.facts import Facts
-from schemas.columns import features, flatten
-from schemas.generators import GENERATORS, Terms
+from builders.agreement import Estimate
+from builders.facts import CaptionerSummary, Facts
+from builders.votes import RULES
+from schemas.columns import ColumnSpec, features, flatten
+from schemas.configs import CONFIGS, Config, Table
+from schemas.generators import GENERATORS, PREFERENCE_MODELS, Terms
 from schemas.manifest import Counts, Shard
-from schemas.records import CONFIGS
-from schemas.settings import DatasetSettings
+from schemas.settings import DatasetSettings, PreferenceSettings
 
 CARD_NAME = "README.md"
 LICENSES_NAME = "LICENSES.md"
 LICENSE_NAME = "per-image-terms"
+MAX_ATTRIBUTES_SHOWN = 50
 
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
 _TEMPLATES = jinja2.Environment(
@@ -44,7 +48,8 @@ class CardInputs:
         version: The dataset's version.
         facts: What the files say.
         shards: The data files.
-        counts: Where the input rows went.
+        voting: How votes were counted and annotators named.
+        counts: Where the input rows went, by table.
         notices: What the sources demand to be said first.
         bibtex: The citations.
         changes: The changelog's entry for this version; may be empty.
@@ -55,11 +60,17 @@ class CardInputs:
     version: str
     facts: Facts
     shards: tuple[Shard, ...]
-    counts: Counts
+    voting: PreferenceSettings
+    counts: Mapping[Table, Counts]
     notices: tuple[str, ...]
     bibtex: str
     changes: str
     figures: Mapping[str, str]
+
+    @property
+    def configs(self) -> tuple[Config, ...]:
+        """The configs that the release has."""
+        return tuple(config for name, config in CONFIGS.items() if name in self.facts.splits)
 
 
 def render_card(inputs: CardInputs) -> str:
@@ -68,12 +79,12 @@ def render_card(inputs: CardInputs) -> str:
 
 
 def render_licenses(inputs: CardInputs) -> str:
-    """Render LICENSES.md: what binds the images of each generator."""
+    """Render LICENSES.md: what binds the images of each generator, and the preference data."""
     return _render("LICENSES.md.j2", inputs)
 
 
 def read_numbers(card: str) -> dict[str, int]:
-    """Read a card's numbers back: rows of each config and split, and images of each generator.
+    """Read a card's numbers back: rows of each config and split, and the rows of its marked tables.
 
     Args:
         card: Text of README.md.
@@ -87,11 +98,12 @@ def read_numbers(card: str) -> dict[str, int]:
         for config, info in DatasetInfosDict.from_dataset_card_data(header).items()
         for split in (info.splits or {}).values()
     }
-    table = re.search(r"<!-- generators -->(.*?)<!-- /generators -->", card, re.DOTALL)
-    for name, count in re.findall(
-        r"^\| `([^`]+)` \|[^|]*\| ([\d,]+) \|", table.group(1) if table else "", re.MULTILINE
-    ):
-        numbers[f"generator {name}"] = int(count.replace(",", ""))
+    for kind in ("generator", "captioner", "attribute", "decision", "model"):
+        table = re.search(rf"<!-- {kind}s -->(.*?)<!-- /{kind}s -->", card, re.DOTALL)
+        for name, count in re.findall(
+            r"^\| `([^`]+)` \|[^|]*\| ([\d,]+) \|", table.group(1) if table else "", re.MULTILINE
+        ):
+            numbers[f"{kind} {name}"] = int(count.replace(",", ""))
     return numbers
 
 
@@ -102,7 +114,16 @@ def true_numbers(facts: Facts) -> dict[str, int]:
         for config, splits in facts.splits.items()
         for split, size in splits.items()
     }
-    return numbers | {f"generator {name}": count for name, count in facts.generators.items()}
+    numbers |= {f"generator {name}": count for name, count in facts.images.generators.items()}
+    if facts.captions is not None:
+        captions = facts.captions
+        numbers |= {f"captioner {_code(_captioner(one))}": one.num_captions for one in captions.captioners}
+        shown = captions.attributes[:MAX_ATTRIBUTES_SHOWN]
+        numbers |= {f"attribute {_code(one.name)}": one.num_images for one in shown}
+    if facts.preferences is not None:
+        numbers |= {f"decision {name}": count for name, count in facts.preferences.decisions.items()}
+        numbers |= {f"model {_code(rate.model)}": rate.wins.total for rate in facts.preferences.models}
+    return numbers
 
 
 def _metadata(inputs: CardInputs) -> DatasetCardData:
@@ -113,17 +134,18 @@ def _metadata(inputs: CardInputs) -> DatasetCardData:
         license="other",
         license_name=LICENSE_NAME,
         license_link=LICENSES_NAME,
-        size_categories=[next((name for limit, name in _SIZES if facts.num_images < limit), "1M<n<10M")],
+        size_categories=[next((name for limit, name in _SIZES if facts.images.total < limit), "1M<n<10M")],
         task_categories=list(dataset.task_categories),
         annotations_creators=list(dataset.annotations_creators),
         source_datasets=list(dataset.source_datasets),
         tags=list(dataset.tags),
-        digital_source_type=list(facts.digital_source_types),
+        digital_source_type=list(facts.images.digital_source_types),
         version=inputs.version,
         thumbnail=f"https://huggingface.co/datasets/{dataset.repository}/resolve/main/{next(iter(inputs.figures))}",
     )
-    DatasetInfosDict({name: _info(name, inputs) for name in CONFIGS}).to_dataset_card_data(card)
-    MetadataConfigs({name: _data_files(name, facts) for name in CONFIGS}).to_dataset_card_data(card)
+    names = [config.name for config in inputs.configs]
+    DatasetInfosDict({name: _info(name, inputs) for name in names}).to_dataset_card_data(card)
+    MetadataConfigs({name: _data_files(name, facts) for name in names}).to_dataset_card_data(card)
     return card
 
 
@@ -150,14 +172,18 @@ def _data_files(config: str, facts: Facts) -> dict[str, Any]:
 
 def _render(template: str, inputs: CardInputs) -> str:
     values = {name: getattr(inputs, name) for name in CardInputs.__slots__}
-    generators = [GENERATORS[name] for name in GENERATORS if name in inputs.facts.generators]
+    generators = [GENERATORS[name] for name in GENERATORS if name in inputs.facts.images.generators]
     terms: dict[str, Terms] = {generator.terms.id: generator.terms for generator in generators}
+    preferences = inputs.facts.preferences
+    models = [rate.model for rate in preferences.models] if preferences else []
     text = _TEMPLATES.get_template(template).render(
         **values,
         generators=generators,
         terms=terms,
-        configs=CONFIGS,
-        columns=list(flatten(CONFIGS["default"].columns)),
+        configs=inputs.configs,
+        flatten=flatten,
+        rule=RULES[inputs.voting.rule],
+        model_terms={model: PREFERENCE_MODELS[model] for model in models if model in PREFERENCE_MODELS},
     )
     return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
 
@@ -183,4 +209,49 @@ def _cell(value: object) -> str:
     return re.sub(r"([|<>\\`*_\[\]])", r"\\\1", " ".join(str(value).split()))
 
 
-_TEMPLATES.filters.update(cell=_cell, size=decimal, number=lambda value: f"{value:,}")
+def _code(value: str) -> str:
+    """Make a value fit between backticks in a Markdown table."""
+    return " ".join(value.replace("`", "'").replace("|", "/").split())
+
+
+def _captioner(one: CaptionerSummary) -> str:
+    """Name a captioner with its version."""
+    return " ".join(filter(None, (one.captioner or "not stated", one.version)))
+
+
+def _percent(estimate: Estimate) -> str:
+    """Write a rate with its interval: 64 % (52 to 75 %)."""
+    if estimate.value is None or estimate.low is None or estimate.high is None:
+        return "—"
+    return f"{100 * estimate.value:.0f} % ({100 * estimate.low:.0f} to {100 * estimate.high:.0f} %)"
+
+
+def _decimal(estimate: Estimate) -> str:
+    """Write a number with its interval: 0.64 (0.52 to 0.75)."""
+    if estimate.value is None:
+        return "undefined"
+    interval = f" ({estimate.low:.2f} to {estimate.high:.2f})" if estimate.low is not None else ""
+    return f"{round(estimate.value, 2) + 0.0:.2f}{interval}"  # never -0.00
+
+
+def _type_name(column: ColumnSpec) -> str:
+    """Name a column's type for people."""
+    if column.image:
+        return "image"
+    kind = column.arrow
+    if pa.types.is_list(kind):
+        return "list of structs" if column.children else f"list of {kind.value_type}"
+    return "struct" if column.children else str(kind)
+
+
+_TEMPLATES.filters.update(
+    type_name=_type_name,
+    cell=_cell,
+    code=_code,
+    captioner=_captioner,
+    percent=_percent,
+    decimal=_decimal,
+    size=decimal,
+    number=lambda value: f"{value:,}",
+)
+_TEMPLATES.globals["max_attributes"] = MAX_ATTRIBUTES_SHOWN

@@ -1,0 +1,109 @@
+"""The catalog: every input row of a build, unified, on disk.
+
+Rows go into an SQLite file as sources are read and come out in the order in which they are published. So
+memory does not grow with their number, and identities, conflicts, references and counts are queries. A row
+is never dropped: it is published, or it is rejected with its problems.
+"""
+
+import sqlite3
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from builders.catalog.captions import CaptionCatalog
+from builders.catalog.images import ImageCatalog
+from builders.catalog.ledger import Ledger
+from builders.catalog.pairs import Loose, PairCatalog, PublishedPair, Stored
+from builders.catalog.references import References, path_of
+from builders.images import ImageFacts
+from builders.intake import CaptionInput, ImageInput, InputRow, PairInput, RankInput
+from schemas.configs import Table
+from schemas.manifest import Counts
+from schemas.problems import Problem
+
+__all__ = ["Catalog", "Loose", "PublishedPair", "Stored", "path_of"]
+
+_CACHE_KIB = 16 * 1024
+
+
+class Catalog:
+    """The unified rows of one build.
+
+    Args:
+        path: The SQLite file, made anew. It may be lost at any time: it is rebuilt from the sources.
+
+    Attributes:
+        ledger: Every input row with its problems.
+        images: One record for each different image.
+        captions: What is said of them.
+        pairs: Two of them each, with votes.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._db = sqlite3.connect(path, isolation_level=None)
+        self._db.executescript(
+            f"PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; PRAGMA cache_size=-{_CACHE_KIB};"
+        )
+        self.ledger = Ledger(self._db)
+        self.images = ImageCatalog(self._db, self.ledger)
+        self.captions = CaptionCatalog(self._db, self.ledger)
+        self.pairs = PairCatalog(self._db, self.ledger)
+        self._db.execute("BEGIN")
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._db.close()
+
+    def add(
+        self,
+        row: InputRow,
+        table: Table,
+        facts: ImageFacts | None = None,
+        files: Sequence[Stored | None] = (),
+    ) -> None:
+        """Add one input row.
+
+        Args:
+            row: What the source said.
+            table: What it is a row of.
+            facts: What the bytes of an image say; without them it is rejected.
+            files: The images that came inside of a row of preferences, in the order of its sides.
+        """
+        input_id = self.ledger.add(row, table)
+        if isinstance(row.content, ImageInput):
+            self.images.add(input_id, row, row.content, facts)
+        elif row.is_rejected:
+            return
+        elif isinstance(row.content, CaptionInput):
+            self.captions.add(input_id, row.content)
+        elif isinstance(row.content, PairInput):
+            self.pairs.add(input_id, row, row.content, files)
+        elif isinstance(row.content, RankInput):
+            self.pairs.add_rank(input_id, row, row.content, files)
+
+    def add_table_problems(self, problems: Iterable[Problem]) -> None:
+        """Add what is wrong with a table as a whole."""
+        for problem in problems:
+            self.ledger.note(None, problem)
+
+    def resolve(self) -> None:
+        """Settle what only all rows together show: repetitions, contradictions, and which image is meant.
+
+        Raises:
+            BuildError: Two different images share an image id.
+        """
+        self.ledger.index()
+        self.images.resolve()
+        references = References(self._db)
+        self.captions.resolve(references)
+        self.pairs.resolve(references)
+        self.ledger.flush()
+
+    def counts(self) -> Mapping[Table, Counts]:
+        """Count, for each table that anything came in of, where its rows went."""
+        num_rows = {
+            Table.IMAGES: self.images.num_rows(),
+            Table.CAPTIONS: self.captions.num_rows(),
+            Table.PREFERENCES: self.pairs.num_rows(),
+        }
+        counts = {table: self.ledger.counts(table, num_rows[table]) for table in Table}
+        return {table: count for table, count in counts.items() if count.read or table is Table.IMAGES}

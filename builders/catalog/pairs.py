@@ -1,0 +1,409 @@
+"""The pairs of a catalog: two images each, with the votes on them, wherever each vote came in."""
+
+import hashlib
+import itertools
+import json
+import sqlite3
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from operator import attrgetter, itemgetter
+from pathlib import Path
+from typing import Any, NamedTuple, Self
+
+from builders.catalog.ledger import Insert, Ledger
+from builders.catalog.references import References
+from builders.images import ImageFacts
+from builders.intake import InputRow, PairInput, RankInput, Side, pair_id_of
+from builders.votes import RULES, RawVote, agreement
+from schemas.preferences import Label, PreferencePair, Status, public_reference
+from schemas.problems import Problem, Reason
+from schemas.records import DEFAULT_SPLIT, ID_CHARS, image_id_of
+
+# A pair has one row here for each input row that speaks of it: all votes together, or one each. One made
+# of two ranks names the worse one's row as `other_id`. Those of rejected rows are taken out. The sides are
+# filled in from the pairs, but for those whose image came with them.
+_SCHEMA = """
+CREATE TABLE pairs (
+    input_id INTEGER, other_id INTEGER, source TEXT, file TEXT, row INTEGER, place TEXT, id TEXT,
+    image_1 TEXT, image_2 TEXT, of TEXT, is_whole INTEGER, content TEXT, votes TEXT
+);
+CREATE TABLE ranks (
+    input_id INTEGER, file TEXT, row INTEGER, source TEXT, prompt_id TEXT, rank REAL, image TEXT, content TEXT
+);
+CREATE TABLE sides (
+    source TEXT, image TEXT, of TEXT, input_id INTEGER,
+    image_id TEXT, path TEXT, sha256 TEXT, format TEXT, problem TEXT,
+    PRIMARY KEY (source, image)
+) WITHOUT ROWID;
+"""
+_INDEXES = """
+CREATE INDEX pairs_by_id ON pairs (place, source, id);
+CREATE INDEX pairs_by_input ON pairs (input_id);
+CREATE INDEX pairs_by_other_input ON pairs (other_id) WHERE other_id IS NOT NULL;
+"""
+_FILL_SIDES = """
+INSERT OR IGNORE INTO sides (source, image, of, input_id)
+    SELECT source, image, of, min(input_id) FROM (
+        SELECT source, image_1 AS image, of, input_id FROM pairs
+        UNION ALL SELECT source, image_2, of, input_id FROM pairs
+    ) GROUP BY source, image;
+"""
+_SIDES = (
+    "JOIN sides one ON one.source = pair.source AND one.image = image_1 "
+    "JOIN sides two ON two.source = pair.source AND two.image = image_2"
+)
+_FILE = "{0}.image_id, {0}.path, {0}.sha256, {0}.format"
+# What a pair's rows say of it beside its images, models and votes.
+_SAID = (
+    *("prompt", "category", "sub_category", "evolution"),
+    *("confidence", "sides_shuffled", "status", "license", "prompt_license"),
+)
+_MAX_RANKED = 100
+_to_json = json.JSONEncoder(ensure_ascii=False).encode
+
+
+@dataclass(frozen=True, slots=True)
+class Loose:
+    """An image that a pair names and that no image source has: to be looked for elsewhere."""
+
+    source: str
+    reference: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """An image file whose bytes have been looked at."""
+
+    image_id: str
+    path: Path
+    sha256: str
+    format: str
+
+    @classmethod
+    def of(cls, path: Path, facts: ImageFacts) -> Self:
+        """Join a file and what its bytes say."""
+        return cls(image_id_of(facts.sha256), path, facts.sha256, facts.format)
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedPair:
+    """A pair's row, and the image files of its sides where they are at hand."""
+
+    record: PreferencePair
+    files: tuple[Stored | None, Stored | None]
+
+
+class PairCatalog:
+    """Every pair, vote and rank that came in.
+
+    Args:
+        db: The database, in which it makes its tables.
+        ledger: The ledger of the same database.
+    """
+
+    def __init__(self, db: sqlite3.Connection, ledger: Ledger) -> None:
+        self._db, self._ledger = db, ledger
+        db.executescript(_SCHEMA)
+        self._insert = Insert(db, f"INSERT INTO pairs VALUES ({', '.join('?' * 13)})")
+        self._insert_rank = Insert(db, f"INSERT INTO ranks VALUES ({', '.join('?' * 8)})")
+        self._insert_side = Insert(db, f"INSERT OR IGNORE INTO sides VALUES ({', '.join('?' * 8)}, NULL)")
+
+    def add(
+        self,
+        input_id: int,
+        row: InputRow,
+        pair: PairInput,
+        files: Sequence[Stored | None] = (),
+        *,
+        other_id: int | None = None,
+    ) -> None:
+        """Add a pair, or a vote on one, that is not rejected, with image files that came with it."""
+        first, second = pair.sides
+        content = {name: getattr(pair, name) for name in _SAID} | {"models": (first.model, second.model)}
+        self._insert(
+            *(input_id, other_id, row.source, row.file, row.row, _digest(row.source, pair.id), pair.id),
+            *(first.reference, second.reference, pair.of, pair.is_whole),
+            *(_to_json(content), _to_json(pair.votes)),
+        )
+        self._keep(input_id, row.source, pair.sides, files)
+
+    def add_rank(
+        self, input_id: int, row: InputRow, rank: RankInput, files: Sequence[Stored | None] = ()
+    ) -> None:
+        """Add the rank of one image that is not rejected, with the image file if it came with it."""
+        content = {name: getattr(rank, name) for name in ("prompt", "of", "license", "prompt_license")}
+        self._insert_rank(
+            *(input_id, row.file, row.row, row.source, rank.prompt_id, rank.rank, rank.side.reference),
+            _to_json(content | {"model": rank.side.model}),
+        )
+        self._keep(input_id, row.source, (rank.side,), files)
+
+    def resolve(self, references: References) -> None:
+        """Make pairs of ranks, reject repeated pairs, and find the images that the release has."""
+        self._flush()
+        self._db.executescript(_INDEXES)
+        self._pair_ranks()
+        self._flush()
+        self._reject_repetitions()
+        self._reject_same_image("SELECT input_id, file, row, image_1 FROM pairs WHERE image_1 = image_2")
+        self._db.executescript(_FILL_SIDES)
+        found = [
+            (image_id, source, image)
+            for source, image, of in self._db.execute(
+                "SELECT source, image, of FROM sides WHERE image_id IS NULL"
+            )
+            if (image_id := references.find(image, of).image_id) is not None
+        ]
+        self._db.executemany(
+            "UPDATE sides SET (image_id, path, sha256, format) = "
+            "(SELECT image_id, path, sha256, json_extract(record, '$.format') FROM images "
+            "WHERE image_id = ? AND first_id = input_id) WHERE source = ? AND image = ?",
+            found,
+        )
+
+    def loose(self) -> Iterator[Loose]:
+        """Yield the images that the release does not have, by source and reference."""
+        query = "SELECT source, image FROM sides WHERE image_id IS NULL ORDER BY source, image"
+        return (Loose(*row) for row in self._db.execute(query).fetchall())
+
+    def locate(self, loose: Loose, file: Stored) -> None:
+        """Say where a loose image is; it is not published among the images, but in `binarized`."""
+        self._db.execute(
+            "UPDATE sides SET image_id = ?, path = ?, sha256 = ?, format = ? WHERE source = ? AND image = ?",
+            (file.image_id, str(file.path), file.sha256, file.format, loose.source, loose.reference),
+        )
+
+    def give_up(self, loose: Loose, problem: str) -> None:
+        """Say why a loose image that was found cannot be used."""
+        update = "UPDATE sides SET problem = ? WHERE source = ? AND image = ?"
+        self._db.execute(update, (problem, loose.source, loose.reference))
+
+    def settle(self) -> None:
+        """Reject pairs of an image with itself, and note the images that stay references."""
+        self._reject_same_image(
+            f"SELECT pair.input_id, file, row, image_1 FROM pairs pair {_SIDES} "
+            "WHERE one.image_id = two.image_id"
+        )
+        self._reject_lone_ranks()
+        self._note_missing_images()
+        self._ledger.flush()
+
+    def num_rows(self) -> int:
+        """Count the pairs to publish."""
+        query = "SELECT count(*) FROM (SELECT DISTINCT place, source, id FROM pairs)"
+        return int(self._db.execute(query).fetchone()[0])
+
+    def published(self, rule: str) -> Iterator[PublishedPair]:
+        """Yield each pair with its votes, and what they come to by a rule.
+
+        The order is that of a digest of source and id: a shuffle without meaning.
+        """
+        query = (
+            "SELECT pair.source, id, image_1, votes, file, row, image_2, content, "
+            f"{_FILE.format('one')}, {_FILE.format('two')} FROM pairs pair {_SIDES} "
+            "ORDER BY place, pair.source, id, pair.rowid"
+        )
+        for _, group in itertools.groupby(self._db.execute(query), key=itemgetter(0, 1)):
+            parts = list(group)
+            source, pair_id, image_1, _, file, row, image_2, content, *files = parts[0]
+            first, second = _stored(files[:4]), _stored(files[4:])
+            said = json.loads(content)
+            model_1, model_2 = said.pop("models")
+            record = PreferencePair(
+                id=pair_id,
+                image_1=public_reference(image_1),
+                image_2=public_reference(image_2),
+                image_1_id=first and first.image_id,
+                image_2_id=second and second.image_id,
+                model_1=model_1,
+                model_2=model_2,
+                source=source,
+                file=file,
+                row=row,
+                split=DEFAULT_SPLIT,
+                **said,
+                **_decided(_votes(parts), rule),
+            )
+            yield PublishedPair(record, (first, second))
+
+    def _keep(
+        self, input_id: int, source: str, sides: Sequence[Side], files: Sequence[Stored | None]
+    ) -> None:
+        """Take in image files that came with a row."""
+        for side, file in zip(sides, files, strict=False):
+            if file is not None:
+                stored = (file.image_id, str(file.path), file.sha256, file.format)
+                self._insert_side(source, side.reference, None, input_id, *stored)
+
+    def _flush(self) -> None:
+        for insert in (self._insert, self._insert_rank, self._insert_side):
+            insert.flush()
+
+    def _note_missing_images(self) -> None:
+        """Note each image that was found and cannot be used, and how many of a source are nowhere."""
+        query = "SELECT input_id, image, problem FROM sides WHERE problem IS NOT NULL"
+        for input_id, image, problem in self._db.execute(query).fetchall():
+            self._note(input_id, Reason.IMAGE_NOT_USABLE, problem, image, "mend it, or do without")
+        query = (
+            "SELECT min(input_id), image, source, count(*) FROM sides "
+            "WHERE image_id IS NULL AND problem IS NULL GROUP BY source"
+        )
+        fix = "give their folder as `images` of this source in [[sources]], or run with --fetch-images"
+        for input_id, image, source, count in self._db.execute(query).fetchall():
+            message = f"{count:,} images are nowhere here; the pairs of {source} are published without them"
+            self._note(input_id, Reason.IMAGE_NOT_HERE, message, image, fix)
+
+    def _note(self, input_id: int, reason: Reason, message: str, image: str, fix: str) -> None:
+        file, row, _ = self._ledger.place_of(input_id)
+        value = public_reference(image)
+        self._ledger.note(input_id, Problem(reason, message, file, row, None, value, fix))
+
+    def _reject_same_image(self, query: str) -> None:
+        """Reject the pairs that a query gives as (input, file, row, image)."""
+        for input_id, file, row, image in self._db.execute(query).fetchall():
+            message, fix = "both sides are the same image", "correct one of them"
+            problem = Problem(Reason.SAME_IMAGE_TWICE, message, file, row, None, image, fix)
+            self._reject(input_id, problem)
+
+    def _reject(self, input_id: int, problem: Problem) -> None:
+        self._ledger.reject(input_id, problem)
+        self._db.execute("DELETE FROM pairs WHERE input_id = ?1 OR other_id = ?1", (input_id,))
+
+    def _pair_ranks(self) -> None:
+        """Make a pair of every two images that were ranked for one prompt; equal ranks are a tie."""
+        rows = self._db.execute("SELECT * FROM ranks ORDER BY source, prompt_id, rank, input_id").fetchall()
+        for _, group in itertools.groupby(map(_Ranked._make, rows), key=attrgetter("source", "prompt_id")):
+            ranked = self._without_repetitions(list(group))
+            if len(ranked) <= _MAX_RANKED:
+                for better, worse in itertools.combinations(ranked, 2):
+                    self._add_ranked(better, worse)
+            else:
+                message = (
+                    f"the prompt has {len(ranked)} ranked images: pairs are made of at most {_MAX_RANKED}"
+                )
+                for image in ranked:
+                    self._reject_rank(image, message, "give fewer, or the pairs that were compared")
+
+    def _without_repetitions(self, ranked: list["_Ranked"]) -> list["_Ranked"]:
+        """Leave out images that one prompt has several times."""
+        by_image: dict[str, list[_Ranked]] = {}
+        for row in ranked:
+            by_image.setdefault(row.image, []).append(row)
+        kept = []
+        for image, rows in by_image.items():
+            is_same = len({(row.rank, row.content) for row in rows}) == 1
+            if len(rows) > 1:
+                self._reject_repeated([row[:3] for row in rows], image, is_same=is_same)
+            kept += rows[:1] if is_same else []
+        return kept
+
+    def _add_ranked(self, better: "_Ranked", worse: "_Ranked") -> None:
+        said, other = json.loads(better.content), json.loads(worse.content)
+        pair = PairInput(
+            id=f"{better.prompt_id}-{pair_id_of(said['prompt'], [better.image, worse.image])}",
+            prompt=said["prompt"],
+            sides=(Side(better.image, said["model"]), Side(worse.image, other["model"])),
+            votes=((None, Label.TIE if better.rank == worse.rank else Label.IMAGE_1, Status.SUBMITTED),),
+            is_whole=False,
+            of=said["of"],
+            sides_shuffled=False,
+            license=said["license"],
+            prompt_license=said["prompt_license"],
+        )
+        row = InputRow(better.source, better.file, better.row, "", pair.id, pair, ())
+        self.add(better.input_id, row, pair, other_id=worse.input_id)
+
+    def _reject_lone_ranks(self) -> None:
+        """Reject ranks that no pair came of."""
+        rows = self._db.execute(
+            "SELECT ranks.* FROM ranks JOIN inputs ON inputs.id = input_id WHERE rejected IS NULL "
+            "AND input_id NOT IN (SELECT input_id FROM pairs UNION ALL SELECT other_id FROM pairs "
+            "WHERE other_id IS NOT NULL) ORDER BY input_id"
+        ).fetchall()
+        for image in map(_Ranked._make, rows):
+            message = "the prompt has no other ranked image to compare this one with"
+            self._reject_rank(image, message, "complete the ranking")
+
+    def _reject_rank(self, image: "_Ranked", message: str, fix: str) -> None:
+        place = (image.file, image.row, "prompt_id", image.prompt_id)
+        self._ledger.reject(image.input_id, Problem(Reason.BAD_VALUE, message, *place, fix))
+
+    def _reject_repetitions(self) -> None:
+        """Of equal rows that hold all votes on one pair keep the first; of contradictory ones keep none."""
+        repeated = self._db.execute(
+            "SELECT place, source, id FROM pairs WHERE is_whole GROUP BY 1, 2, 3 HAVING count(*) > 1"
+        ).fetchall()
+        for key in repeated:
+            query = (
+                "SELECT input_id, file, row, image_1, image_2, content, votes FROM pairs "
+                "WHERE place = ? AND source = ? AND id = ? ORDER BY input_id"
+            )
+            rows = self._db.execute(query, key).fetchall()
+            is_same = len({row[3:] for row in rows}) == 1
+            self._reject_repeated([row[:3] for row in rows], key[-1], is_same=is_same)
+
+    def _reject_repeated(self, rows: Sequence[tuple[int, str, int]], value: str, *, is_same: bool) -> None:
+        """Reject rows that speak of one thing: all but the first if they are equal, otherwise all."""
+        if is_same:
+            reason, rejected = Reason.DUPLICATE_ROW, rows[1:]
+            message, fix = f"row {rows[0][2]} says the same", "remove one of them"
+        else:
+            reason, rejected = Reason.CONFLICTING_ROWS, rows
+            numbers = ", ".join(str(row) for _, _, row in rows)
+            message, fix = f"rows {numbers} speak of this and contradict each other", "keep the true one"
+        for input_id, file, row in rejected:
+            self._reject(input_id, Problem(reason, message, file, row, None, value, fix))
+
+
+class _Ranked(NamedTuple):
+    """A row of `ranks`."""
+
+    input_id: int
+    file: str
+    row: int
+    source: str
+    prompt_id: str
+    rank: float
+    image: str
+    content: str
+
+
+def _digest(*parts: str) -> str:
+    content = "\0".join(parts).encode("utf-8", "backslashreplace")
+    return hashlib.sha256(content).hexdigest()[:ID_CHARS]
+
+
+def _votes(parts: Sequence[tuple[Any, ...]]) -> list[RawVote]:
+    """Gather the votes on one pair; where a row has the sides the other way round, its votes are turned."""
+    first = parts[0][2]
+    votes: list[RawVote] = []
+    for _, _, image_1, written, *_ in parts:
+        for annotator, label, status in json.loads(written):
+            is_turned = label is not None and image_1 != first
+            votes.append((annotator, Label(label).mirrored if is_turned else label, status))
+    return votes
+
+
+def _decided(votes: Sequence[RawVote], rule: str) -> dict[str, Any]:
+    """Say what votes come to, as fields of `PreferencePair`."""
+    counts = RULES[rule].count(votes)
+    return {
+        "votes": [
+            {"annotator": annotator, "label": label, "status": status} for annotator, label, status in votes
+        ],
+        "num_responses": len(votes),
+        "votes_image_1": counts[Label.IMAGE_1],
+        "votes_image_2": counts[Label.IMAGE_2],
+        "votes_both_good": counts[Label.BOTH_GOOD],
+        "votes_both_bad": counts[Label.BOTH_BAD],
+        "votes_tie": counts[Label.TIE],
+        "votes_toxic": counts[Label.TOXIC],
+        "decision": RULES[rule].decide(counts),
+        "rule": rule,
+        "agreement": agreement(counts),
+    }
+
+
+def _stored(file: Sequence[Any]) -> Stored | None:
+    image_id, path, sha256, image_format = file
+    return Stored(image_id, Path(path), sha256, image_format) if image_id is not None else None

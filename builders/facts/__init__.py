@@ -1,0 +1,65 @@
+"""Facts about a release, read back from its written files: what the card says and a check compares."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+from builders.facts.captions import CaptionerSummary, CaptionSummary, read_caption_facts
+from builders.facts.images import ImageSummary, read_image_facts
+from builders.facts.preferences import PreferenceSummary, read_preference_facts
+from schemas.manifest import Shard, SplitCounts
+
+__all__ = ["CaptionSummary", "CaptionerSummary", "Facts", "ImageSummary", "PreferenceSummary", "read_facts"]
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Numbers about a release.
+
+    Attributes:
+        splits: Config → split → size, as `datasets` counts.
+        images: Numbers about the images.
+        captions: Numbers about the captions, or None if there are none.
+        preferences: Numbers about the preferences, or None if there are none.
+    """
+
+    splits: Mapping[str, Mapping[str, SplitCounts]]
+    images: ImageSummary
+    captions: CaptionSummary | None
+    preferences: PreferenceSummary | None
+
+
+def read_facts(folder: Path, shards: Iterable[Shard]) -> Facts:
+    """Read the facts about a release from its Parquet files.
+
+    Args:
+        folder: The release.
+        shards: Its shards; at least one of `default` and `prompts` each.
+
+    Returns:
+        The facts. No image is read, and one row group at a time.
+    """
+    shards = list(shards)
+    splits = _read_splits(folder, shards)
+    return Facts(
+        splits=splits,
+        images=read_image_facts(folder, shards),
+        captions=read_caption_facts(folder, shards) if "captions" in splits else None,
+        preferences=read_preference_facts(folder, shards) if "preferences" in splits else None,
+    )
+
+
+def _read_splits(folder: Path, shards: Iterable[Shard]) -> dict[str, dict[str, SplitCounts]]:
+    """Add up rows and uncompressed bytes from the files' footers."""
+    splits: dict[str, dict[str, SplitCounts]] = {}
+    for shard in shards:
+        footer = pq.read_metadata(folder / shard.path)
+        num_bytes = sum(footer.row_group(index).total_byte_size for index in range(footer.num_row_groups))
+        config = splits.setdefault(shard.config, {})
+        known = config.get(shard.split, SplitCounts(num_rows=0, num_bytes=0))
+        config[shard.split] = SplitCounts(
+            num_rows=known.num_rows + footer.num_rows, num_bytes=known.num_bytes + num_bytes
+        )
+    return splits
