@@ -14,6 +14,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 if __package__ in (None, ""):
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
@@ -27,6 +28,7 @@ from builders.reading import Track, untracked
 from publish.integrity import check_files, read_manifest
 from publish.terminal import Terminal
 from schemas.columns import type_names
+from schemas.configs import CONFIGS, Config, Table
 from schemas.manifest import MANIFEST_NAME, Manifest, Shard
 from schemas.problems import Problem, Reason, ReleaseError
 from schemas.records import image_id_of
@@ -35,6 +37,12 @@ from schemas.records import image_id_of
 MAX_IMAGE_ROWS_PER_GROUP = 100
 MAX_BYTES_PER_GROUP = 100_000_000
 _FIX = "build the release anew"
+# The config that has a row for each row counted of a table.
+_CONFIG_OF = {Table.IMAGES: "default", Table.CAPTIONS: "captions", Table.PREFERENCES: "preferences"}
+_CHECKED = (
+    *("image", "image_id", "sha256", "captions", "caption_id", "caption", "source", "id"),
+    *("chosen", "chosen_id", "rejected", "rejected_id"),
+)
 
 
 def check_release(folder: Path, scratch: Path | None = None, track: Track = untracked) -> list[Problem]:
@@ -61,25 +69,27 @@ def check_release(folder: Path, scratch: Path | None = None, track: Track = untr
 
 
 def _check_tables(folder: Path, manifest: Manifest, track: Track) -> Iterator[Problem]:
-    """Check columns, rows, row groups and images of every data file, and that configs have the same rows."""
+    """Check columns, rows, row groups and images of every data file, and that configs fit together."""
     rows: Counter[tuple[str, str]] = Counter()
-    ids: dict[str, list[str]] = {}
+    keys = _Keys()
     for shard in track(manifest.shards, "checking data files", len(manifest.shards)):
+        config = CONFIGS.get(shard.config)
+        if config is None:
+            yield _problem("there is no such config", shard.path, "use the kit that built it", shard.config)
+            continue
         try:
             with pq.ParquetFile(folder / shard.path) as file:
                 yield from _check_footer(file, shard, manifest)
                 rows[shard.config, shard.split] += file.metadata.num_rows
-                columns = [
-                    name for name in ("image", "image_id", "sha256") if name in file.schema_arrow.names
-                ]
+                columns = [name for name in _CHECKED if name in file.schema_arrow.names]
                 for group in range(file.num_row_groups):
                     batch = file.read_row_group(group, columns=columns)
-                    ids.setdefault(shard.config, []).extend(batch["image_id"].to_pylist())
-                    yield from _check_images(batch, f"{shard.path}, row group {group}")
+                    keys.add(config, batch)
+                    yield from _check_images(config, batch, f"{shard.path}, row group {group}")
         except (pa.ArrowException, OSError, KeyError) as error:
             yield _problem(f"the file is not readable Parquet: {error}", shard.path, _FIX)
     yield from _check_rows(manifest, rows)
-    yield from _check_ids(ids)
+    yield from keys.check()
 
 
 def _check_footer(file: pq.ParquetFile, shard: Shard, manifest: Manifest) -> Iterator[Problem]:
@@ -93,7 +103,8 @@ def _check_footer(file: pq.ParquetFile, shard: Shard, manifest: Manifest) -> Ite
     if footer.num_rows != shard.num_rows:
         value = f"{footer.num_rows} rows, {shard.num_rows} in the manifest"
         yield _problem("the number of rows differs from the manifest's", shard.path, _FIX, value)
-    max_rows = MAX_IMAGE_ROWS_PER_GROUP if "image" in found else footer.num_rows
+    has_images = bool(CONFIGS[shard.config].image_columns)
+    max_rows = MAX_IMAGE_ROWS_PER_GROUP if has_images else footer.num_rows
     for index in range(footer.num_row_groups):
         group = footer.row_group(index)
         if group.num_rows > max_rows or group.total_byte_size > MAX_BYTES_PER_GROUP:
@@ -104,17 +115,79 @@ def _check_footer(file: pq.ParquetFile, shard: Shard, manifest: Manifest) -> Ite
             )
 
 
-def _check_images(batch: pa.Table, place: str) -> Iterator[Problem]:
-    """Check that every row's digest and id are those of its image's bytes."""
-    ids, digests = batch["image_id"].to_pylist(), batch["sha256"].to_pylist()
-    for image_id, digest in zip(ids, digests, strict=True):
-        if image_id != image_id_of(str(digest)):
-            yield _problem("image_id does not begin sha256", place, _FIX, image_id)
-    if "image" in batch.column_names:
-        images = batch["image"].combine_chunks().field("bytes")
-        for image_id, digest, image in zip(ids, digests, images, strict=True):
-            if not image.is_valid or hashlib.sha256(image.as_buffer()).hexdigest() != digest:
-                yield _problem("the image's bytes are not those of its row's sha256", place, _FIX, image_id)
+def _check_images(config: Config, batch: pa.Table, place: str) -> Iterator[Problem]:
+    """Check that every row's digest and ids are those of its images' bytes."""
+    if "sha256" in batch.column_names:
+        ids, digests = batch["image_id"].to_pylist(), batch["sha256"].to_pylist()
+        for image_id, digest in zip(ids, digests, strict=True):
+            if image_id != image_id_of(str(digest)):
+                yield _problem("image_id does not begin sha256", place, _FIX, image_id)
+    for column in config.image_columns:
+        stated = batch["sha256" if column == "image" else f"{column}_id"].to_pylist()
+        images = batch[column].combine_chunks().field("bytes")
+        for digest, image in zip(stated, images, strict=True):
+            found = hashlib.sha256(image.as_buffer()).hexdigest() if image.is_valid else None
+            if digest != (found and found[: len(digest or "")]):
+                message = f"the bytes of the {column} are not those that its row states"
+                yield _problem(message, place, _FIX, digest)
+
+
+class _Keys:
+    """What names the rows of each config, digested: tables of millions of rows are checked in little room."""
+
+    def __init__(self) -> None:
+        self._keys: dict[str, set[bytes]] = {}
+        self._num_rows: Counter[str] = Counter()
+        self._orders: dict[str, Any] = {}
+        self._captions: dict[str, dict[bytes, Any]] = {}
+
+    def add(self, config: Config, batch: pa.Table) -> None:
+        """Take in one row group."""
+        columns = [batch[name].to_pylist() for name in config.key]
+        keys = [_short_digest("\0".join(map(str, key))) for key in zip(*columns, strict=True)]
+        self._keys.setdefault(config.name, set()).update(keys)
+        self._num_rows[config.name] += len(keys)
+        order = self._orders.setdefault(config.name, hashlib.sha256())
+        for key in keys:
+            order.update(key)
+        for image_id, caption in _captions(config, batch):
+            said = self._captions.setdefault(config.name, {})
+            said.setdefault(_short_digest(image_id), hashlib.sha256()).update(_short_digest(caption))
+
+    def check(self) -> Iterator[Problem]:
+        """Check that keys are unique, and that every config speaks of the same things."""
+        for name, keys in self._keys.items():
+            if len(keys) != self._num_rows[name]:
+                key = " and ".join(CONFIGS[name].key)
+                yield _problem(f"more than one row has the same {key}", name, _FIX)
+        orders = {self._orders[name].digest() for name in ("default", "prompts") if name in self._orders}
+        if len(orders) != 1 or not {"default", "prompts"} <= self._orders.keys():
+            yield _problem("the configs default and prompts do not have the same rows", "prompts", _FIX)
+        said = {
+            name: {key: digest.digest() for key, digest in digests.items()}
+            for name, digests in self._captions.items()
+        }
+        if not said.get("default", {}) == said.get("prompts", {}) == said.get("captions", {}):
+            message = "the lists of captions are not the captions of the config captions"
+            yield _problem(message, "captions", _FIX)
+        if self._keys.get("binarized", set()) - self._keys.get("preferences", set()):
+            yield _problem("pairs are in binarized that are not in preferences", "binarized", _FIX)
+
+
+def _captions(config: Config, batch: pa.Table) -> Iterator[tuple[str, str]]:
+    """Yield each sentence of a row group with its image's id, in order."""
+    if config.name == "captions":
+        pairs = zip(batch["image_id"].to_pylist(), batch["caption"].to_pylist(), strict=True)
+        yield from ((image_id, caption) for image_id, caption in pairs if caption is not None)
+    elif config.table is Table.IMAGES:
+        for image_id, captions in zip(
+            batch["image_id"].to_pylist(), batch["captions"].to_pylist(), strict=True
+        ):
+            yield from ((image_id, caption) for caption in captions)
+
+
+def _short_digest(text: str) -> bytes:
+    return hashlib.blake2b(text.encode(), digest_size=12).digest()
 
 
 def _check_rows(manifest: Manifest, rows: Counter[tuple[str, str]]) -> Iterator[Problem]:
@@ -130,18 +203,12 @@ def _check_rows(manifest: Manifest, rows: Counter[tuple[str, str]]) -> Iterator[
             _FIX,
             str(rows),
         )
-    published = sum(count for (config, _), count in rows.items() if config == "default")
-    if published != manifest.counts.published:
-        value = f"{published} rows, {manifest.counts.published} published"
-        yield _problem("the manifest's counts differ from the files", MANIFEST_NAME, _FIX, value)
-
-
-def _check_ids(ids: dict[str, list[str]]) -> Iterator[Problem]:
-    default = ids.get("default", [])
-    if len(set(default)) != len(default):
-        yield _problem("an image id stands in more than one row", "default", _FIX)
-    if ids.get("prompts") != default:
-        yield _problem("the configs default and prompts do not have the same rows", "prompts", _FIX)
+    for table, config in _CONFIG_OF.items():
+        written = sum(count for (name, _), count in rows.items() if name == config)
+        counted = manifest.counts[table].num_rows if table in manifest.counts else 0
+        if written != counted:
+            value = f"{written} rows of {config}, {counted} counted"
+            yield _problem("the manifest's counts differ from the files", MANIFEST_NAME, _FIX, value)
 
 
 def _check_card(folder: Path, manifest: Manifest) -> Iterator[Problem]:

@@ -14,26 +14,28 @@ if __package__ in (None, ""):  # run as a file: `publish/` must not stand for th
 import argparse
 import json
 import sqlite3
-from collections.abc import Iterator, Sequence
-from contextlib import closing
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 
 from builders.card.notes import changelog_entry, dataset_changelog, parse_citation
 from builders.catalog import Catalog
 from builders.pipeline import Notes, build_release, describe_inputs
-from builders.reading import read_sources
+from builders.reading import Fetch, SourceReader
 from builders.rejected import write_rejected
 from publish.check import check_release
 from publish.integrity import read_manifest
 from publish.plan import Action, Plan
-from publish.settings import Settings, load_settings, open_sources, refuse_output_in_sources
+from publish.settings import Flags, Settings, load_settings, open_sources, refuse_output_in_sources
 from publish.targets import TARGETS
 from publish.terminal import MAX_PROBLEMS_SHOWN, Terminal, format_counts, format_size
 from publish.workspace import open_scratch, open_workspace
+from schemas.configs import Table
 from schemas.manifest import Counts, Manifest, Receipt
 from schemas.problems import KitError, Problem, Reason, ReleaseError, SettingsError, Severity
 from schemas.records import VERSION_PATTERN
 
-RECEIPTS, REJECTED = "receipts", "rejected"
+RECEIPTS, REJECTED, FETCHED = "receipts", "rejected", "fetched"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -69,22 +71,27 @@ def release(options: argparse.Namespace, terminal: Terminal) -> int:
         KitError: Something is wrong that the user can mend; all of it at once.
     """
     version, out, base = options.version, options.out, options.config.parent
-    settings = load_settings(options.config, options.sfhq, options.to)
+    flags = Flags(options.sfhq, options.captions, options.preferences, options.to)
+    settings = load_settings(options.config, flags)
     refuse_output_in_sources(settings, base, out)
     notes = _read_notes(settings, base)
     targets = [TARGETS[name](out) for name in dict.fromkeys(settings.release.to)]
     workspace = open_scratch() if options.plan else open_workspace(out, version)
     with workspace as work, closing(Catalog(work / "catalog.sqlite")) as catalog:
         sources = open_sources(settings, base, work)
-        with terminal.progress() as track:
-            entries = read_sources(sources, catalog, settings.build, track)
-        inputs = describe_inputs(version, settings.dataset, settings.build, entries, notes)
+        fetched = work if options.plan else out
+        with terminal.progress() as track, _open_fetch(options.fetch_images, fetched, settings) as fetch:
+            scratch = work / "embedded"
+            scratch.mkdir()
+            entries = SourceReader(catalog, settings.build, scratch, track, fetch).read(sources)
+        described = (settings.dataset, settings.build, settings.preferences)
+        inputs = describe_inputs(version, *described, entries, notes)
         plans = [target.plan(inputs) for target in targets]
         counts = catalog.counts()
         _show_problems(terminal, catalog, counts, _missing_changes(notes, version))
         refusals = [*_strict_refusals(options.strict, counts), *(p for plan in plans for p in plan.problems)]
         if options.plan:
-            _show_plan(terminal, plans, counts, catalog.published_bytes())
+            _show_plan(terminal, plans, counts, catalog.images.num_bytes())
         elif all(plan.action is Action.ADD for plan in plans):
             write_rejected(catalog, out / REJECTED / f"{version}.parquet")
         _refuse(refusals)
@@ -127,6 +134,27 @@ def _parser() -> argparse.ArgumentParser:
         default=[],
         metavar="DIR",
         help="read this SFHQ folder in place of the configured sources (repeatable)",
+    )
+    parser.add_argument(
+        "--captions",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="PATH",
+        help="read these captions or attributes, too: a file, or a folder of sidecars (repeatable)",
+    )
+    parser.add_argument(
+        "--preferences",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="read these preference results, too (repeatable)",
+    )
+    parser.add_argument(
+        "--fetch-images",
+        action="store_true",
+        help="download images that preference results name by address and nobody has here",
     )
     parser.add_argument(
         "--out",
@@ -185,9 +213,22 @@ def _missing_changes(notes: Notes, version: str) -> Iterator[Problem]:
         )
 
 
-def _strict_refusals(strict: bool, counts: Counts) -> Iterator[Problem]:
-    if strict and counts.rejected:
-        message = f"rows are rejected ({format_counts(counts.rejected)}), and --strict allows none"
+@contextmanager
+def _open_fetch(wanted: bool, folder: Path, settings: Settings) -> Iterator[Fetch | None]:
+    """Give what downloads images, into a folder that later runs use again; nothing unless it is wanted."""
+    if not wanted:
+        yield None
+        return
+    from publish.fetch import ImageFetcher  # noqa: PLC0415 - only this has a network
+
+    with ImageFetcher(folder / FETCHED, settings.build.max_image_bytes) as fetcher:
+        yield fetcher
+
+
+def _strict_refusals(strict: bool, counts: Mapping[Table, Counts]) -> Iterator[Problem]:
+    rejected = _all_rejected(counts)
+    if strict and rejected:
+        message = f"rows are rejected ({format_counts(rejected)}), and --strict allows none"
         yield _blocking(Reason.SOURCE, message, "", "mend the rows, or run without --strict")
 
 
@@ -212,43 +253,49 @@ def _write_receipt(folder: Path, receipt: Receipt) -> None:
     open_path.replace(path)
 
 
-def _show_problems(terminal: Terminal, catalog: Catalog, counts: Counts, notes: Iterator[Problem]) -> None:
-    rejected = sum(counts.rejected.values())
-    terminal.problems(catalog.problems(Severity.REJECTED, MAX_PROBLEMS_SHOWN), rejected)
-    for reason, count in counts.warnings.items():
-        terminal.problems(catalog.problems(Severity.WARNING, 1, reason))
+def _all_rejected(counts: Mapping[Table, Counts]) -> Mapping[str, int]:
+    return sum((Counter(count.rejected) for count in counts.values()), Counter[str]())
+
+
+def _show_problems(
+    terminal: Terminal, catalog: Catalog, counts: Mapping[Table, Counts], notes: Iterator[Problem]
+) -> None:
+    rejected = sum(_all_rejected(counts).values())
+    terminal.problems(catalog.ledger.problems(Severity.REJECTED, MAX_PROBLEMS_SHOWN), rejected)
+    warnings = sum((Counter(count.warnings) for count in counts.values()), Counter[str]())
+    for reason, count in warnings.items():
+        terminal.problems(catalog.ledger.problems(Severity.WARNING, 1, reason))
         if count > 1:
             terminal.note(f"        … and {count - 1:,} more with {reason}")
     terminal.problems(notes)
 
 
-def _show_plan(terminal: Terminal, plans: Sequence[Plan], counts: Counts, image_bytes: int) -> None:
+def _show_plan(
+    terminal: Terminal, plans: Sequence[Plan], counts: Mapping[Table, Counts], image_bytes: int
+) -> None:
     rows = [(f"{plan.target}: {plan.action}", plan.url) for plan in plans]
-    terminal.table("Plan", [*_count_rows(counts), ("images", format_size(image_bytes)), *rows])
+    terminal.title("Plan")
+    terminal.counts(counts)
+    terminal.table([("images", format_size(image_bytes)), *rows])
 
 
 def _show_release(terminal: Terminal, title: str, out: Path, manifest: Manifest) -> None:
     folder, rejected = out / manifest.version, out / REJECTED / f"{manifest.version}.parquet"
     num_bytes = sum(entry.num_bytes for entry in manifest.all_files)
     rows = [
-        *_count_rows(manifest.counts),
+        ("configs", ", ".join(manifest.configs)),
         ("files", f"{len(manifest.all_files) + 1:,} ({format_size(num_bytes)})"),
         ("manifest", manifest.digest),
         ("folder", str(folder)),
     ]
-    if manifest.counts.rejected:
+    if _all_rejected(manifest.counts):
         rows.append(("rejected rows", str(rejected)))
-    terminal.table(f"{title}: {manifest.inputs.dataset.name} {manifest.version}", rows)
+    terminal.title(f"{title}: {manifest.inputs.dataset.name} {manifest.version}")
+    terminal.counts(manifest.counts)
+    terminal.table(rows)
     terminal.line(
         f'from datasets import load_dataset; load_dataset({json.dumps(str(folder))}, split="train")'
     )
-
-
-def _count_rows(counts: Counts) -> list[tuple[str, str]]:
-    rejected = sum(counts.rejected.values())
-    rows = [("rows read", f"{counts.read:,}"), ("published", f"{counts.published:,}")]
-    rows.append(("rejected", f"{rejected:,}" + (f" ({format_counts(counts.rejected)})" if rejected else "")))
-    return [*rows, ("noted", format_counts(counts.warnings))] if counts.warnings else rows
 
 
 def _blocking(reason: Reason, message: str, file: str, fix: str) -> Problem:

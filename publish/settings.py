@@ -1,21 +1,25 @@
 """Settings of a run: flags over `release.toml`, checked as a whole before anything is read or written."""
 
 import json
+import os
 import re
 import tomllib
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from builders.intake import Source
-from builders.sources import SOURCES
+from builders.intake import Source, SourceOptions
+from builders.sources import SOURCES, tell_kind
 from publish.targets import TARGETS
+from schemas.configs import Table
 from schemas.problems import Problem, Reason, SettingsError, SourceError, suggest
-from schemas.settings import BuildSettings, DatasetSettings
+from schemas.settings import BuildSettings, DatasetSettings, PreferenceSettings
 
+ANNOTATOR_KEY = "SFHQ_ANNOTATOR_KEY"
+_MIN_KEY_BYTES = 16
 _Name = Annotated[str, Field(pattern=r"^\w[\w.-]{0,99}$")]
 
 
@@ -26,18 +30,26 @@ class _Settings(BaseModel):
 class SourceSettings(_Settings):
     """One `[[sources]]` entry."""
 
-    kind: str = Field(description="Key in `builders.sources.SOURCES`.")
-    path: str | None = Field(None, description="The folder; the built-in sample has none.")
-    name: _Name | None = Field(None, description="Name to publish it under; the folder's name if left out.")
+    kind: str | None = Field(
+        None, description="Key in `builders.sources.SOURCES`; needed only where it cannot be told."
+    )
+    path: str | None = Field(None, description="The file or folder; the built-in sample has none.")
+    name: _Name | None = Field(None, description="Name to publish it under; its path's name if left out.")
+    form: str | None = Field(None, description="Form of captions or preferences, where it cannot be told.")
+    columns: dict[Literal["image", "caption"], str] = Field(
+        default_factory=dict, description="Column of captions for each role, where it cannot be told."
+    )
+    of: str | None = Field(None, description="Source whose images are meant, where names are ambiguous.")
+    images: str | None = Field(None, description="Folder of images that preferences name by address.")
+    license: str | None = Field(None, description="Terms of the votes.")
+    prompt_license: str | None = Field(None, description="Terms of the prompts of the votes.")
 
     @model_validator(mode="after")
     def _is_known(self) -> Self:
-        if self.kind not in SOURCES:
+        if self.kind is not None and self.kind not in SOURCES:
             raise ValueError(f"there is no kind of source {self.kind!r}; {suggest(self.kind, SOURCES)}")
         if (self.path is None) != (self.kind == "sample"):
-            raise ValueError(
-                "the sample takes no path" if self.path else f"a source of kind {self.kind!r} needs a path"
-            )
+            raise ValueError("the sample takes no path" if self.path else "a source needs a path")
         return self
 
 
@@ -61,6 +73,7 @@ class Settings(_Settings):
 
     dataset: DatasetSettings
     build: BuildSettings = BuildSettings()
+    preferences: PreferenceSettings = PreferenceSettings()
     release: ReleaseSettings = ReleaseSettings()
     sources: tuple[SourceSettings, ...]
 
@@ -73,24 +86,42 @@ class Settings(_Settings):
         return sources
 
 
-def load_settings(path: Path, sfhq: Sequence[Path] = (), to: Sequence[str] = ()) -> Settings:
+@dataclass(frozen=True, slots=True)
+class Flags:
+    """What the command line says of the settings; see `publish.release` for each flag."""
+
+    sfhq: Sequence[Path] = ()
+    captions: Sequence[Path] = ()
+    preferences: Sequence[Path] = ()
+    to: Sequence[str] = ()
+
+
+NO_FLAGS = Flags()
+
+
+def load_settings(path: Path, flags: Flags = NO_FLAGS) -> Settings:
     """Load and check the settings.
 
     Args:
         path: The TOML file.
-        sfhq: Folders to read in place of the configured sources.
-        to: Targets to publish to in place of the configured ones.
+        flags: SFHQ folders take the place of the configured sources, captions and preferences are added to
+            them, and targets take the place of the configured ones.
 
     Raises:
         SettingsError: The file or a flag is wrong; every problem at once.
     """
     values = _read_toml(path)
-    if sfhq:
-        values["sources"] = [{"kind": "sfhq", "path": str(folder.absolute())} for folder in sfhq]
-    if to:
+    if flags.sfhq:
+        values["sources"] = []
+    sources = values.setdefault("sources", [])
+    if isinstance(sources, list):
+        for kind in ("sfhq", "captions", "preferences"):
+            paths = getattr(flags, kind)
+            sources += [{"kind": kind, "path": str(place.absolute())} for place in paths]
+    if flags.to:
         release = values.setdefault("release", {})
         if isinstance(release, dict):
-            release["to"] = list(to)
+            release["to"] = list(flags.to)
     try:
         return Settings.model_validate_json(json.dumps(values, default=str))  # JSON has lists for tuples
     except ValidationError as error:
@@ -103,7 +134,8 @@ def refuse_output_in_sources(settings: Settings, base: Path, out: Path) -> None:
     Raises:
         SettingsError: The output folder lies in a source.
     """
-    folders = [base / source.path for source in settings.sources if source.path is not None]
+    places = [place for source in settings.sources for place in (source.path, source.images)]
+    folders = [base / place for place in places if place is not None]
     problems = [
         Problem(
             Reason.SETTINGS,
@@ -129,31 +161,82 @@ def open_sources(settings: Settings, base: Path, work: Path) -> tuple[Source, ..
 
     Raises:
         SourceError: Some cannot be opened; every problem of every source at once.
-        SettingsError: Two have one name.
+        SettingsError: Two have one name, or the key for annotators' names is too short.
     """
-    folders = [
-        work / source.kind if source.path is None else base / source.path for source in settings.sources
-    ]
-    names = [
-        source.name or _folder_name(folder) for source, folder in zip(settings.sources, folders, strict=True)
-    ]
-    repeated = sorted({name for name in names if names.count(name) > 1})
-    if repeated:
-        raise SettingsError(_repeated_name(name) for name in repeated)
-    sources, problems = [], []
-    for source, folder, name in zip(settings.sources, folders, names, strict=True):
+    paths = [work / "sample" if source.path is None else base / source.path for source in settings.sources]
+    names = _names(settings.sources, paths)
+    key = _annotator_key()
+    sources: list[Source] = []
+    problems: list[Problem] = []
+    for source, path, name in zip(settings.sources, paths, names, strict=True):
+        options = SourceOptions(
+            form=source.form,
+            columns={str(role): column for role, column in source.columns.items()},
+            of=source.of,
+            images=base / source.images if source.images is not None else None,
+            license=source.license,
+            prompt_license=source.prompt_license,
+            annotator_key=key,
+            publish_annotators=settings.preferences.publish_annotators,
+        )
         try:
-            sources.append(SOURCES[source.kind](folder, name))
+            sources += SOURCES[source.kind or tell_kind(path)](path, name, options)
         except SourceError as error:
             problems += [replace(problem, file=f"{name}: {problem.file}") for problem in error.problems]
+    problems += _unknown_sources(settings.sources, sources) if not problems else []
     if problems:
         raise SourceError(problems)
     return tuple(sources)
 
 
-def _folder_name(folder: Path) -> str:
-    """Name a source after its folder, leaving out what is not fit for a column of the dataset."""
-    return re.sub(r"[^\w.-]+", "-", folder.resolve().name).strip("-.") or "source"
+def _names(settings: Sequence[SourceSettings], paths: Sequence[Path]) -> list[str]:
+    """Name each source: as it is told, or after its path; after its folder, too, where two would be equal.
+
+    Raises:
+        SettingsError: Two have one name all the same.
+    """
+    names = [source.name or _path_name(path, path.name) for source, path in zip(settings, paths, strict=True)]
+    names = [
+        _path_name(path, f"{path.resolve().parent.name}-{path.name}")
+        if names.count(name) > 1 and source.name is None and not path.is_dir()
+        else name
+        for source, path, name in zip(settings, paths, names, strict=True)
+    ]
+    repeated = sorted({name for name in names if names.count(name) > 1})
+    if repeated:
+        raise SettingsError(_repeated_name(name) for name in repeated)
+    return names
+
+
+def _annotator_key() -> bytes | None:
+    """Take the secret for annotators' names from the environment.
+
+    Raises:
+        SettingsError: It is short enough to be guessed.
+    """
+    key = os.environ.get(ANNOTATOR_KEY, "").encode()
+    if 0 < len(key) < _MIN_KEY_BYTES:
+        message = f"the secret has {len(key)} bytes, and at least {_MIN_KEY_BYTES} are needed"
+        fix = "make one: python -c 'import secrets; print(secrets.token_hex())'"
+        raise SettingsError(Problem(Reason.SETTINGS, message, column=ANNOTATOR_KEY, fix=fix))
+    return key or None
+
+
+def _unknown_sources(settings: Sequence[SourceSettings], sources: Sequence[Source]) -> Iterator[Problem]:
+    """Refuse an `of` that names no source of images."""
+    names = [source.name for source in sources if source.table is Table.IMAGES]
+    for source in settings:
+        if source.of is not None and source.of not in names:
+            fix = suggest(source.of, names)
+            message = "there is no source of images with this name"
+            yield Problem(Reason.SETTINGS, message, column="sources.of", value=source.of, fix=fix)
+
+
+def _path_name(path: Path, name: str) -> str:
+    """Name a source after its path, leaving out what is not fit for a column of the dataset."""
+    if path.is_dir():
+        return re.sub(r"[^\w.-]+", "-", path.resolve().name).strip("-.") or "source"
+    return re.sub(r"[^\w.-]+", "-", name.rpartition(".")[0] or name).strip("-.") or "source"
 
 
 def _repeated_name(name: str) -> Problem:
@@ -193,5 +276,8 @@ def _problem(path: Path, detail: Any) -> Problem:
 
 
 def _all_keys() -> list[str]:
-    models = (Settings, DatasetSettings, BuildSettings, ReleaseSettings, SourceSettings)
+    models = (
+        *(Settings, DatasetSettings, BuildSettings, PreferenceSettings),
+        *(ReleaseSettings, SourceSettings),
+    )
     return [name for model in models for name in model.model_fields]

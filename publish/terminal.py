@@ -1,5 +1,6 @@
 """What a person sees: results on stdout; progress, problems and errors on stderr."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TypeVar
@@ -19,6 +20,8 @@ from rich.progress import (
 from rich.text import Text
 
 from builders.reading import Track
+from schemas.configs import Table
+from schemas.manifest import Counts
 from schemas.problems import Problem, Severity
 
 T = TypeVar("T")
@@ -84,10 +87,29 @@ class Terminal:
         """Tell what is going on."""
         self._err.print(escape(text), soft_wrap=True)
 
-    def table(self, title: str, rows: Sequence[tuple[str, str]]) -> None:
+    def title(self, text: str) -> None:
+        """Begin a table of results."""
+        self._out.print(escape(text), style="bold", soft_wrap=True)
+
+    def counts(self, counts: Mapping[Table, Counts]) -> None:
+        """Show where the input rows of each table went: one line each, and why some were rejected."""
+        heads = ("read", "published", "rejected", "rows made")
+        self._out.print(" " * 14 + "".join(f"{head:>11}" for head in heads), style="cyan", soft_wrap=True)
+        for table, count in counts.items():
+            rejected = sum(count.rejected.values())
+            numbers = (count.read, count.published, rejected, count.num_rows)
+            cells = "".join(f"{number:>11,}" for number in numbers)
+            self._out.print(f"  [cyan]{table:<12}[/]{cells}", soft_wrap=True)
+        for head, kinds in (("rejected", "rejected"), ("noted", "warnings")):
+            total: Counter[str] = sum(
+                (Counter(getattr(count, kinds)) for count in counts.values()), Counter()
+            )
+            if total:
+                self.table([(head, format_counts(total))])
+
+    def table(self, rows: Sequence[tuple[str, str]]) -> None:
         """Show results as a table of names and values."""
-        self._out.print(escape(title), style="bold", soft_wrap=True)
-        width = max(len(name) for name, _ in rows)
+        width = max(12, *(len(name) for name, _ in rows))
         for name, value in rows:
             self._out.print(f"  [cyan]{escape(name):<{width}}[/]  {escape(value)}", soft_wrap=True)
 

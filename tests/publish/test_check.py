@@ -93,8 +93,8 @@ def claim_rows(values: dict[str, object]) -> None:
     """Claim a published row more, and a row read more."""
     counts = values["counts"]
     assert isinstance(counts, dict)
-    counts["published"] += 1
-    counts["read"] += 1
+    for key in ("read", "published", "num_rows"):
+        counts["captions"][key] += 1
 
 
 def link_for_file(folder: Path) -> None:
@@ -129,15 +129,46 @@ TAMPERINGS: dict[str, tuple[Tamper, str]] = {
         not_parquet,
         "not readable Parquet",
     ),
-    "images swapped": (rewrite_shard("images", swap_images), "the image's bytes are not those"),
+    "images swapped": (
+        rewrite_shard("images", swap_images),
+        "the bytes of the image are not those that its row states",
+    ),
     "row lost": (rewrite_shard("prompts", lambda table: table.slice(1)), "the number of rows differs"),
     "row twice": (
         rewrite_shard("images", lambda table: pa.concat_tables([table.slice(0, 59), table.slice(0, 1)])),
-        "an image id stands in more than one row",
+        "more than one row has the same image_id",
     ),
     "rows in another order": (
         rewrite_shard("prompts", lambda table: table.sort_by("prompt")),
         "do not have the same rows",
+    ),
+    "caption in the list alone": (
+        rewrite_shard("captions", lambda table: table.slice(1)),
+        "the lists of captions are not the captions",
+    ),
+    "caption of another image": (
+        rewrite_shard(
+            "captions", lambda table: table.set_column(1, "image_id", table["image_id"].take([1] * 120))
+        ),
+        "the lists of captions are not the captions",
+    ),
+    "chosen and rejected swapped": (
+        rewrite_shard(
+            "binarized", lambda table: table.set_column(2, table.schema.field(2), table["rejected"])
+        ),
+        "the bytes of the chosen are not those that its row states",
+    ),
+    "pair from nowhere": (
+        rewrite_shard("preferences", lambda table: table.slice(0, 1)),
+        "pairs are in binarized that are not in preferences",
+    ),
+    "pair twice": (
+        rewrite_shard("preferences", lambda table: pa.concat_tables([table, table.slice(0, 1)])),
+        "more than one row has the same source and id",
+    ),
+    "card's vote count": (
+        edit_card("| `undecided` | 23.0 % | 23 |", "| `undecided` | 23.0 % | 32 |"),
+        "undecided",
     ),
     "column renamed": (
         rewrite_shard("prompts", lambda table: table.rename_columns({"prompt": "text"})),

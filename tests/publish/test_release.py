@@ -37,7 +37,8 @@ def test_every_door_leads_to_the_same_release(door: list[str], sample_release: P
     assert (run.status, run.err.count("Traceback")) == (0, 0)
     assert tree_digest(tmp_path / "1.0") == tree_digest(sample_release)
     assert f'load_dataset("{tmp_path}/1.0", split="train")' in run.out
-    assert re.search(r"published +60\n", run.out)
+    for table, count in (("images", 60), ("captions", 120), ("preferences", 100)):
+        assert re.search(rf"{table} +{count} +{count} +0 +{count}\n", run.out)
 
 
 def test_the_installed_command_is_the_same_main() -> None:
@@ -55,7 +56,7 @@ def test_rejected_rows_are_written_beside_the_release(
     before = tree_digest(folder)
     assert released(folder, tmp_path / "dist") == 0
     captured = capsys.readouterr()
-    assert "2 (1 image missing, 1 image without row)" in captured.out
+    assert re.search(r"images +6 +4 +2 +4\n *rejected +1 image missing, 1 image without row\n", captured.out)
     assert "SFHQ_T2I_dataset.csv:6:image_filename: there is no such image in the folder" in captured.err
     assert "stray.jpg: no row of SFHQ_T2I_dataset.csv names this image" in captured.err
 
@@ -64,7 +65,7 @@ def test_rejected_rows_are_written_beside_the_release(
         (6, "image_missing", "gone.jpg,SDXL,a prompt,"),
         (None, "image_without_row", ""),
     ]
-    counts = json.loads((tmp_path / "dist" / "1.0" / "manifest.json").read_text())["counts"]
+    counts = json.loads((tmp_path / "dist" / "1.0" / "manifest.json").read_text())["counts"]["images"]
     assert (counts["read"], counts["published"], sum(counts["rejected"].values())) == (6, 4, 2)
     assert not list((tmp_path / "dist" / "1.0").rglob("*rejected*"))
     assert tree_digest(folder) == before
@@ -87,7 +88,7 @@ def test_a_plan_changes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert not (tmp_path / "dist").exists()
     out = capsys.readouterr().out
     assert "folder: add" in out
-    assert re.search(r"published +4\n", out)
+    assert re.search(r"images +6 +4 +2 +4\n", out)
 
 
 def test_the_same_content_again_is_a_no_op_that_says_so(
@@ -145,7 +146,7 @@ def test_nothing_to_publish_is_an_error(tmp_path: Path, capsys: pytest.CaptureFi
     folder = good_folder(tmp_path / "good", 2)
     folder.images = {}
     assert released(folder.write(), tmp_path / "dist") == 1
-    assert "none of the 2 rows read can be published" in capsys.readouterr().err
+    assert "none of the 2 rows of images read can be published" in capsys.readouterr().err
     assert not (tmp_path / "dist" / "1.0").exists()
 
 
@@ -210,4 +211,7 @@ def test_the_flags_are_these(capsys: pytest.CaptureFixture[str]) -> None:
     flags = {
         word.strip("[],") for word in capsys.readouterr().out.split() if word.strip("[],").startswith("--")
     }
-    assert flags == {"--help", "--version", "--config", "--sfhq", "--out", "--to", "--plan", "--strict"}
+    assert flags == {
+        *("--help", "--version", "--config", "--out", "--to", "--plan", "--strict"),
+        *("--sfhq", "--captions", "--preferences", "--fetch-images"),
+    }

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from publish.release import main
-from publish.settings import load_settings
+from publish.settings import Flags, load_settings
 from schemas.problems import SettingsError
 from tests.support import ROOT, good_folder, tree_digest
 
@@ -34,7 +34,7 @@ def test_the_shipped_settings_are_good_and_build_the_sample() -> None:
 
 
 def test_flags_go_before_the_file(tmp_path: Path) -> None:
-    settings = load_settings(write(tmp_path, GOOD), [Path("a"), Path("b")], ["folder"])
+    settings = load_settings(write(tmp_path, GOOD), Flags(sfhq=[Path("a"), Path("b")], to=["folder"]))
     assert [source.kind for source in settings.sources] == ["sfhq", "sfhq"]
 
 
@@ -47,13 +47,13 @@ def test_flags_go_before_the_file(tmp_path: Path) -> None:
         (GOOD.replace('"faces"', '"My Faces"'), "dataset.name"),
         (GOOD.replace("org/faces", "faces"), "dataset.repository"),
         (GOOD.replace('"sample"', '"sfqh"'), "did you mean sfhq?"),
-        (GOOD.replace('"sample"', '"sfhq"'), "a source of kind 'sfhq' needs a path"),
+        (GOOD.replace('"sample"', '"sfhq"'), "a source needs a path"),
         (GOOD + 'path = "x"', "the sample takes no path"),
         (GOOD + '[release]\nto = ["hug"]', "there is no target 'hug'"),
         (GOOD + "[release]\nto = []", "release.to"),
         (GOOD + "[build]\nmax_shard_bytes = 5", "build.max_shard_bytes"),
         (GOOD + '[build]\nmax_image_bytes = "1 MB"', "build.max_image_bytes"),
-        (GOOD.split("[[sources]]", maxsplit=1)[0], "sources: Field required"),
+        (GOOD.split("[[sources]]", maxsplit=1)[0], "sources: there must be at least one source"),
     ],
 )
 def test_a_mistake_is_told_with_its_place(text: str, says: str, tmp_path: Path) -> None:
