@@ -112,7 +112,7 @@ def _datasets(inputs: Input, out: Path) -> list[str]:
 
 
 def _in_manifest(out: Path) -> int:
-    return int(json.loads((out / VERSION / "manifest.json").read_text())["counts"]["published"])
+    return int(json.loads((out / VERSION / "manifest.json").read_text())["counts"]["images"]["published"])
 
 
 def _in_folder(out: Path) -> int:

@@ -26,10 +26,10 @@ def build_with_kit(folder: Path, out: Path) -> None:
     """Read an SFHQ folder and build a release as `publish/release.py` does, without checking the result."""
     from builders.catalog import Catalog
     from builders.pipeline import Notes, build_release, describe_inputs
-    from builders.reading import read_sources, untracked
-    from publish.settings import load_settings, open_sources
+    from builders.reading import SourceReader, untracked
+    from publish.settings import Flags, load_settings, open_sources
 
-    settings = load_settings(ROOT / "release.toml", [folder])
+    settings = load_settings(ROOT / "release.toml", Flags(sfhq=[folder]))
     citation, changelog = (
         (ROOT / name).read_text(encoding="utf-8")
         for name in (settings.release.citation, settings.release.changelog)
@@ -38,8 +38,9 @@ def build_with_kit(folder: Path, out: Path) -> None:
     out.mkdir()
     with closing(Catalog(out / "catalog.sqlite")) as catalog:
         sources = open_sources(settings, ROOT, out)
-        entries = read_sources(sources, catalog, settings.build, untracked)
-        inputs = describe_inputs(VERSION, settings.dataset, settings.build, entries, notes)
+        entries = SourceReader(catalog, settings.build, out).read(sources)
+        described = (settings.dataset, settings.build, settings.preferences)
+        inputs = describe_inputs(VERSION, *described, entries, notes)
         build_release(out / VERSION, catalog, inputs, notes, sources, untracked)
     _sync_tree(out / VERSION)
 

@@ -1,5 +1,6 @@
 """What holds for every test: no network but loopback, no caches of the user's, no traces left."""
 
+import atexit
 import os
 import shutil
 import sys
@@ -7,6 +8,7 @@ import tempfile
 from pathlib import Path
 
 _HOME = tempfile.mkdtemp(prefix="sfhq-tests-")
+atexit.register(shutil.rmtree, _HOME, ignore_errors=True)
 os.environ |= {"HF_HOME": _HOME, "HF_HUB_OFFLINE": "1", "HF_DATASETS_DISABLE_PROGRESS_BARS": "1"}
 os.environ["MPLCONFIGDIR"] = _HOME
 

@@ -6,7 +6,7 @@ import io
 import json
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,9 +14,12 @@ from pathlib import Path
 from PIL import Image
 
 from builders.catalog import Catalog
-from builders.reading import read_sources, untracked
+from builders.intake import Source
+from builders.reading import SourceReader
 from builders.sources.sfhq import COLUMNS, TABLE_NAME, SfhqSource
+from schemas.configs import Table
 from schemas.manifest import Counts
+from schemas.preferences import PreferencePair
 from schemas.problems import Problem, Severity
 from schemas.records import RejectedRow
 from schemas.settings import BuildSettings
@@ -89,20 +92,38 @@ def good_folder(path: Path, num_images: int = 4) -> SfhqFolder:
 class Reading:
     """What came of reading sources."""
 
-    counts: Counts
+    tables: Mapping[Table, Counts]
     published: list[dict[str, object]]
+    captions: list[dict[str, object]]
+    pairs: list[PreferencePair]
     rejected: list[RejectedRow]
     problems: list[Problem]
+
+    @property
+    def counts(self) -> Counts:
+        """Where the rows of images went."""
+        return self.tables[Table.IMAGES]
 
 
 def read_folders(work: Path, *folders: Path, settings: BuildSettings | None = None) -> Reading:
     """Read folders into a catalog as a release does, without building anything."""
     sources = [SfhqSource(folder, folder.name) for folder in folders]
+    return read_into_catalog(work, *sources, settings=settings)
+
+
+def read_into_catalog(work: Path, *sources: Source, settings: BuildSettings | None = None) -> Reading:
+    """Read sources into a catalog as a release does, without building anything."""
     with closing(Catalog(work / "catalog.sqlite")) as catalog:
-        read_sources(sources, catalog, settings or BuildSettings(), untracked)
-        problems = [problem for severity in Severity for problem in catalog.problems(severity, 1000)]
-        rows = [row for row, _ in catalog.published()]
-        return Reading(catalog.counts(), rows, list(catalog.rejected()), problems)
+        SourceReader(catalog, settings or BuildSettings(), work).read(sources)
+        problems = [problem for severity in Severity for problem in catalog.ledger.problems(severity, 1000)]
+        return Reading(
+            tables=catalog.counts(),
+            published=[row for row, _ in catalog.images.published()],
+            captions=list(catalog.captions.published()),
+            pairs=[pair.record for pair in catalog.pairs.published("submitted-majority")],
+            rejected=list(catalog.ledger.rejected()),
+            problems=problems,
+        )
 
 
 def tree_digest(folder: Path) -> dict[str, str]:

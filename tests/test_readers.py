@@ -95,6 +95,6 @@ def real_release(sfhq_sample: Path, tmp_path_factory: pytest.TempPathFactory) ->
 def test_real_images_are_read_by_all(real_release: Path, sfhq_sample: Path, tmp_path: Path) -> None:
     assert_equals_source(real_release, sfhq_sample, tmp_path)
     assert_others_read(real_release, 400, 372)
-    counts = json.loads((real_release / "manifest.json").read_text())["counts"]
+    counts = json.loads((real_release / "manifest.json").read_text())["counts"]["images"]
     assert (counts["read"], counts["published"], counts["rejected"]) == (400, 400, {})
     assert counts["warnings"] == {"empty_config": 400, "empty_prompt": 28}

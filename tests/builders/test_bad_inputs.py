@@ -369,11 +369,30 @@ def test_near_misses_are_named(tmp_path: Path, work: Path) -> None:
     assert fixes[Reason.UNKNOWN_GENERATOR].startswith("did you mean FLUX1_pro?")
 
 
-def test_the_same_image_in_two_folders_is_published_once(tmp_path: Path, work: Path) -> None:
-    first, second = good_folder(tmp_path / "a").write(), good_folder(tmp_path / "b").write()
-    reading = read_folders(work, second, first)
-    assert reading.counts.rejected == {"duplicate_image": 4}
+def test_the_same_image_in_two_folders_is_one_image_with_two_origins(tmp_path: Path, work: Path) -> None:
+    first, second = good_folder(tmp_path / "a"), good_folder(tmp_path / "b")
+    name = first.rows[0][0]
+    second.rows[0][0] = "renumbered.jpg"
+    second.images["images/renumbered.jpg"] = second.images.pop(f"images/{name}")
+    reading = read_folders(work, second.write(), first.write())
+    counts = reading.counts
+    assert (counts.read, counts.published, counts.num_rows, counts.rejected) == (8, 8, 4, {})
     assert {row["source"] for row in reading.published} == {"a"}
+    origins = {row["file_name"]: row["other_origins"] for row in reading.published}
+    assert origins.pop(name) == ["b/renumbered.jpg"]
+    assert all(others == [f"b/{file_name}"] for file_name, others in origins.items())
+
+
+def test_folders_that_contradict_each_other_about_an_image_publish_none(tmp_path: Path, work: Path) -> None:
+    first, second = good_folder(tmp_path / "a"), good_folder(tmp_path / "b")
+    second.rows[1][2] = "another prompt"
+    reading = read_folders(work, first.write(), second.write())
+    assert reading.counts.rejected == {"conflicting_rows": 2}
+    assert (reading.counts.published, reading.counts.num_rows) == (6, 3)
+    name = first.rows[1][0]
+    assert f"a/{name}, b/{name} have the same bytes, and their rows contradict each other" in str(
+        reading.problems[-1]
+    )
 
 
 def test_one_name_for_different_images_in_two_folders_is_two_images(tmp_path: Path, work: Path) -> None:

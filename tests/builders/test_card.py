@@ -15,9 +15,11 @@ from huggingface_hub import DatasetCard
 from builders.card.notes import bibtex, changelog_entry, dataset_changelog, parse_citation, release_citation
 from builders.card.readme import read_numbers
 from schemas.columns import flatten
+from schemas.configs import CONFIGS
 from schemas.generators import GENERATORS
-from schemas.records import CONFIGS
 from tests.support import ROOT, good_folder, run_release
+
+ROWS = {"default": 60, "prompts": 60, "captions": 120, "preferences": 100, "binarized": 74}
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +47,7 @@ def test_the_header_says_all_that_the_hub_wants(sample_release: Path) -> None:
     assert {config["config_name"] for config in header["configs"]} == set(CONFIGS)
     assert [config["config_name"] for config in header["configs"] if config.get("default")] == ["default"]
     for info in header["dataset_info"]:
-        assert info["splits"][0]["num_examples"] == 60
+        assert info["splits"][0]["num_examples"] == ROWS[info["config_name"]]
         (shard,) = (sample_release / CONFIGS[info["config_name"]].folder).glob("*.parquet")
         assert info["download_size"] == shard.stat().st_size
     # drawn by code, and marked so: no model was trained to make these
@@ -58,13 +60,18 @@ def test_numbers_can_be_read_back(card: str) -> None:
     numbers = read_numbers(card)
     assert numbers["default/train"] == numbers["prompts/train"] == 60
     assert numbers["generator FLUX1_schnell"] == 20
-    assert len(numbers) == 7
+    assert numbers["captioner one-line 0.3"] == numbers["attribute emotion"] == 60
+    assert numbers["decision toxic"] == 2
+    assert numbers["model SDXL"] == 50
+    assert len(numbers) == len(ROWS) + 5 + 2 + 11 + 5 + 3
 
 
 def test_every_column_and_generator_is_on_the_card(card: str, sample_release: Path) -> None:
-    for name, column in flatten(CONFIGS["default"].columns):
-        assert f"| `{name}` |" in card
-        assert column.description in card
+    for config in CONFIGS.values():
+        for name, column in flatten(config.columns):
+            assert f"| `{name}` |" in card
+            assert column.description
+            assert column.description in card
     licenses = (sample_release / "LICENSES.md").read_text()
     for generator in GENERATORS.values():
         assert generator.terms.url in card
@@ -88,10 +95,10 @@ def test_every_snippet_runs_in_a_process_without_the_kit(
     card: str, sample_release: Path, tmp_path: Path
 ) -> None:
     snippets = re.findall(r"```python\n(.*?)```", card, re.DOTALL)
-    assert len(snippets) == 5
+    assert len(snippets) == 6
     script = "\n".join(snippets).replace("hf://datasets/org/sfhq-t2i", str(sample_release))
     script = script.replace("org/sfhq-t2i", str(sample_release))
-    script += "\nassert (len(dataset), len(prompts), len(free), row['generator'] != '') == (60, 60, 20, True)"
+    script += "\nassert (len(dataset), len(prompts), len(free), len(pairs)) == (60, 60, 20, 74)"
     environment = {**os.environ, "HF_HOME": str(tmp_path)}
     done = subprocess.run(
         [sys.executable, "-I", "-c", script], env=environment, capture_output=True, text=True, check=False
@@ -112,7 +119,7 @@ def test_croissant_is_valid_and_carries_checksums(sample_release: Path) -> None:
     assert values["citeAs"].startswith("@misc{sfhq-t2i,")
     assert values["rai:dataBiases"]
     for config in CONFIGS:
-        assert len(list(dataset.records(config))) == 60  # read through Croissant, from the local files
+        assert len(list(dataset.records(config))) == ROWS[config]  # through Croissant, from the local files
 
 
 def test_text_from_a_hostile_source_stays_text(tmp_path: Path) -> None:

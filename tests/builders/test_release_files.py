@@ -11,19 +11,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from builders import catalog, pipeline, reading
+from builders import pipeline
+from builders.catalog import Catalog
+from builders.catalog import images as catalog_images
 from builders.faces import describe_face
 from builders.facts import read_facts
 from builders.formats import ParquetShard
+from builders.reading import Rows, image_rows
 from builders.shards import write_shards
 from builders.sources.sample import COUNTS, sample_faces, write_sample
 from publish.integrity import read_manifest
 from publish.release import main
 from schemas import records
 from schemas.columns import arrow_schema
+from schemas.configs import CONFIGS, Table
 from schemas.manifest import Shard
 from schemas.problems import BuildError
-from schemas.records import CONFIGS
 from schemas.settings import MIB, BuildSettings
 from tests.support import ROOT, SfhqFolder, good_folder, image_bytes, read_folders, tree_digest
 
@@ -47,6 +50,14 @@ def rows(number: int, num_bytes: int = 100) -> list[dict[str, object]]:
         }
         for index in range(number)
     ]
+
+
+def write_images(folder: Path, made: list[dict[str, object]], settings: BuildSettings) -> tuple[Shard, ...]:
+    """Write rows into the configs of images."""
+    configs = [config for config in CONFIGS.values() if config.table is Table.IMAGES]
+    return write_shards(
+        folder, "train", configs, ({"default": row, "prompts": row} for row in made), settings
+    )
 
 
 def read_ids(folder: Path, shards: tuple[Shard, ...], config: str) -> list[str]:
@@ -80,7 +91,7 @@ def test_parquet_is_as_the_hub_wants_it(sample_release: Path) -> None:
 
 
 def test_row_groups_hold_at_most_100_images(tmp_path: Path) -> None:
-    shards = write_shards(tmp_path, "train", rows(250), BuildSettings())
+    shards = write_images(tmp_path, rows(250), BuildSettings())
     (image_shard, text_shard) = shards
     groups = pq.ParquetFile(tmp_path / image_shard.path).metadata
     assert [groups.row_group(index).num_rows for index in range(groups.num_row_groups)] == [100, 100, 50]
@@ -88,7 +99,7 @@ def test_row_groups_hold_at_most_100_images(tmp_path: Path) -> None:
 
 
 def test_row_groups_hold_at_most_100_mb(tmp_path: Path) -> None:
-    (shard, _) = write_shards(tmp_path, "train", rows(5, 40_000_000), BuildSettings())
+    (shard, _) = write_images(tmp_path, rows(5, 40_000_000), BuildSettings())
     groups = pq.ParquetFile(tmp_path / shard.path).metadata
     assert [groups.row_group(index).num_rows for index in range(groups.num_row_groups)] == [2, 2, 1]
     assert all(groups.row_group(index).total_byte_size < 100_000_000 for index in range(3))
@@ -99,7 +110,7 @@ def test_every_row_is_in_one_shard_in_order_and_shards_keep_their_size(sizes: li
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         made = [rows(index + 1, size)[index] for index, size in enumerate(sizes)]
-        shards = write_shards(folder, "train", made, BuildSettings(max_shard_bytes=MIB))
+        shards = write_images(folder, made, BuildSettings(max_shard_bytes=MIB))
         ids = [row["image_id"] for row in made]
         assert read_ids(folder, shards, "default") == read_ids(folder, shards, "prompts") == ids
         for shard in shards:
@@ -139,11 +150,11 @@ def test_an_image_that_changes_during_the_build_stops_it(
     folder = good_folder(tmp_path / "good", 3)
     path = folder.write()
 
-    def change_then_read(built: catalog.Catalog, settings: BuildSettings) -> Iterator[dict[str, object]]:
+    def change_then_read(built: Catalog, settings: BuildSettings) -> Iterator[Rows]:
         (path / next(iter(folder.images))).write_bytes(image_bytes(1234))
-        return reading.rows_with_images(built, settings)
+        return image_rows(built, settings)
 
-    monkeypatch.setattr(pipeline, "rows_with_images", change_then_read)
+    monkeypatch.setattr(pipeline, "image_rows", change_then_read)
     arguments = ["--version", "1.0", "--config", str(ROOT / "release.toml"), "--out", str(tmp_path / "dist")]
     assert main([*arguments, "--sfhq", str(path)]) == 1
     assert "the image changed while the release was being built" in capsys.readouterr().err
@@ -151,8 +162,8 @@ def test_an_image_that_changes_during_the_build_stops_it(
 
 
 def test_facts_are_read_back_from_files(sample_release: Path) -> None:
-    facts = read_facts(sample_release, read_manifest(sample_release).shards)
-    assert facts.num_images == sum(facts.generators.values()) == 60
+    facts = read_facts(sample_release, read_manifest(sample_release).shards).images
+    assert facts.total == sum(facts.generators.values()) == 60
     assert facts.sizes == {(256, 256): 60}
     least, lower, median, upper, most = facts.prompt_words
     assert 5 < least <= lower <= median <= upper <= most < 100
@@ -166,7 +177,7 @@ def test_a_shard_takes_rows_with_more_columns_than_it_has(tmp_path: Path) -> Non
 
 
 def test_shared_ids_are_refused(tmp_path: Path, work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(catalog, "image_id_of", lambda sha256: "0" * 16)
+    monkeypatch.setattr(catalog_images, "image_id_of", lambda sha256: "0" * 16)
     monkeypatch.setattr(records, "image_id_of", lambda sha256: "0" * 16)
     with pytest.raises(BuildError, match="share an id"):
         read_folders(work, good_folder(tmp_path / "good", 2).write())
