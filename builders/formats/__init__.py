@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 
 from builders.formats.parquet import ParquetShard
+from builders.formats.webdataset import TarShard, read_index, write_index
 
 FORMATS: Mapping[str, type[ParquetShard]] = {"parquet": ParquetShard}
 
-__all__ = ["FORMATS", "ParquetShard"]
+__all__ = ["FORMATS", "ParquetShard", "TarShard", "read_index", "write_index"]

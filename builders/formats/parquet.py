@@ -5,7 +5,6 @@ pages are cut by content, so that a changed row changes few of them:
 https://arrow.apache.org/docs/python/parquet.html#content-defined-chunking.
 """
 
-import hashlib
 import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,6 +12,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from builders.formats.hashing import HashingFile
 from schemas.columns import ColumnSpec, arrow_schema
 
 # Small chunks put each image into pages of its own; large ones re-send neighbours of a deleted image.
@@ -30,7 +30,7 @@ class ParquetShard:
 
     def __init__(self, path: Path, columns: Sequence[ColumnSpec]) -> None:
         self._schema = arrow_schema(columns)
-        self._file = _HashingFile(path)
+        self._file = HashingFile(path)
         images = {f"{column.name}.bytes" for column in columns if column.image}
         leaves = _leaves(self._schema)
         others = [leaf for leaf in leaves if leaf not in images]
@@ -58,39 +58,12 @@ class ParquetShard:
     @property
     def sha256(self) -> str:
         """Digest of the file; final once it is closed."""
-        return self._file.sha256.hexdigest()
+        return self._file.sha256
 
     @property
     def num_bytes(self) -> int:
         """Size of the file so far."""
         return self._file.num_bytes
-
-
-class _HashingFile:
-    """The least file object that Arrow writes to; it hashes what passes."""
-
-    def __init__(self, path: Path) -> None:
-        self._file = path.open("wb")
-        self.sha256 = hashlib.sha256()
-        self.num_bytes = 0
-
-    @property
-    def closed(self) -> bool:
-        return self._file.closed
-
-    def write(self, data: bytes) -> int:
-        self.sha256.update(data)
-        self.num_bytes += len(data)
-        return self._file.write(data)
-
-    def tell(self) -> int:
-        return self.num_bytes
-
-    def flush(self) -> None:
-        self._file.flush()
-
-    def close(self) -> None:
-        self._file.close()
 
 
 def _leaves(schema: pa.Schema) -> list[str]:
