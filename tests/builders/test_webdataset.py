@@ -485,7 +485,7 @@ KEY = "SDXL-0123456789abcdef"
     _foreign(f"{KEY}.jpg", f"{KEY}.json"),
     _foreign(f"{KEY}.jpg", f"{KEY}.json", "SDXL-0123456789abcdee.txt"),
     _foreign(*(f"{KEY}.{extension}" for extension in ("jpg", "json", "txt")), kind=tarfile.SYMTYPE),
-    _foreign(*(f"{KEY}.{extension}" for extension in ("jpg", "json", "txt")), size=2**40),
+    _foreign(*(f"{KEY}.{extension}" for extension in ("jpg", "json", "txt")), size=2**80),
     _foreign(*(f"{KEY}.{extension}" for extension in ("jpg", "json", "txt")), size=-512),
     _foreign("x" * 200),
     b"\0" * 511,
