@@ -25,7 +25,7 @@ _IMAGES_PER_BATCH = 100  # as many as the kit puts into a row group
 def build_with_kit(folder: Path, out: Path) -> None:
     """Read an SFHQ folder and build a release as `publish/release.py` does, without checking the result."""
     from builders.catalog import Catalog
-    from builders.pipeline import Notes, build_release, describe_inputs
+    from builders.pipeline import Notes, build_release, describe_inputs, plan_build
     from builders.reading import SourceReader, untracked
     from publish.settings import Flags, load_settings, open_sources
 
@@ -39,9 +39,8 @@ def build_with_kit(folder: Path, out: Path) -> None:
     with closing(Catalog(out / "catalog.sqlite")) as catalog:
         sources = open_sources(settings, ROOT, out)
         entries = SourceReader(catalog, settings.build, out).read(sources)
-        described = (settings.dataset, settings.build, settings.preferences)
-        inputs = describe_inputs(VERSION, *described, entries, notes)
-        build_release(out / VERSION, catalog, inputs, notes, sources, untracked)
+        plan = plan_build(catalog, describe_inputs(VERSION, settings.content, entries, notes), None)
+        build_release(out / VERSION, catalog, plan, notes, sources, untracked)
     _sync_tree(out / VERSION)
 
 

@@ -85,13 +85,21 @@ def read_image(path: Path, max_bytes: int) -> bytes:
         return file.read(max_bytes + 1)
 
 
-def inspect_image(data: bytes, limits: BuildSettings) -> ImageFacts:
+def inspect_image(data: bytes, limits: BuildSettings, known: ImageFacts | None = None) -> ImageFacts:
     """Decode an image in full and say what it is.
+
+    Args:
+        data: The image file's bytes.
+        limits: What is accepted.
+        known: What was found when these bytes were decoded before; they are not decoded again.
 
     Raises:
         ImageRefusedError: The format is not accepted, the header claims too many pixels, there are several
             frames, or the data is damaged.
     """
+    if known is not None:
+        _check_header(known, 1, limits)
+        return known
     try:
         with Image.open(io.BytesIO(data), formats=list(IMAGE_FORMATS)) as image:
             facts = ImageFacts(

@@ -1,4 +1,4 @@
-"""The whole build: catalog → shards → facts → figures, card, notes → manifest.
+"""The whole build: catalog → parts → shards → facts → figures, card, notes → manifest.
 
 `builders.reading.read_sources` has filled the catalog before; here the files are made. Between the two the
 caller knows what a release would hold, and may decide not to build it.
@@ -6,8 +6,11 @@ caller knows what a release would hold, and may decide not to build it.
 
 import hashlib
 import importlib.metadata
-from collections.abc import Iterable, Iterator, Mapping
+import itertools
+import platform
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from pathlib import Path
 
 from builders.card.croissant import CROISSANT_NAME, render_croissant
@@ -22,20 +25,35 @@ from builders.card.notes import (
     release_citation,
 )
 from builders.card.readme import CARD_NAME, LICENSES_NAME, CardInputs, render_card, render_licenses
-from builders.catalog import Catalog
+from builders.catalog import Catalog, Part
+from builders.changes import ShardChange, ShardState, arrange, plan_shards, read_changes, write_changes
 from builders.facts import read_facts
+from builders.formats import INDEX_PATH, write_index
 from builders.intake import Source
-from builders.reading import Track, caption_rows, image_rows, pair_rows
-from builders.shards import write_shards
+from builders.journal import Journal
+from builders.parallel import ordered_map
+from builders.previous import PreviousRelease, keep_shard
+from builders.reading import Rows, Track, part_rows
+from builders.shards import write_part
 from schemas import KIT_VERSION, SCHEMA_VERSION
 from schemas.columns import arrow_schema, type_names
-from schemas.configs import CONFIGS, Table
-from schemas.manifest import MANIFEST_NAME, FileEntry, Inputs, Manifest, Shard, SourceEntry
+from schemas.configs import CONFIGS, Config, Format, Table
+from schemas.manifest import (
+    CHANGES_NAME,
+    MANIFEST_NAME,
+    Changes,
+    FileEntry,
+    Inputs,
+    Manifest,
+    PreviousEntry,
+    Shard,
+    SourceEntry,
+)
 from schemas.problems import BuildError, Problem, Reason
-from schemas.records import DEFAULT_SPLIT
-from schemas.settings import BuildSettings, DatasetSettings, PreferenceSettings
+from schemas.settings import ContentSettings
 
 # The libraries that decide about bytes: another version of one may write other files.
+_PYTHON = ".".join(platform.python_version_tuple()[:2])  # writes the tars
 _TOOLS = (
     *("choix", "datasets", "jinja2", "matplotlib", "numpy", "pillow", "pyarrow", "pyyaml"),
     *("scipy", "simplejpeg"),
@@ -52,22 +70,26 @@ class Notes:
 
 def describe_inputs(
     version: str,
-    dataset: DatasetSettings,
-    build: BuildSettings,
-    preferences: PreferenceSettings,
+    settings: ContentSettings,
     sources: tuple[SourceEntry, ...],
     notes: Notes,
+    previous: PreviousEntry | None = None,
+    *,
+    repack: bool = False,
 ) -> Inputs:
     """Say what a build depends on. Equal inputs give equal bytes."""
     return Inputs(
         version=version,
         schema_version=SCHEMA_VERSION,
         kit_version=KIT_VERSION,
-        tools={name: importlib.metadata.version(name) for name in _TOOLS},
-        dataset=dataset,
-        build=build,
-        preferences=preferences,
+        tools={"python": _PYTHON, **{name: importlib.metadata.version(name) for name in _TOOLS}},
+        dataset=settings.dataset,
+        build=settings.build,
+        preferences=settings.preferences,
+        formats=settings.formats,
         sources=sources,
+        previous=previous,
+        repack=repack,
         notes={
             CITATION_NAME: _sha256(notes.citation.encode()),
             CHANGELOG_NAME: _sha256(dataset_changelog(notes.changelog, version).encode()),
@@ -75,15 +97,63 @@ def describe_inputs(
     )
 
 
-def build_release(
-    folder: Path, catalog: Catalog, inputs: Inputs, notes: Notes, sources: Iterable[Source], track: Track
-) -> Manifest:
-    """Write a release into a new folder, the manifest last.
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a build will do, known before a file is written.
+
+    Attributes:
+        inputs: What the build depends on.
+        previous: The release that it follows, if any.
+        shards: What becomes of each data file.
+        changes: What differs from the previous release; None if there is none.
+    """
+
+    inputs: Inputs
+    previous: PreviousRelease | None
+    shards: Sequence[ShardChange]
+    changes: Changes | None
+
+
+def plan_build(catalog: Catalog, inputs: Inputs, previous: PreviousRelease | None) -> Plan:
+    """Place every row of a settled catalog, and say what that changes.
 
     Args:
-        folder: The folder to make; its parent exists.
-        catalog: What to publish, settled by `read_sources`.
+        catalog: Settled by `SourceReader`; arranged afterwards.
         inputs: What the build depends on.
+        previous: The release that `inputs` says it follows.
+
+    Raises:
+        BuildError: There is nothing to publish.
+    """
+    counts = catalog.counts()[Table.IMAGES]
+    if not counts.published:
+        message = f"none of the {counts.read:,} rows of images read can be published"
+        raise BuildError(Problem(Reason.SOURCE, message, fix="mend the rejected rows"))
+    rule, formats, repack = inputs.preferences.rule, inputs.all_formats, inputs.repack
+    arrange(catalog, inputs.build, rule, previous, repack=repack)
+    return Plan(
+        inputs=inputs,
+        previous=previous,
+        shards=plan_shards(catalog, formats, previous, repack=repack),
+        changes=read_changes(catalog, formats, previous) if previous is not None else None,
+    )
+
+
+def build_release(
+    folder: Path,
+    catalog: Catalog,
+    plan: Plan,
+    notes: Notes,
+    sources: Iterable[Source],
+    track: Track,
+) -> Manifest:
+    """Write a release into a folder, the manifest last.
+
+    Args:
+        folder: Where to write; its parent exists. What an earlier run with the same inputs has finished in
+            it is kept, anything else is removed.
+        catalog: What to publish, settled by `SourceReader` and placed by `plan_build`.
+        plan: What `plan_build` says.
         notes: Citation and changelog.
         sources: What was read; for what the card must say of them.
         track: Shows progress.
@@ -92,16 +162,17 @@ def build_release(
         The manifest, as written.
 
     Raises:
-        BuildError: There is nothing to publish, or a file changed while it was read.
+        BuildError: An image changed while it was read.
     """
-    counts = catalog.counts()
-    if not counts[Table.IMAGES].published:
-        message = f"none of the {counts[Table.IMAGES].read:,} rows of images read can be published"
-        raise BuildError(Problem(Reason.SOURCE, message, fix="mend the rejected rows"))
-    folder.mkdir()
-    shards = tuple(_write_tables(folder, catalog, inputs, track))
+    inputs, counts = plan.inputs, catalog.counts()
+    folder.mkdir(exist_ok=True)
+    shards = _write_tables(folder, catalog, plan, track)
     facts = read_facts(folder, shards)
     figures = draw_figures(folder, shards, facts)
+    if tars := [shard for shard in shards if CONFIGS[shard.config].format is Format.WEBDATASET]:
+        write_index(folder / INDEX_PATH, folder, tars)
+    if plan.changes is not None:
+        write_changes(catalog, plan.changes, folder / CHANGES_NAME)
     citation = parse_citation(notes.citation)
     changelog = dataset_changelog(notes.changelog, inputs.version)
     date, changes = changelog_entry(changelog, inputs.version) or (None, "")
@@ -115,6 +186,9 @@ def build_release(
         notices=tuple(source.notice for source in sources if source.notice),
         bibtex=bibtex(citation, inputs.dataset.name),
         changes=changes,
+        previous=inputs.previous,
+        differences=plan.changes,
+        formats=inputs.formats,
         figures=figures,
     )
     _write_texts(
@@ -129,10 +203,14 @@ def build_release(
     )
     manifest = Manifest(
         inputs=inputs,
-        previous_version=None,
+        changes=plan.changes,
         counts=counts,
         configs=facts.splits,
-        columns={name: type_names(arrow_schema(CONFIGS[name].columns)) for name in facts.splits},
+        columns={
+            name: type_names(arrow_schema(config.columns))
+            for name, config in CONFIGS.items()
+            if any(shard.config == name for shard in shards)
+        },
         shards=shards,
         files=tuple(_other_files(folder, {shard.path for shard in shards})),
     )
@@ -140,19 +218,47 @@ def build_release(
     return manifest
 
 
-def _write_tables(folder: Path, catalog: Catalog, inputs: Inputs, track: Track) -> Iterator[Shard]:
-    """Write the data files of every config that has rows."""
-    images, captions, pairs = catalog.images, catalog.captions, catalog.pairs
-    tables = (
-        (Table.IMAGES, images.num_rows(), image_rows(catalog, inputs.build)),
-        (Table.CAPTIONS, captions.num_rows(), caption_rows(catalog)),
-        (Table.PREFERENCES, pairs.num_rows(), pair_rows(catalog, inputs.preferences.rule, inputs.build)),
-    )
-    for table, num_rows, rows in tables:
-        configs = [config for config in CONFIGS.values() if config.table is table]
-        if num_rows:
-            tracked = track(rows, f"writing {table}", num_rows)
-            yield from write_shards(folder, DEFAULT_SPLIT, configs, tracked, inputs.build)
+def _write_tables(folder: Path, catalog: Catalog, plan: Plan, track: Track) -> tuple[Shard, ...]:
+    """Have every data file: of the previous release, of a run that was killed, or written now."""
+    journal = Journal(folder, plan.inputs)
+    journal.clear_unknown_files()
+    missing: dict[tuple[Table, str, int], list[Config]] = {}
+    shards: list[Shard] = []
+    wanted = [change for change in plan.shards if change.state is not ShardState.REMOVED]
+
+    def find(change: ShardChange) -> Shard | None:
+        kept = change.kept
+        if kept is not None and plan.previous is not None and keep_shard(plan.previous.folder, folder, kept):
+            return kept
+        return journal.finished(change.config, change.split, change.number)
+
+    for change, found in track(ordered_map(find, wanted), "keeping what is there", len(wanted)):
+        config = CONFIGS[change.config]
+        if found is not None:
+            shards.append(found)
+        else:
+            missing.setdefault((config.table, change.split, change.number), []).append(config)
+    for table in Table:
+        parts = {part: missing[part.place] for part in catalog.layout.parts(table) if part.place in missing}
+        rows = _rows_of(catalog, parts, plan.inputs)
+        num_rows = sum(part.num_rows for part in parts)
+        tracked = track(rows, f"writing {table}", num_rows) if parts else ()
+        for part, group in itertools.groupby(tracked, key=itemgetter(0)):
+            groups = catalog.layout.groups(part)
+            for shard in write_part(folder, part, groups, parts[part], (row for _, row in group)):
+                journal.add(shard)
+                shards.append(shard)
+    order = list(CONFIGS)
+    return tuple(sorted(shards, key=lambda shard: (order.index(shard.config), shard.split, shard.number)))
+
+
+def _rows_of(
+    catalog: Catalog, parts: Mapping[Part, Sequence[Config]], inputs: Inputs
+) -> Iterator[tuple[Part, Rows]]:
+    """Yield each row of some parts with its part."""
+    for part, configs in parts.items():
+        for rows in part_rows(catalog, part, configs, inputs.preferences.rule, inputs.build):
+            yield part, rows
 
 
 def _write_texts(folder: Path, texts: Mapping[str, str]) -> None:

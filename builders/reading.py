@@ -11,10 +11,12 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-from builders.catalog import Catalog, Loose, PublishedPair, Stored, path_of
+from builders.catalog import Catalog, Loose, Part, PublishedPair, Stored, path_of
+from builders.checked import CheckedImages
 from builders.images import ImageFacts, ImageRefusedError, inspect_image, read_image
 from builders.intake import ImageInput, InputRow, PairInput, RankInput, Source
 from builders.parallel import ordered_map
+from schemas.configs import Config, Table
 from schemas.manifest import SourceEntry
 from schemas.preferences import BinarizedPair, Decision, PreferencePair
 from schemas.problems import BuildError, Problem, Reason
@@ -23,6 +25,7 @@ from schemas.settings import BuildSettings
 
 T = TypeVar("T")
 _IMAGES_PER_TASK = 16
+_IMAGES_PER_READ = 4
 
 
 class FetchError(Exception):
@@ -53,6 +56,7 @@ class SourceReader:
         scratch: Folder of ours, for images that come inside of tables.
         track: Shows progress.
         fetch: Downloads images that pairs name by address; None to leave those as they are.
+        checked: Images that need not be decoded; takes in those that were.
     """
 
     def __init__(
@@ -62,9 +66,11 @@ class SourceReader:
         scratch: Path,
         track: Track = untracked,
         fetch: Fetch | None = None,
+        checked: CheckedImages | None = None,
     ) -> None:
         self._catalog, self._settings, self._scratch = catalog, settings, scratch
         self._track, self._fetch = track, fetch
+        self._checked = checked if checked is not None else CheckedImages()
 
     def read(self, sources: Iterable[Source]) -> tuple[SourceEntry, ...]:
         """Read every row of every source, look at every image, and settle the catalog.
@@ -122,7 +128,7 @@ class SourceReader:
 
     def _inspect_image(self, row: InputRow, path: Path) -> tuple[list[Problem], ImageFacts | None]:
         try:
-            facts = inspect_image(read_image(path, self._settings.max_image_bytes), self._settings)
+            facts = self._look_at(read_image(path, self._settings.max_image_bytes))
         except ImageRefusedError as error:
             return [_refusal(row, "image_filename", error)], None
         if path.suffix.lower().replace("jpeg", "jpg") == f".{IMAGE_FORMATS[facts.format]}":
@@ -131,13 +137,25 @@ class SourceReader:
         place = (row.file, row.row, "image_filename", row.name)
         return [Problem(Reason.FORMAT_DIFFERS_FROM_NAME, message, *place)], facts
 
+    def _look_at(self, data: bytes) -> ImageFacts:
+        """Decode an image in full, unless that was done before.
+
+        Raises:
+            ImageRefusedError: It is not one that can be published.
+        """
+        known = self._checked.find(data)
+        facts = inspect_image(data, self._settings, known)
+        if known is None:
+            self._checked.add(facts)
+        return facts
+
     def _keep(self, data: bytes) -> Stored:
         """Look at an image that came inside of a table, and put it into a file.
 
         Raises:
             ImageRefusedError: It is not one that can be published.
         """
-        facts = inspect_image(data, self._settings)
+        facts = self._look_at(data)
         path = self._scratch / facts.sha256
         path.write_bytes(data)
         return Stored.of(path, facts)
@@ -172,7 +190,7 @@ class SourceReader:
                 path = self._fetch(loose.reference)
             if path is None:
                 return None
-            facts = inspect_image(read_image(path, self._settings.max_image_bytes), self._settings)
+            facts = self._look_at(read_image(path, self._settings.max_image_bytes))
         except FetchError as error:
             return f"the image cannot be fetched: {error}"
         except ImageRefusedError as error:
@@ -205,42 +223,56 @@ def find_below(folder: Path, reference: str) -> Path | None:
 Rows = Mapping[str, Mapping[str, object]]
 
 
-def image_rows(catalog: Catalog, settings: BuildSettings) -> Iterator[Rows]:
-    """Yield the rows of images to publish, in order, with and without the image.
+def part_rows(
+    catalog: Catalog, part: Part, configs: Iterable[Config], rule: str, settings: BuildSettings
+) -> Iterator[Rows]:
+    """Yield the rows of a part, in order.
+
+    Args:
+        catalog: Settled and arranged.
+        part: One of its parts.
+        configs: Those that are wanted; images are only read for configs that have them.
+        rule: Rule that decides pairs.
+        settings: Limits for images.
 
     Raises:
         BuildError: An image is not the one that was looked at.
     """
+    with_images = any(config.image_columns for config in configs)
+    if part.table is Table.CAPTIONS:
+        return ({"captions": row} for row in catalog.captions.published(part))
+    if part.table is Table.IMAGES:
+        return _image_rows(catalog.images.published(part), with_images, settings)
+    return _pair_rows(catalog.pairs.published(rule, part), with_images, settings)
 
+
+def _image_rows(
+    records: Iterable[tuple[dict[str, object], Path]], with_images: bool, settings: BuildSettings
+) -> Iterator[Rows]:
     def read(item: tuple[dict[str, object], Path]) -> bytes:
         row, path = item
         return _read_again(path, str(row["sha256"]), settings)
 
-    for (row, _), data in ordered_map(read, catalog.images.published()):
+    if not with_images:
+        yield from ({"prompts": row} for row, _ in records)
+        return
+    for (row, _), data in ordered_map(read, records, chunk=_IMAGES_PER_READ):
         path = image_path(str(row["image_id"]), str(row["format"]))
-        yield {"prompts": row, "default": row | {"image": {"bytes": data, "path": path}}}
+        image_row = row | {"image": {"bytes": data, "path": path}}
+        yield {"prompts": row, "default": image_row, "webdataset": image_row}
 
 
-def caption_rows(catalog: Catalog) -> Iterator[Rows]:
-    """Yield the rows of captions to publish, in order."""
-    return ({"captions": row} for row in catalog.captions.published())
-
-
-def pair_rows(catalog: Catalog, rule: str, settings: BuildSettings) -> Iterator[Rows]:
-    """Yield the rows of pairs to publish, in order; of a decided one also that for trainers, with its images.
-
-    Raises:
-        BuildError: An image is not the one that was looked at.
-    """
+def _pair_rows(pairs: Iterable[PublishedPair], with_images: bool, settings: BuildSettings) -> Iterator[Rows]:
+    """Yield each pair, and of a decided one also the row for trainers, with its images."""
 
     def read(pair: PublishedPair) -> Rows:
         row = {"preferences": pair.record.model_dump()}
-        if pair.record.decision not in (Decision.IMAGE_1, Decision.IMAGE_2):
+        if not with_images or pair.record.decision not in (Decision.IMAGE_1, Decision.IMAGE_2):
             return row
         images = [_encode(file, settings) if file else None for file in pair.files]
         return row | {"binarized": _binarized(pair, images).model_dump()}
 
-    return (rows for _, rows in ordered_map(read, catalog.pairs.published(rule)))
+    return (rows for _, rows in ordered_map(read, pairs))
 
 
 def _encode(file: Stored, settings: BuildSettings) -> EncodedImage:

@@ -1,135 +1,113 @@
-"""Shards: which row goes into which file, and how a file is named.
+"""Shards: the files that one part of a table is written into, one for each config.
 
-A shard is named `{split}-{number}-{digest}.parquet`: its number among the shards of its config and
-split, and the first digits of its bytes' SHA-256. There is no total in the name, so a shard that does
-not change keeps its name when others are added, and a name never stands for two contents.
+A shard is named `{split}-{number}-{digest}`: the number of its part among those of its split, and the first
+digits of its bytes' SHA-256. There is no total in the name, so a shard that does not change keeps its name
+when others are added, and a name never stands for two contents.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+import itertools
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
-from builders.formats import FORMATS, ParquetShard
-from schemas.configs import Config
+from builders.catalog import Part
+from builders.formats import FORMATS, ShardFile
+from schemas.configs import Config, Table
 from schemas.manifest import Shard
-from schemas.settings import BuildSettings
 
-_FORMAT = "parquet"
-_MAX_TEXT_ROWS_PER_SHARD = 1_000_000
-# What a Parquet file's footer will say is held in memory until it is closed, about 1 kB a row.
-_MAX_IMAGE_ROWS_PER_SHARD = 10_000
-_MAX_TEXT_ROWS_PER_GROUP = 5_000
-# The Hub's viewer refuses to scan a row group above 300 MB; with images these stay well below.
-_MAX_IMAGE_ROWS_PER_GROUP = 100
-_MAX_IMAGE_BYTES_PER_GROUP = 90_000_000
+# Files without images have that many groups of the layout in one row group.
+_GROUPS_OF_TEXT = {Table.IMAGES: 50, Table.CAPTIONS: 1, Table.PREFERENCES: 50}
+_MAX_GROUPS_WAITING = 2
 _DIGEST_CHARS = 12
 
 
-def write_shards(
+def write_part(
     folder: Path,
-    split: str,
+    part: Part,
+    groups: Sequence[tuple[int, int]],
     configs: Iterable[Config],
     rows: Iterable[Mapping[str, Mapping[str, object]]],
-    settings: BuildSettings,
 ) -> tuple[Shard, ...]:
-    """Write the rows of one split into the shards of some configs.
+    """Write the rows of one part into a shard of each config.
+
+    Every config is written in a thread of its own: compressing, hashing and writing let others run.
 
     Args:
         folder: The release folder being built.
-        split: Name of the split.
+        part: What is written.
+        groups: Number of each of its groups, and how many rows it has.
         configs: What to make of each row.
-        rows: Config → row, in the order in which they are published; a config may have no row of some.
-        settings: Sizes.
+        rows: Config → row, in order; a config may have no row of some.
 
     Returns:
-        The shards, by config and number; none where there are no rows.
+        The shards, in the order of the configs; none of a config that has no row.
     """
-    series = {config.name: _Series(folder, split, config, settings) for config in configs}
-    for each in rows:
-        for name, row in each.items():
-            series[name].add(row)
-    return tuple(shard for one in series.values() for shard in one.finish())
+    with ExitStack() as stack:
+        writers = {
+            config.name: _ShardWriter(folder, part, config, stack.enter_context(ThreadPoolExecutor(1)))
+            for config in configs
+        }
+        remaining = iter(rows)
+        for group, num_rows in groups:
+            for each in itertools.islice(remaining, num_rows):
+                for name, writer in writers.items():
+                    if name in each:
+                        writer.add(each[name], group)
+        shards = [writer.finish() for writer in writers.values()]
+    return tuple(shard for shard in shards if shard is not None)
 
 
-class _Series:
-    """The shards of one config and split, written one after the other, one row group at a time."""
+class _ShardWriter:
+    """One shard, written one row group at a time in another thread."""
 
-    def __init__(self, folder: Path, split: str, config: Config, settings: BuildSettings) -> None:
-        self._folder, self._split, self._config, self._settings = folder, split, config, settings
+    def __init__(self, folder: Path, part: Part, config: Config, pool: ThreadPoolExecutor) -> None:
+        self._folder, self._part, self._config, self._pool = folder, part, config, pool
+        self._open_path = folder / config.folder / f".{part.split}.{config.format}.open"
         self._names = [column.name for column in config.columns]
-        self._group: list[dict[str, object]] = []
-        self._group_bytes = self._shard_bytes = self._shard_rows = 0
-        self._writer: ParquetShard | None = None
-        self._shards: list[Shard] = []
+        self._rows: list[dict[str, object]] = []
+        self._num_rows = self._row_group = 0
+        self._waiting: deque[Future[None]] = deque()
+        self._writer: ShardFile | None = None
 
-    def add(self, row: Mapping[str, object]) -> None:
-        """Add one row, closing the row group or the shard that has no room for it."""
-        num_bytes = sum(_image_bytes(row[name]) for name in self._config.image_columns)
-        if self._shard_rows and not self._fits_shard(num_bytes):
+    def add(self, row: Mapping[str, object], group: int) -> None:
+        """Add one row, after handing over the row group if this one is of another."""
+        row_group = group if self._config.image_columns else group // _GROUPS_OF_TEXT[self._part.table]
+        if self._rows and row_group != self._row_group:
             self._write_group()
-            self._close_shard()
-        elif self._group and not self._fits_group(num_bytes):
+        self._row_group = row_group
+        self._rows.append({name: row[name] for name in self._names})
+        self._num_rows += 1
+
+    def finish(self) -> Shard | None:
+        """Write what is left, name the file after its bytes and describe it; None if there is no row."""
+        if self._rows:
             self._write_group()
-        self._group.append({name: row[name] for name in self._names})
-        self._group_bytes += num_bytes
-        self._shard_bytes += num_bytes
-        self._shard_rows += 1
-
-    def finish(self) -> Iterator[Shard]:
-        """Close what is open and yield every shard."""
-        self._write_group()
-        self._close_shard()
-        yield from self._shards
-
-    def _fits_group(self, num_bytes: int) -> bool:
-        if not self._config.image_columns:
-            return len(self._group) < _MAX_TEXT_ROWS_PER_GROUP
-        return (
-            len(self._group) < _MAX_IMAGE_ROWS_PER_GROUP
-            and self._group_bytes + num_bytes <= _MAX_IMAGE_BYTES_PER_GROUP
-        )
-
-    def _fits_shard(self, num_bytes: int) -> bool:
-        if not self._config.image_columns:
-            return self._shard_rows < _MAX_TEXT_ROWS_PER_SHARD
-        return (
-            self._shard_rows < _MAX_IMAGE_ROWS_PER_SHARD
-            and self._shard_bytes + num_bytes <= self._settings.max_shard_bytes
+        while self._waiting:
+            self._waiting.popleft().result()
+        if self._writer is None:
+            return None
+        self._pool.submit(self._writer.close).result()
+        config, split, number, digest = self._config, self._part.split, self._part.number, self._writer.sha256
+        path = f"{config.folder}/{split}-{number:05d}-{digest[:_DIGEST_CHARS]}.{config.extension}"
+        self._open_path.rename(self._folder / path)
+        return Shard(
+            path=path,
+            num_bytes=self._writer.num_bytes,
+            sha256=digest,
+            config=config.name,
+            split=split,
+            number=number,
+            num_rows=self._num_rows,
         )
 
     def _write_group(self) -> None:
-        if not self._group:
-            return
+        """Hand the row group over; wait where too many are waiting already."""
         if self._writer is None:
             self._open_path.parent.mkdir(parents=True, exist_ok=True)
-            self._writer = FORMATS[_FORMAT](self._open_path, self._config.columns)
-        self._writer.write_group(self._group)
-        self._group, self._group_bytes = [], 0
-
-    def _close_shard(self) -> None:
-        if self._writer is None:
-            return
-        self._writer.close()
-        number, digest = len(self._shards), self._writer.sha256
-        path = f"{self._config.folder}/{self._split}-{number:05d}-{digest[:_DIGEST_CHARS]}.{_FORMAT}"
-        self._open_path.rename(self._folder / path)
-        self._shards.append(
-            Shard(
-                path=path,
-                num_bytes=self._writer.num_bytes,
-                sha256=digest,
-                config=self._config.name,
-                split=self._split,
-                num_rows=self._shard_rows,
-            )
-        )
-        self._writer, self._shard_bytes, self._shard_rows = None, 0, 0
-
-    @property
-    def _open_path(self) -> Path:
-        return self._folder / self._config.folder / f".{self._split}.{_FORMAT}.open"
-
-
-def _image_bytes(image: Any) -> int:
-    """Give the size of an image as a row has it: {"bytes", "path"}, or None."""
-    return len(image["bytes"]) if image is not None else 0
+            self._writer = FORMATS[self._config.format](self._open_path, self._config.columns)
+        self._waiting.append(self._pool.submit(self._writer.write_group, self._rows))
+        self._rows = []
+        while len(self._waiting) > _MAX_GROUPS_WAITING:
+            self._waiting.popleft().result()

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +24,14 @@ import pyarrow.parquet as pq
 
 from builders.card.readme import CARD_NAME, read_numbers, true_numbers
 from builders.facts import read_facts
+from builders.formats import INDEX_PATH, IndexRow, read_index
 from builders.reading import Track, untracked
 from publish.integrity import check_files, read_manifest
 from publish.terminal import Terminal
 from schemas.columns import type_names
 from schemas.configs import CONFIGS, Config, Table
 from schemas.manifest import MANIFEST_NAME, Manifest, Shard
-from schemas.problems import Problem, Reason, ReleaseError
+from schemas.problems import KitError, Problem, Reason, ReleaseError
 from schemas.records import image_id_of
 
 # The Hub's viewer refuses to scan a row group above 300 MB; these keep well below it.
@@ -45,7 +46,12 @@ _CHECKED = (
 )
 
 
-def check_release(folder: Path, scratch: Path | None = None, track: Track = untracked) -> list[Problem]:
+def check_release(
+    folder: Path,
+    scratch: Path | None = None,
+    track: Track = untracked,
+    verified: Collection[str] = (),
+) -> list[Problem]:
     """Check everything about a release.
 
     Args:
@@ -53,6 +59,8 @@ def check_release(folder: Path, scratch: Path | None = None, track: Track = untr
         scratch: Folder for the caches of loading, which take as much room as the dataset and are removed;
             the system's temporary folder if None.
         track: Shows progress.
+        verified: Paths of files that an earlier release has, and whose bytes have just been compared with
+            what that states: their images were checked when it was built.
 
     Returns:
         Every problem found; none if it is sound. Where files are not what the manifest says, nothing
@@ -62,17 +70,24 @@ def check_release(folder: Path, scratch: Path | None = None, track: Track = untr
         manifest = read_manifest(folder)
     except ReleaseError as error:
         return list(error.problems)
-    problems = list(check_files(folder, manifest))
+    problems = list(check_files(folder, manifest, verified))
     if not problems:
-        problems = [*_check_tables(folder, manifest, track), *_check_card(folder, manifest)]
+        problems = [
+            *_check_tables(folder, manifest, track, verified),
+            *_check_tars(folder, manifest, track, verified),
+            *_check_card(folder, manifest),
+        ]
     return problems or list(_check_loading(folder, manifest, scratch))
 
 
-def _check_tables(folder: Path, manifest: Manifest, track: Track) -> Iterator[Problem]:
+def _check_tables(
+    folder: Path, manifest: Manifest, track: Track, verified: Collection[str]
+) -> Iterator[Problem]:
     """Check columns, rows, row groups and images of every data file, and that configs fit together."""
     rows: Counter[tuple[str, str]] = Counter()
     keys = _Keys()
-    for shard in track(manifest.shards, "checking data files", len(manifest.shards)):
+    shards = [shard for shard in manifest.shards if not shard.path.endswith(".tar")]
+    for shard in track(shards, "checking tables", len(shards)):
         config = CONFIGS.get(shard.config)
         if config is None:
             yield _problem("there is no such config", shard.path, "use the kit that built it", shard.config)
@@ -81,11 +96,15 @@ def _check_tables(folder: Path, manifest: Manifest, track: Track) -> Iterator[Pr
             with pq.ParquetFile(folder / shard.path) as file:
                 yield from _check_footer(file, shard, manifest)
                 rows[shard.config, shard.split] += file.metadata.num_rows
-                columns = [name for name in _CHECKED if name in file.schema_arrow.names]
+                left_out = config.image_columns if shard.path in verified else ()
+                columns = [
+                    name for name in _CHECKED if name in file.schema_arrow.names and name not in left_out
+                ]
                 for group in range(file.num_row_groups):
                     batch = file.read_row_group(group, columns=columns)
                     keys.add(config, batch)
-                    yield from _check_images(config, batch, f"{shard.path}, row group {group}")
+                    if not left_out:
+                        yield from _check_images(config, batch, f"{shard.path}, row group {group}")
         except (pa.ArrowException, OSError, KeyError) as error:
             yield _problem(f"the file is not readable Parquet: {error}", shard.path, _FIX)
     yield from _check_rows(manifest, rows)
@@ -209,6 +228,58 @@ def _check_rows(manifest: Manifest, rows: Counter[tuple[str, str]]) -> Iterator[
         if written != counted:
             value = f"{written} rows of {config}, {counted} counted"
             yield _problem("the manifest's counts differ from the files", MANIFEST_NAME, _FIX, value)
+
+
+def _check_tars(
+    folder: Path, manifest: Manifest, track: Track, verified: Collection[str]
+) -> Iterator[Problem]:
+    """Check that each tar has the rows of a file of images, and that the index says what is where."""
+    tars = [shard for shard in manifest.shards if shard.config == "webdataset"]
+    tables = {(shard.split, shard.number): shard for shard in manifest.shards if shard.config == "default"}
+    if not tars:
+        return
+    try:
+        with pq.ParquetFile(folder / INDEX_PATH) as index:
+            if index.num_row_groups != len(tars):
+                yield _problem("the index is not of the tars that there are", INDEX_PATH, _FIX)
+                return
+            for number, shard in enumerate(track(tars, "checking tars", len(tars))):
+                samples = list(read_index(folder / shard.path, shard.split))
+                table = tables.pop((shard.split, shard.number), None)
+                ids = (
+                    table and pq.read_table(folder / table.path, columns=["image_id"])["image_id"].to_pylist()
+                )
+                if [sample.image_id for sample in samples] != ids:
+                    yield _problem(
+                        "it has not the rows of the file of images that it goes with", shard.path, _FIX
+                    )
+                if index.read_row_group(number).to_pylist() != [sample.model_dump() for sample in samples]:
+                    yield _problem("the index does not say what is where in this tar", shard.path, _FIX)
+                if shard.path not in verified:
+                    yield from _check_samples(folder / shard.path, samples)
+    except (KitError, pa.ArrowException, OSError, ValueError, KeyError) as error:
+        yield _problem(f"the tars or their index are not readable: {error}", INDEX_PATH, _FIX)
+    for shard in tables.values():
+        yield _problem("no tar has its rows", shard.path, _FIX)
+
+
+def _read_ids(path: Path) -> list[str]:
+    return list(pq.read_table(path, columns=["image_id"])["image_id"].to_pylist())
+
+
+def _check_samples(path: Path, samples: Iterable[IndexRow]) -> Iterator[Problem]:
+    """Check each sample's image against its fields."""
+    with path.open("rb") as file:
+        for sample in samples:
+            file.seek(sample.image_offset)
+            digest = hashlib.sha256(file.read(sample.image_size)).hexdigest()
+            file.seek(sample.json_offset)
+            fields = json.loads(file.read(sample.json_size))
+            file.seek(sample.txt_offset)
+            text = file.read(sample.txt_size).decode()
+            if (fields["sha256"], fields["image_id"], fields["prompt"]) != (digest, sample.image_id, text):
+                message = "the image or the text of a sample is not what its fields state"
+                yield _problem(message, path.name, _FIX, sample.key)
 
 
 def _check_card(folder: Path, manifest: Manifest) -> Iterator[Problem]:

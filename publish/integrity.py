@@ -2,11 +2,12 @@
 
 import hashlib
 import stat
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from pydantic import ValidationError
 
+from builders.parallel import ordered_map
 from schemas.manifest import MANIFEST_NAME, FileEntry, Manifest
 from schemas.problems import Problem, Reason, ReleaseError
 
@@ -31,12 +32,16 @@ def read_manifest(folder: Path) -> Manifest:
     raise ReleaseError(Problem(Reason.RELEASE, message, file=str(folder / MANIFEST_NAME), fix=fix))
 
 
-def check_files(folder: Path, manifest: Manifest) -> Iterator[Problem]:
+def check_files(
+    folder: Path, manifest: Manifest, verified: Collection[str] = (), *, by_size: bool = False
+) -> Iterator[Problem]:
     """Compare a folder with a manifest.
 
     Args:
         folder: The release folder.
         manifest: What should be in it.
+        verified: Paths of files whose bytes have just been compared.
+        by_size: Whether to compare no bytes at all.
 
     Yields:
         A problem for each file that is missing, added, of another size or with other bytes.
@@ -44,8 +49,12 @@ def check_files(folder: Path, manifest: Manifest) -> Iterator[Problem]:
     if not folder.is_dir() or (folder / MANIFEST_NAME).read_bytes() != manifest.to_json():
         yield _problem("the manifest is not the one expected", MANIFEST_NAME)
         return
-    for entry in manifest.all_files:
-        yield from _check_file(folder, entry)
+
+    def check(entry: FileEntry) -> list[Problem]:
+        return list(_check_file(folder, entry, with_bytes=not by_size and entry.path not in verified))
+
+    for _, problems in ordered_map(check, manifest.all_files):
+        yield from problems
     known = {MANIFEST_NAME, *(entry.path for entry in manifest.all_files)}
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
@@ -53,7 +62,7 @@ def check_files(folder: Path, manifest: Manifest) -> Iterator[Problem]:
             yield _problem("the file is not in the manifest", name, fix="move it out of the release")
 
 
-def _check_file(folder: Path, entry: FileEntry) -> Iterator[Problem]:
+def _check_file(folder: Path, entry: FileEntry, *, with_bytes: bool) -> Iterator[Problem]:
     path = folder / entry.path
     try:
         status = path.lstat()
@@ -65,7 +74,7 @@ def _check_file(folder: Path, entry: FileEntry) -> Iterator[Problem]:
     elif status.st_size != entry.num_bytes:
         value = f"{status.st_size:,} bytes, {entry.num_bytes:,} in the manifest"
         yield _problem("the file has another size", entry.path, value)
-    elif _digest(path) != entry.sha256:
+    elif with_bytes and _digest(path) != entry.sha256:
         yield _problem("the file has other bytes than the manifest says", entry.path)
 
 

@@ -19,7 +19,7 @@ class Action(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class TargetPlan:
     """What a run would do to one target.
 
     Attributes:
@@ -38,7 +38,7 @@ class Plan:
 class Target(Protocol):
     """A place that holds releases."""
 
-    def plan(self, inputs: Inputs) -> Plan:
+    def plan(self, inputs: Inputs) -> TargetPlan:
         """Look at what is there, changing nothing."""
         ...
 
@@ -51,7 +51,7 @@ class Target(Protocol):
         ...
 
     def verify(self, manifest: Manifest) -> tuple[Problem, ...]:
-        """Compare what is there with the manifest, reading every file."""
+        """Compare what is there with the manifest, as far as the place can tell."""
         ...
 
     def receipt(self, manifest: Manifest) -> Receipt:

@@ -15,27 +15,32 @@ import argparse
 import json
 import sqlite3
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 
 from builders.card.notes import changelog_entry, dataset_changelog, parse_citation
 from builders.catalog import Catalog
-from builders.pipeline import Notes, build_release, describe_inputs
+from builders.changes import ShardState
+from builders.checked import CHECKED_NAME, CheckedImages
+from builders.pipeline import Notes, Plan, build_release, describe_inputs, plan_build
+from builders.previous import PreviousRelease
 from builders.reading import Fetch, SourceReader
 from builders.rejected import write_rejected
 from publish.check import check_release
+from publish.history import find_previous, refuse_bump, refuse_previous
 from publish.integrity import read_manifest
-from publish.plan import Action, Plan
+from publish.plan import Action, TargetPlan
 from publish.settings import Flags, Settings, load_settings, open_sources, refuse_output_in_sources
 from publish.targets import TARGETS
 from publish.terminal import MAX_PROBLEMS_SHOWN, Terminal, format_counts, format_size
 from publish.workspace import open_scratch, open_workspace
 from schemas.configs import Table
-from schemas.manifest import Counts, Manifest, Receipt
+from schemas.manifest import Counts, Manifest, Receipt, RowChanges
 from schemas.problems import KitError, Problem, Reason, ReleaseError, SettingsError, Severity
-from schemas.records import VERSION_PATTERN
+from schemas.versions import VERSION_PATTERN, next_version
 
 RECEIPTS, REJECTED, FETCHED = "receipts", "rejected", "fetched"
+MAX_SHARDS_SHOWN = 10
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -50,10 +55,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (OSError, sqlite3.OperationalError) as error:  # a full disk, a missing permission
         place = getattr(error, "filename", None) or options.out
         terminal.note(f"{place}: {getattr(error, 'strerror', None) or error}")
-        terminal.note("Nothing is half done: mend this, and run the same command again.")
+        terminal.note(
+            "Nothing is half done: mend this, and run the same command again; it keeps what is finished."
+        )
         return 1
     except KeyboardInterrupt:
-        terminal.note("Stopped. Nothing is half done; the same command starts again.")
+        terminal.note("Stopped. Nothing is half done; the same command goes on from what is finished.")
         return 130
 
 
@@ -76,35 +83,45 @@ def release(options: argparse.Namespace, terminal: Terminal) -> int:
     refuse_output_in_sources(settings, base, out)
     notes = _read_notes(settings, base)
     targets = [TARGETS[name](out) for name in dict.fromkeys(settings.release.to)]
+    previous = find_previous(out, version, options.previous, of_sample=settings.has_sample)
     workspace = open_scratch() if options.plan else open_workspace(out, version)
-    with workspace as work, closing(Catalog(work / "catalog.sqlite")) as catalog:
+    with workspace as work, closing(Catalog(work / "catalog.sqlite", settings.build.splits)) as catalog:
         sources = open_sources(settings, base, work)
-        fetched = work if options.plan else out
-        with terminal.progress() as track, _open_fetch(options.fetch_images, fetched, settings) as fetch:
-            scratch = work / "embedded"
-            scratch.mkdir()
-            entries = SourceReader(catalog, settings.build, scratch, track, fetch).read(sources)
-        described = (settings.dataset, settings.build, settings.preferences)
-        inputs = describe_inputs(version, *described, entries, notes)
+        fetched, scratch = work if options.plan else out, work / "embedded"
+        scratch.mkdir()
+        with (
+            terminal.progress() as track,
+            _open_fetch(options.fetch_images, fetched, settings) as fetch,
+            _open_checked(out, previous, is_read_only=options.plan) as checked,
+        ):
+            entries = SourceReader(catalog, settings.build, scratch, track, fetch, checked).read(sources)
+        entry = previous.entry if previous is not None else None
+        inputs = describe_inputs(version, settings.content, entries, notes, entry, repack=options.repack)
         plans = [target.plan(inputs) for target in targets]
         counts = catalog.counts()
         _show_problems(terminal, catalog, counts, _missing_changes(notes, version))
         refusals = [*_strict_refusals(options.strict, counts), *(p for plan in plans for p in plan.problems)]
+        is_there = all(plan.action is Action.KEEP for plan in plans)
+        if all(plan.action is Action.ADD for plan in plans) and not options.plan:
+            write_rejected(catalog, out / REJECTED / f"{version}.parquet")
+        build = plan_build(catalog, inputs, previous) if not refusals and not is_there else None
+        if previous is not None and build is not None and build.changes is not None:
+            refusals += refuse_previous(previous, inputs)
+            if not options.allow_bump:
+                refusals += refuse_bump(previous, version, build.changes.bump)
         if options.plan:
             _show_plan(terminal, plans, counts, catalog.images.num_bytes())
-        elif all(plan.action is Action.ADD for plan in plans):
-            write_rejected(catalog, out / REJECTED / f"{version}.parquet")
+            _show_build(terminal, build, previous)
         _refuse(refusals)
         if options.plan:
             return 0
-        is_there = all(plan.action is Action.KEEP for plan in plans)
-        if is_there:
+        if build is None:
             _check(terminal, out / version, work)
             manifest = read_manifest(out / version)
         else:
             with terminal.progress() as track:
-                manifest = build_release(work / version, catalog, inputs, notes, sources, track)
-            _check(terminal, work / version, work)
+                manifest = build_release(work / version, catalog, build, notes, sources, track)
+            _check(terminal, work / version, work, {each.kept.path for each in build.shards if each.kept})
             for target in targets:
                 target.upload(work / version, manifest)
                 _refuse(target.verify(manifest))
@@ -112,6 +129,10 @@ def release(options: argparse.Namespace, terminal: Terminal) -> int:
             _write_receipt(out / RECEIPTS, target.receipt(manifest))
     title = "Nothing to do, this version is there already with the same content" if is_there else "Released"
     _show_release(terminal, title, out, manifest)
+    _show_build(terminal, build, previous)
+    terminal.line(
+        f'from datasets import load_dataset; load_dataset({json.dumps(str(out / version))}, split="train")'
+    )
     return 0
 
 
@@ -174,6 +195,22 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="read and check everything, say what would be done, change nothing",
     )
+    parser.add_argument(
+        "--previous",
+        type=Path,
+        metavar="RELEASE",
+        help="the release that this one follows (default: the newest older one in OUT)",
+    )
+    parser.add_argument(
+        "--allow-bump",
+        action="store_true",
+        help="release even if the version claims less than what happened since the previous one",
+    )
+    parser.add_argument(
+        "--repack",
+        action="store_true",
+        help="place all rows anew in as few data files as they need; all of them will be uploaded again",
+    )
     parser.add_argument("--strict", action="store_true", help="fail if any row is rejected")
     return parser
 
@@ -214,6 +251,18 @@ def _missing_changes(notes: Notes, version: str) -> Iterator[Problem]:
 
 
 @contextmanager
+def _open_checked(
+    out: Path, previous: PreviousRelease | None, *, is_read_only: bool
+) -> Iterator[CheckedImages]:
+    """Give the images that earlier runs and the previous release found sound: they are not decoded again."""
+    with CheckedImages(out / CHECKED_NAME, is_read_only=is_read_only) as checked:
+        if previous is not None:
+            previous.verify()
+            checked.learn(previous.image_facts())
+        yield checked
+
+
+@contextmanager
 def _open_fetch(wanted: bool, folder: Path, settings: Settings) -> Iterator[Fetch | None]:
     """Give what downloads images, into a folder that later runs use again; nothing unless it is wanted."""
     if not wanted:
@@ -237,10 +286,10 @@ def _refuse(problems: Sequence[Problem]) -> None:
         raise ReleaseError(problems)
 
 
-def _check(terminal: Terminal, folder: Path, scratch: Path) -> None:
+def _check(terminal: Terminal, folder: Path, scratch: Path, verified: Collection[str] = ()) -> None:
     terminal.note("checking every file and image, and loading every config with `datasets`")
     with terminal.progress() as track:
-        _refuse(check_release(folder, scratch, track))
+        _refuse(check_release(folder, scratch, track, verified))
 
 
 def _write_receipt(folder: Path, receipt: Receipt) -> None:
@@ -271,7 +320,7 @@ def _show_problems(
 
 
 def _show_plan(
-    terminal: Terminal, plans: Sequence[Plan], counts: Mapping[Table, Counts], image_bytes: int
+    terminal: Terminal, plans: Sequence[TargetPlan], counts: Mapping[Table, Counts], image_bytes: int
 ) -> None:
     rows = [(f"{plan.target}: {plan.action}", plan.url) for plan in plans]
     terminal.title("Plan")
@@ -293,8 +342,47 @@ def _show_release(terminal: Terminal, title: str, out: Path, manifest: Manifest)
     terminal.title(f"{title}: {manifest.inputs.dataset.name} {manifest.version}")
     terminal.counts(manifest.counts)
     terminal.table(rows)
-    terminal.line(
-        f'from datasets import load_dataset; load_dataset({json.dumps(str(folder))}, split="train")'
+
+
+def _show_build(terminal: Terminal, build: Plan | None, previous: PreviousRelease | None) -> None:
+    """Show what becomes of data files and rows, beside the previous release."""
+    if build is None or build.changes is None or previous is None:
+        return
+    changes = build.changes
+    terminal.title(f"Since {previous.manifest.version}")
+    terminal.grid(
+        ("rows", *RowChanges.model_fields),
+        [(name, *rows.model_dump().values()) for name, rows in changes.rows.items()],
+    )
+    states = Counter((shard.config, shard.state) for shard in build.shards)
+    configs = list(dict.fromkeys(shard.config for shard in build.shards))
+    terminal.grid(
+        ("data files", *ShardState),
+        [(name, *(states[name, state] for state in ShardState)) for name in configs],
+    )
+    told = [shard for shard in build.shards if shard.state in (ShardState.REWRITTEN, ShardState.REMOVED)]
+    for shard in told[:MAX_SHARDS_SHOWN]:
+        size = format_size(shard.num_bytes)
+        terminal.line(
+            f"  {shard.state} {shard.config} {shard.split}-{shard.number:05d} ({size}): {shard.why}"
+        )
+    if len(told) > MAX_SHARDS_SHOWN:
+        terminal.line(f"  … and {len(told) - MAX_SHARDS_SHOWN:,} more")
+    written = sum(
+        shard.num_bytes for shard in build.shards if shard.state in (ShardState.NEW, ShardState.REWRITTEN)
+    )
+    columns = [*(f"+{name}" for name in changes.new_columns), *(f"-{name}" for name in changes.lost_columns)]
+    least = next_version(previous.manifest.version, changes.bump)
+    terminal.table(
+        [
+            (
+                "to send",
+                f"files with {format_size(written)} of images; hosts that know their parts take less",
+            ),
+            ("version", f"this is a {changes.bump} change by Croissant's rule: {least} or later"),
+            *([("columns", ", ".join(columns))] if columns else []),
+            *([("lost", ", ".join(changes.lost_configs))] if changes.lost_configs else []),
+        ]
     )
 
 

@@ -4,7 +4,7 @@ import json
 import os
 import re
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -12,11 +12,11 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from builders.intake import Source, SourceOptions
-from builders.sources import SOURCES, tell_kind
+from builders.sources import SAMPLE_KIND, SOURCES, tell_kind
 from publish.targets import TARGETS
-from schemas.configs import Table
+from schemas.configs import Format, Table
 from schemas.problems import Problem, Reason, SettingsError, SourceError, suggest
-from schemas.settings import BuildSettings, DatasetSettings, PreferenceSettings
+from schemas.settings import BuildSettings, ContentSettings, DatasetSettings, PreferenceSettings
 
 ANNOTATOR_KEY = "SFHQ_ANNOTATOR_KEY"
 _MIN_KEY_BYTES = 16
@@ -48,7 +48,7 @@ class SourceSettings(_Settings):
     def _is_known(self) -> Self:
         if self.kind is not None and self.kind not in SOURCES:
             raise ValueError(f"there is no kind of source {self.kind!r}; {suggest(self.kind, SOURCES)}")
-        if (self.path is None) != (self.kind == "sample"):
+        if (self.path is None) != (self.kind == SAMPLE_KIND):
             raise ValueError("the sample takes no path" if self.path else "a source needs a path")
         return self
 
@@ -59,13 +59,25 @@ class ReleaseSettings(_Settings):
     to: tuple[str, ...] = Field(("folder",), min_length=1, description="Keys in `publish.targets.TARGETS`.")
     citation: str = Field("CITATION.cff", description="Citation of the dataset.")
     changelog: str = Field("CHANGELOG.md", description="Changelog with a `## Dataset` part.")
+    formats: Mapping[str, tuple[Format, ...]] = Field(
+        {},
+        description='Target → what it is given; "parquet" and "webdataset" where it is not said.',
+    )
 
     @model_validator(mode="after")
     def _is_known(self) -> Self:
-        for name in self.to:
+        for name in (*self.to, *self.formats):
             if name not in TARGETS:
                 raise ValueError(f"there is no target {name!r}; {suggest(name, TARGETS)}")
+        for name, formats in self.formats.items():
+            if Format.PARQUET not in formats:
+                raise ValueError(f"the formats of {name} lack 'parquet', which every target is given")
         return self
+
+    @property
+    def all_formats(self) -> Mapping[str, tuple[Format, ...]]:
+        """Every target's formats; not only of `to`, so that a release is the same wherever it goes."""
+        return {name: tuple(f for f in Format if f in self.formats.get(name, Format)) for name in TARGETS}
 
 
 class Settings(_Settings):
@@ -76,6 +88,19 @@ class Settings(_Settings):
     preferences: PreferenceSettings = PreferenceSettings()
     release: ReleaseSettings = ReleaseSettings()
     sources: tuple[SourceSettings, ...]
+
+    @property
+    def has_sample(self) -> bool:
+        """Whether the built-in sample is read."""
+        return any(source.kind == SAMPLE_KIND for source in self.sources)
+
+    @property
+    def content(self) -> ContentSettings:
+        """What the content of a release depends on."""
+        formats = self.release.all_formats
+        return ContentSettings(
+            dataset=self.dataset, build=self.build, preferences=self.preferences, formats=formats
+        )
 
     @field_validator("sources")
     @classmethod

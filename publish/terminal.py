@@ -93,19 +93,26 @@ class Terminal:
 
     def counts(self, counts: Mapping[Table, Counts]) -> None:
         """Show where the input rows of each table went: one line each, and why some were rejected."""
-        heads = ("read", "published", "rejected", "rows made")
-        self._out.print(" " * 14 + "".join(f"{head:>11}" for head in heads), style="cyan", soft_wrap=True)
-        for table, count in counts.items():
-            rejected = sum(count.rejected.values())
-            numbers = (count.read, count.published, rejected, count.num_rows)
-            cells = "".join(f"{number:>11,}" for number in numbers)
-            self._out.print(f"  [cyan]{table:<12}[/]{cells}", soft_wrap=True)
+        rows = [
+            (table, count.read, count.published, sum(count.rejected.values()), count.num_rows)
+            for table, count in counts.items()
+        ]
+        self.grid(("", "read", "published", "rejected", "rows made"), rows)
         for head, kinds in (("rejected", "rejected"), ("noted", "warnings")):
             total: Counter[str] = sum(
                 (Counter(getattr(count, kinds)) for count in counts.values()), Counter()
             )
             if total:
                 self.table([(head, format_counts(total))])
+
+    def grid(self, heads: Sequence[str], rows: Iterable[tuple[str | int, ...]]) -> None:
+        """Show numbers in columns under heads; the first column names the line."""
+        first, *others = heads
+        line = "".join(f"{head:>11}" for head in others)
+        self._out.print(f"  {first:<12}{line}", style="cyan", soft_wrap=True)
+        for name, *numbers in rows:
+            cells = "".join(f"{number:>11,}" for number in numbers)
+            self._out.print(f"  [cyan]{name:<12}[/]{cells}", soft_wrap=True)
 
     def table(self, rows: Sequence[tuple[str, str]]) -> None:
         """Show results as a table of names and values."""

@@ -1,4 +1,4 @@
-"""Where a run works: beside the releases, locked, and cleared of what an earlier run left."""
+"""Where a run works: beside the releases, locked, with the finished files of a run that was killed."""
 
 import fcntl
 import os
@@ -8,16 +8,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from schemas.problems import Problem, Reason, ReleaseError
-from schemas.records import VERSION_PATTERN
+from builders.journal import journal_name
+from schemas.problems import KitError, Problem, Reason, ReleaseError
+from schemas.versions import VERSION_PATTERN
 
 
 @contextmanager
 def open_workspace(out: Path, version: str) -> Iterator[Path]:
-    """Make an empty folder `OUT/VERSION.work`, remove it afterwards, and let no other run into `OUT`.
+    """Make a folder `OUT/VERSION.work`, remove it afterwards, and let no other run into `OUT`.
 
-    The lock is the kernel's: it goes when the process does, however that ends. What killed runs left behind,
-    of any version, is removed under it.
+    The lock is the kernel's: it goes when the process does, however that ends. Of a run that was killed,
+    stopped or had no disk left, the release that it was building stays in the folder with its journal, for
+    the next run of that version; all else that such runs left, of any version, is removed under the lock.
 
     Args:
         out: The output folder; made if missing.
@@ -32,13 +34,18 @@ def open_workspace(out: Path, version: str) -> Iterator[Path]:
     try:
         _lock(descriptor, out)
         for left in out.glob("*.work"):
-            if VERSION_PATTERN.fullmatch(left.stem):
+            if VERSION_PATTERN.fullmatch(left.stem) and left != work:
                 shutil.rmtree(left)
-        work.mkdir()
+        work.mkdir(exist_ok=True)
+        for left in work.iterdir():
+            if left.name not in (version, journal_name(version)):
+                shutil.rmtree(left) if left.is_dir() and not left.is_symlink() else left.unlink()
         try:
             yield work
-        finally:
+        except KitError:  # what is to be mended changes what is built
             shutil.rmtree(work, ignore_errors=True)
+            raise
+        shutil.rmtree(work, ignore_errors=True)
     finally:
         os.close(descriptor)
 

@@ -1,10 +1,11 @@
 """Configs: the named tables of a release, as `load_dataset(name, config)` takes them.
 
 `CONFIGS` lists all there can be, each made of the fields of one row type. Those that have no rows are not
-part of a release; `default` and `prompts` always are.
+part of a release; `default` and `prompts` always are. `webdataset` is the second format of the images: a
+folder of tars, which no card can declare beside Parquet, and a choice of the maintainer's.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -12,6 +13,13 @@ from schemas.captions import CaptionRecord
 from schemas.columns import ColumnSpec, columns_of
 from schemas.preferences import BinarizedPair, PreferencePair
 from schemas.records import ImageRecord, ImageRow
+
+
+class Format(StrEnum):
+    """File formats of data; the value is also what the settings and the manifest say."""
+
+    PARQUET = "parquet"
+    WEBDATASET = "webdataset"
 
 
 class Table(StrEnum):
@@ -28,11 +36,12 @@ class Config:
 
     Attributes:
         name: As `load_dataset` takes it; the default one needs no name.
-        folder: Where its Parquet files lie in a release.
+        folder: Where its files lie in a release.
         table: The input rows that it is made from.
         key: Columns that together name a row.
         columns: Its columns in order.
         description: What it is for.
+        format: Format of its files.
     """
 
     name: str
@@ -41,6 +50,12 @@ class Config:
     key: tuple[str, ...]
     columns: tuple[ColumnSpec, ...]
     description: str
+    format: Format = Format.PARQUET
+
+    @property
+    def extension(self) -> str:
+        """Give the extension of its files."""
+        return "tar" if self.format is Format.WEBDATASET else self.format.value
 
     @property
     def image_columns(self) -> tuple[str, ...]:
@@ -71,6 +86,15 @@ _CONFIGS = (
         "The same rows without the images: small, for text and search.",
     ),
     Config(
+        "webdataset",
+        "webdataset",
+        Table.IMAGES,
+        ("image_id",),
+        _begin_with(columns_of(ImageRow), "image"),
+        "The rows of `default` once more as tar files, for streaming training.",
+        Format.WEBDATASET,
+    ),
+    Config(
         "captions",
         "captions",
         Table.CAPTIONS,
@@ -96,3 +120,8 @@ _CONFIGS = (
     ),
 )
 CONFIGS: Mapping[str, Config] = {config.name: config for config in _CONFIGS}
+
+
+def configs_of(table: Table, formats: Collection[Format]) -> tuple[Config, ...]:
+    """List the configs that are made of a table's rows in some formats."""
+    return tuple(config for config in _CONFIGS if config.table is table and config.format in formats)

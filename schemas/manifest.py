@@ -10,10 +10,12 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from schemas.configs import Table
+from schemas.configs import Format, Table
 from schemas.settings import BuildSettings, DatasetSettings, PreferenceSettings
+from schemas.versions import Bump
 
 MANIFEST_NAME = "manifest.json"
+CHANGES_NAME = "changes.parquet"
 
 _Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 _Count = Annotated[int, Field(ge=0)]
@@ -40,10 +42,14 @@ class FileEntry(_Frozen):
 
 
 class Shard(FileEntry):
-    """One data file: some rows of one split of one config."""
+    """One data file: one part of one split of one config.
+
+    Files of equal `split` and `number` hold the same rows in every config of one table.
+    """
 
     config: str
     split: str
+    number: _Count
     num_rows: _Count
 
 
@@ -88,6 +94,35 @@ class Counts(_Frozen):
         return self
 
 
+class PreviousEntry(_Frozen):
+    """The release that a release follows."""
+
+    version: str
+    manifest_sha256: _Sha256
+
+
+class RowChanges(_Frozen):
+    """How many rows differ from the previous release's, by their keys."""
+
+    added: _Count
+    edited: _Count
+    removed: _Count
+
+
+class Changes(_Frozen):
+    """What a release does to the one before it; `CHANGES_NAME` in it lists the rows.
+
+    `bump` is what Croissant's rule calls it: major where rows were edited or removed or columns lost, minor
+    where something was added, patch where the same rows are written anew.
+    """
+
+    bump: Bump
+    rows: Mapping[str, RowChanges] = Field(description="Config → rows.")
+    lost_configs: tuple[str, ...]
+    new_columns: tuple[str, ...] = Field(description="Columns, as config.column, new or of another type.")
+    lost_columns: tuple[str, ...] = Field(description="Columns, as config.column, gone or of another type.")
+
+
 class Inputs(_Frozen):
     """Everything that a build depends on; equal inputs give equal bytes."""
 
@@ -98,15 +133,23 @@ class Inputs(_Frozen):
     dataset: DatasetSettings
     build: BuildSettings
     preferences: PreferenceSettings
+    formats: Mapping[str, tuple[Format, ...]] = Field(description="Target → what it is given.")
     sources: tuple[SourceEntry, ...]
+    previous: PreviousEntry | None
+    repack: bool
     notes: Mapping[str, str] = Field(description="SHA-256 of the citation and the changelog, by file name.")
+
+    @property
+    def all_formats(self) -> tuple[Format, ...]:
+        """Every format that some target is given."""
+        return tuple(each for each in Format if any(each in given for given in self.formats.values()))
 
 
 class Manifest(_Frozen):
     """A release: what it was built from, what came of every row, and every file in it."""
 
     inputs: Inputs
-    previous_version: str | None
+    changes: Changes | None = Field(description="Against the previous release; null where there is none.")
     counts: Mapping[Table, Counts]
     configs: Mapping[str, Mapping[str, SplitCounts]]
     columns: Mapping[str, Mapping[str, str]] = Field(description="Config → column → Arrow type.")

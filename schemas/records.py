@@ -1,6 +1,5 @@
 """Row types: what one row of the tables of images means, and of the table of rejected rows."""
 
-import re
 from collections.abc import Mapping
 from typing import Annotated, Self
 
@@ -23,7 +22,6 @@ _Pixels = Annotated[int, Field(ge=1, le=2**31 - 1), Column(pa.int32(), unit="px"
 _Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Identifier = Annotated[str, Field(pattern=rf"^[0-9a-f]{{{ID_CHARS}}}$")]
 SplitName = Annotated[str, Field(pattern=r"^\w+$")]
-VERSION_PATTERN = re.compile(r"(0|[1-9]\d{0,5})(\.(0|[1-9]\d{0,5})){1,2}")
 
 
 def image_id_of(sha256: str) -> str:

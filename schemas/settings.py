@@ -4,13 +4,18 @@
 what it was built from.
 """
 
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from schemas.configs import Format
+from schemas.records import DEFAULT_SPLIT
 
 # The Hub's names: https://huggingface.co/docs/hub/datasets-cards
 _Slug = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{1,48}[a-z0-9]$")]
 _Repository = Annotated[str, Field(pattern=r"^[\w.-]{1,96}/[\w.-]{1,96}$")]
+_SplitName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=40)]
 _Line = Annotated[str, Field(min_length=1, max_length=500, pattern=r"^[^\r\n]+$")]
 
 MIB = 1024 * 1024
@@ -41,7 +46,7 @@ class BuildSettings(_Settings):
     """How sources are read and files are cut."""
 
     max_shard_bytes: Annotated[int, Field(ge=MIB, le=1900 * MIB)] = Field(
-        500 * MIB, description="Images per Parquet file, in bytes of image; kept below the hosts' 2 GB."
+        1000 * MIB, description="Images per data file, in bytes of image; kept below the hosts' 2 GB."
     )
     max_image_bytes: Annotated[int, Field(ge=1024, le=90 * MIB)] = Field(
         32 * MIB, description="Largest image file accepted; a row group holds at most 100 MB."
@@ -49,6 +54,16 @@ class BuildSettings(_Settings):
     max_image_pixels: Annotated[int, Field(ge=1, le=178_956_970)] = Field(
         64_000_000, description="Most pixels accepted, read from the header before anything is decoded."
     )
+    splits: Mapping[_SplitName, Annotated[float, Field(gt=0, lt=1)]] = Field(
+        {}, description='Split → its share of the images, such as {test = 0.05}; the rest is "train".'
+    )
+
+    @field_validator("splits")
+    @classmethod
+    def _leave_some_for_train(cls, splits: Mapping[str, float]) -> Mapping[str, float]:
+        if DEFAULT_SPLIT in splits or sum(splits.values()) >= 1:
+            raise ValueError(f"shares must add up to less than 1: {DEFAULT_SPLIT!r} is what is left")
+        return splits
 
 
 class PreferenceSettings(_Settings):
@@ -59,4 +74,15 @@ class PreferenceSettings(_Settings):
     )
     publish_annotators: bool = Field(
         default=False, description="Publish annotators' ids as they are, and not as keyed hashes."
+    )
+
+
+class ContentSettings(_Settings):
+    """Every setting that the content of a release depends on."""
+
+    dataset: DatasetSettings
+    build: BuildSettings = BuildSettings()
+    preferences: PreferenceSettings = PreferenceSettings()
+    formats: Mapping[str, tuple[Format, ...]] = Field(
+        {"folder": tuple(Format)}, description="Target → the formats that it is given."
     )

@@ -12,12 +12,13 @@ import pyarrow as pa
 
 from builders.card.readme import CardInputs
 from schemas.columns import ColumnSpec
-from schemas.configs import Config
+from schemas.configs import CONFIGS, Config, Format
 from schemas.generators import GENERATORS
 
 CROISSANT_NAME = "croissant.json"
 _CONFORMS_TO = ["http://mlcommons.org/croissant/1.1", "http://mlcommons.org/croissant/RAI/1.0"]
 _PARQUET = "application/x-parquet"
+_MEDIA_TYPES = {Format.PARQUET: _PARQUET, Format.WEBDATASET: "application/x-tar"}
 _TERMS = (
     "arrayShape citeAs column containedIn equivalentProperty extract field fileProperty fileObject fileSet "
     "format includes isArray isLiveDataset jsonPath key md5 parentField path recordSet references regex "
@@ -96,7 +97,7 @@ def _distribution(inputs: CardInputs) -> Iterable[dict[str, Any]]:
             "name": shard.path,
             "contentUrl": shard.path,
             "contentSize": f"{shard.num_bytes} B",
-            "encodingFormat": _PARQUET,
+            "encodingFormat": _MEDIA_TYPES[CONFIGS[shard.config].format],
             "sha256": shard.sha256,
         }
     for config in inputs.configs:

@@ -18,9 +18,9 @@ from builders.agreement import Estimate
 from builders.facts import CaptionerSummary, Facts
 from builders.votes import RULES
 from schemas.columns import ColumnSpec, features, flatten
-from schemas.configs import CONFIGS, Config, Table
+from schemas.configs import CONFIGS, Config, Format, Table
 from schemas.generators import GENERATORS, PREFERENCE_MODELS, Terms
-from schemas.manifest import Counts, Shard
+from schemas.manifest import Changes, Counts, PreviousEntry, Shard
 from schemas.settings import DatasetSettings, PreferenceSettings
 
 CARD_NAME = "README.md"
@@ -53,6 +53,9 @@ class CardInputs:
         notices: What the sources demand to be said first.
         bibtex: The citations.
         changes: The changelog's entry for this version; may be empty.
+        previous: The release that this one follows, if any.
+        differences: What differs from it.
+        formats: Target → the formats that it is given.
         figures: Path of each figure in the release → what it shows.
     """
 
@@ -65,6 +68,9 @@ class CardInputs:
     notices: tuple[str, ...]
     bibtex: str
     changes: str
+    previous: PreviousEntry | None
+    differences: Changes | None
+    formats: Mapping[str, tuple[Format, ...]]
     figures: Mapping[str, str]
 
     @property
@@ -181,6 +187,11 @@ def _render(template: str, inputs: CardInputs) -> str:
         generators=generators,
         terms=terms,
         configs=inputs.configs,
+        hub=f"hf://datasets/{inputs.dataset.repository}",
+        webdataset=any(shard.config == "webdataset" for shard in inputs.shards),
+        without_webdataset=[
+            name for name, formats in inputs.formats.items() if Format.WEBDATASET not in formats
+        ],
         flatten=flatten,
         rule=RULES[inputs.voting.rule],
         model_terms={model: PREFERENCE_MODELS[model] for model in models if model in PREFERENCE_MODELS},

@@ -8,9 +8,11 @@ is never dropped: it is published, or it is rejected with its problems.
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 from builders.catalog.captions import CaptionCatalog
 from builders.catalog.images import ImageCatalog
+from builders.catalog.layout import Entry, Layout, Limits, Part, Placed
 from builders.catalog.ledger import Ledger
 from builders.catalog.pairs import Loose, PairCatalog, PublishedPair, Stored
 from builders.catalog.references import References, path_of
@@ -20,7 +22,18 @@ from schemas.configs import Table
 from schemas.manifest import Counts
 from schemas.problems import Problem
 
-__all__ = ["Catalog", "Loose", "PublishedPair", "Stored", "path_of"]
+__all__ = [
+    "Catalog",
+    "Entry",
+    "Layout",
+    "Limits",
+    "Loose",
+    "Part",
+    "Placed",
+    "PublishedPair",
+    "Stored",
+    "path_of",
+]
 
 _CACHE_KIB = 16 * 1024
 
@@ -30,23 +43,26 @@ class Catalog:
 
     Args:
         path: The SQLite file, made anew. It may be lost at any time: it is rebuilt from the sources.
+        shares: Split → its share of the images; see `builders.splits`.
 
     Attributes:
         ledger: Every input row with its problems.
         images: One record for each different image.
         captions: What is said of them.
         pairs: Two of them each, with votes.
+        layout: Which row goes into which part.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, shares: Mapping[str, float] = MappingProxyType({})) -> None:
         self._db = sqlite3.connect(path, isolation_level=None)
         self._db.executescript(
             f"PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; PRAGMA cache_size=-{_CACHE_KIB};"
         )
         self.ledger = Ledger(self._db)
-        self.images = ImageCatalog(self._db, self.ledger)
+        self.layout = Layout(self._db)
+        self.images = ImageCatalog(self._db, self.ledger, shares)
         self.captions = CaptionCatalog(self._db, self.ledger)
-        self.pairs = PairCatalog(self._db, self.ledger)
+        self.pairs = PairCatalog(self._db, self.ledger, shares)
         self._db.execute("BEGIN")
 
     def close(self) -> None:

@@ -6,10 +6,12 @@ import sqlite3
 from collections.abc import Iterator
 from operator import itemgetter
 
+from builders.catalog.layout import IN_PART, Entry, Part
 from builders.catalog.ledger import Insert, Ledger
 from builders.catalog.references import References
 from builders.intake import CaptionInput
 from schemas.captions import CaptionRecord, CaptionText, caption_id_of
+from schemas.configs import Table
 from schemas.problems import Problem, Reason
 from schemas.records import DEFAULT_SPLIT
 
@@ -66,13 +68,27 @@ class CaptionCatalog:
         self._db.executescript(_INDEXES)
         self._reject_repetitions()
 
-    def published(self) -> Iterator[dict[str, object]]:
-        """Yield each caption's row, in order of image, source and caption id."""
+    def published(self, part: Part | None = None) -> Iterator[dict[str, object]]:
+        """Yield each caption's row, or those of one part in its order.
+
+        Without a part they come in order of image, source and caption id. Splits are those of the images,
+        once these have been arranged.
+        """
         query = (
-            "SELECT caption_id, image_id, captions.source, text, file, row FROM captions "
-            "JOIN inputs ON id = input_id ORDER BY image_id, captions.source, caption_id"
+            "SELECT caption_id, image_id, captions.source, text, file, row, "
+            f"coalesce(now.split, '{DEFAULT_SPLIT}') FROM {{}} captions JOIN inputs ON id = input_id "
+            f"LEFT JOIN now ON now.\"table\" = '{Table.IMAGES}' AND now.key = image_id "
         )
-        for caption_id, image_id, source, text, file, row in self._db.execute(query):
+        if part is None:
+            query = query.format("") + "ORDER BY image_id, captions.source, caption_id"
+        else:
+            query = query.format("layout CROSS JOIN").replace(
+                "captions JOIN", "captions ON caption_id = layout.key JOIN"
+            )
+            query += f"WHERE {IN_PART}"
+        for caption_id, image_id, source, text, file, row, split in self._db.execute(
+            query, part.place if part else ()
+        ):
             said = CaptionText.model_validate_json(text)
             record = CaptionRecord(
                 **{name: getattr(said, name) for name in CaptionText.model_fields},
@@ -81,9 +97,18 @@ class CaptionCatalog:
                 source=source,
                 file=file,
                 row=row,
-                split=DEFAULT_SPLIT,
+                split=split,
             )
             yield record.model_dump()
+
+    def entries(self) -> Iterator[Entry]:
+        """Yield what places each caption, in order of image, source and caption id."""
+        query = (
+            f"SELECT caption_id, coalesce(split, '{DEFAULT_SPLIT}') FROM captions "
+            f"LEFT JOIN now ON now.\"table\" = '{Table.IMAGES}' AND now.key = image_id "
+            "ORDER BY image_id, source, caption_id"
+        )
+        return (Entry(*row) for row in self._db.execute(query))
 
     def num_rows(self) -> int:
         """Count the captions to publish."""

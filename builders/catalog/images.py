@@ -2,13 +2,15 @@
 
 import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from builders.catalog.layout import IN_PART, Entry, Part
 from builders.catalog.ledger import Insert, Ledger
 from builders.images import ImageFacts
 from builders.intake import ImageInput, ImageText, InputRow
+from builders.splits import split_of
 from schemas.generators import GENERATORS
 from schemas.problems import BuildError, Problem, Reason
 from schemas.records import DEFAULT_SPLIT, ImageRecord, image_id_of
@@ -47,10 +49,11 @@ class ImageCatalog:
     Args:
         db: The database, in which it makes its tables.
         ledger: The ledger of the same database.
+        shares: Split → its share of the images; see `builders.splits`.
     """
 
-    def __init__(self, db: sqlite3.Connection, ledger: Ledger) -> None:
-        self._db, self._ledger = db, ledger
+    def __init__(self, db: sqlite3.Connection, ledger: Ledger, shares: Mapping[str, float]) -> None:
+        self._db, self._ledger, self._shares = db, ledger, shares
         db.executescript(_SCHEMA)
         self._insert = Insert(db, f"INSERT INTO images VALUES ({', '.join('?' * 10)})")
 
@@ -78,10 +81,11 @@ class ImageCatalog:
         self._refuse_shared_ids()
         self._warn_of_shared_names()
 
-    def published(self) -> Iterator[tuple[dict[str, object], Path]]:
-        """Yield each record with its image's path, in order of image id.
+    def published(self, part: Part | None = None) -> Iterator[tuple[dict[str, object], Path]]:
+        """Yield each record, or those of one part in its order, with its image's path.
 
-        Ids are digests, so this order is a shuffle that depends on nothing but the images themselves.
+        Without a part they come in order of image id. Ids are digests, so this order is a shuffle that
+        depends on nothing but the images themselves.
         """
         origins = (
             f"SELECT json_group_array(source || '/' || name) FROM (SELECT source, name FROM {_KEPT} copy "
@@ -92,10 +96,24 @@ class ImageCatalog:
             "SELECT json_group_array(caption) FROM (SELECT caption FROM captions "
             "WHERE captions.image_id = first.image_id AND caption IS NOT NULL ORDER BY source, caption_id)"
         )
-        query = f"SELECT record, path, ({origins}), ({captions}) FROM {_FIRST} first ORDER BY image_id"
-        for record, path, other_origins, texts in self._db.execute(query):
+        query = f"SELECT record, path, ({origins}), ({captions}) FROM "
+        if part is None:
+            rows = self._db.execute(f"{query} {_FIRST} first ORDER BY image_id")
+        else:
+            query += f"layout CROSS JOIN {_FIRST} first ON image_id = key WHERE {IN_PART}"
+            rows = self._db.execute(query, part.place)
+        for written, path, other_origins, texts in rows:
+            record = json.loads(written)
+            record["split"] = part.split if part else self._split_of(record["prompt"], record["image_id"])
             more = {"other_origins": json.loads(other_origins), "captions": json.loads(texts)}
-            yield json.loads(record) | more, Path(path)
+            yield record | more, Path(path)
+
+    def entries(self) -> Iterator[Entry]:
+        """Yield what places each record, in order of image id."""
+        said = "json_extract(record, '$.prompt'), json_extract(record, '$.num_bytes')"
+        query = f"SELECT image_id, {said} FROM {_FIRST} ORDER BY image_id"
+        for image_id, prompt, num_bytes in self._db.execute(query):
+            yield Entry(image_id, self._split_of(prompt, image_id), num_bytes)
 
     def num_rows(self) -> int:
         """Count the records."""
@@ -105,6 +123,9 @@ class ImageCatalog:
         """Add up the sizes of the images to publish, in bytes."""
         query = f"SELECT coalesce(sum(json_extract(record, '$.num_bytes')), 0) FROM {_FIRST}"
         return int(self._db.execute(query).fetchone()[0])
+
+    def _split_of(self, prompt: str | None, image_id: str) -> str:
+        return split_of(prompt or image_id, self._shares)
 
     def _reject_repeated_rows(self) -> None:
         """Of equal rows that name one image keep the first; of contradictory ones keep none."""

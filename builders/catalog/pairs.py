@@ -4,20 +4,22 @@ import hashlib
 import itertools
 import json
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from operator import attrgetter, itemgetter
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
+from builders.catalog.layout import IN_PART, Entry, Part
 from builders.catalog.ledger import Insert, Ledger
 from builders.catalog.references import References
 from builders.images import ImageFacts
 from builders.intake import InputRow, PairInput, RankInput, Side, pair_id_of
+from builders.splits import split_of
 from builders.votes import RULES, RawVote, agreement
 from schemas.preferences import Label, PreferencePair, Status, public_reference
 from schemas.problems import Problem, Reason
-from schemas.records import DEFAULT_SPLIT, ID_CHARS, image_id_of
+from schemas.records import ID_CHARS, image_id_of
 
 # A pair has one row here for each input row that speaks of it: all votes together, or one each. One made
 # of two ranks names the worse one's row as `other_id`. Those of rejected rows are taken out. The sides are
@@ -32,11 +34,13 @@ CREATE TABLE ranks (
 );
 CREATE TABLE sides (
     source TEXT, image TEXT, of TEXT, input_id INTEGER,
-    image_id TEXT, path TEXT, sha256 TEXT, format TEXT, problem TEXT,
+    image_id TEXT, path TEXT, sha256 TEXT, format TEXT, num_bytes INTEGER, problem TEXT,
     PRIMARY KEY (source, image)
 ) WITHOUT ROWID;
 """
-_INDEXES = """
+_KEY = "(pair.source || '/' || pair.id)"
+_INDEXES = f"""
+CREATE INDEX pairs_by_key ON pairs ({_KEY.replace("pair.", "")});
 CREATE INDEX pairs_by_id ON pairs (place, source, id);
 CREATE INDEX pairs_by_input ON pairs (input_id);
 CREATE INDEX pairs_by_other_input ON pairs (other_id) WHERE other_id IS NOT NULL;
@@ -52,7 +56,7 @@ _SIDES = (
     "JOIN sides one ON one.source = pair.source AND one.image = image_1 "
     "JOIN sides two ON two.source = pair.source AND two.image = image_2"
 )
-_FILE = "{0}.image_id, {0}.path, {0}.sha256, {0}.format"
+_FILE = "{0}.image_id, {0}.path, {0}.sha256, {0}.format, {0}.num_bytes"
 # What a pair's rows say of it beside its images, models and votes.
 _SAID = (
     *("prompt", "category", "sub_category", "evolution"),
@@ -78,11 +82,12 @@ class Stored:
     path: Path
     sha256: str
     format: str
+    num_bytes: int
 
     @classmethod
     def of(cls, path: Path, facts: ImageFacts) -> Self:
         """Join a file and what its bytes say."""
-        return cls(image_id_of(facts.sha256), path, facts.sha256, facts.format)
+        return cls(image_id_of(facts.sha256), path, facts.sha256, facts.format, facts.num_bytes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,14 +104,15 @@ class PairCatalog:
     Args:
         db: The database, in which it makes its tables.
         ledger: The ledger of the same database.
+        shares: Split → its share of the pairs; see `builders.splits`.
     """
 
-    def __init__(self, db: sqlite3.Connection, ledger: Ledger) -> None:
-        self._db, self._ledger = db, ledger
+    def __init__(self, db: sqlite3.Connection, ledger: Ledger, shares: Mapping[str, float]) -> None:
+        self._db, self._ledger, self._shares = db, ledger, shares
         db.executescript(_SCHEMA)
         self._insert = Insert(db, f"INSERT INTO pairs VALUES ({', '.join('?' * 13)})")
         self._insert_rank = Insert(db, f"INSERT INTO ranks VALUES ({', '.join('?' * 8)})")
-        self._insert_side = Insert(db, f"INSERT OR IGNORE INTO sides VALUES ({', '.join('?' * 8)}, NULL)")
+        self._insert_side = Insert(db, f"INSERT OR IGNORE INTO sides VALUES ({', '.join('?' * 9)}, NULL)")
 
     def add(
         self,
@@ -155,8 +161,8 @@ class PairCatalog:
             if (image_id := references.find(image, of).image_id) is not None
         ]
         self._db.executemany(
-            "UPDATE sides SET (image_id, path, sha256, format) = "
-            "(SELECT image_id, path, sha256, json_extract(record, '$.format') FROM images "
+            "UPDATE sides SET (image_id, path, sha256, format, num_bytes) = (SELECT image_id, path, sha256, "
+            "json_extract(record, '$.format'), json_extract(record, '$.num_bytes') FROM images "
             "WHERE image_id = ? AND first_id = input_id) WHERE source = ? AND image = ?",
             found,
         )
@@ -169,8 +175,9 @@ class PairCatalog:
     def locate(self, loose: Loose, file: Stored) -> None:
         """Say where a loose image is; it is not published among the images, but in `binarized`."""
         self._db.execute(
-            "UPDATE sides SET image_id = ?, path = ?, sha256 = ?, format = ? WHERE source = ? AND image = ?",
-            (file.image_id, str(file.path), file.sha256, file.format, loose.source, loose.reference),
+            "UPDATE sides SET image_id = ?, path = ?, sha256 = ?, format = ?, num_bytes = ? "
+            "WHERE source = ? AND image = ?",
+            (*_columns(file), loose.source, loose.reference),
         )
 
     def give_up(self, loose: Loose, problem: str) -> None:
@@ -193,20 +200,25 @@ class PairCatalog:
         query = "SELECT count(*) FROM (SELECT DISTINCT place, source, id FROM pairs)"
         return int(self._db.execute(query).fetchone()[0])
 
-    def published(self, rule: str) -> Iterator[PublishedPair]:
-        """Yield each pair with its votes, and what they come to by a rule.
+    def published(self, rule: str, part: Part | None = None) -> Iterator[PublishedPair]:
+        """Yield each pair, or those of one part in its order, with its votes and what they come to by a rule.
 
-        The order is that of a digest of source and id: a shuffle without meaning.
+        Without a part the order is that of a digest of source and id: a shuffle without meaning.
         """
         query = (
             "SELECT pair.source, id, image_1, votes, file, row, image_2, content, "
-            f"{_FILE.format('one')}, {_FILE.format('two')} FROM pairs pair {_SIDES} "
-            "ORDER BY place, pair.source, id, pair.rowid"
+            f"{_FILE.format('one')}, {_FILE.format('two')} FROM "
         )
-        for _, group in itertools.groupby(self._db.execute(query), key=itemgetter(0, 1)):
+        if part is None:
+            query += f"pairs pair {_SIDES} ORDER BY place, pair.source, id, pair.rowid"
+        else:
+            query += f"layout CROSS JOIN pairs pair ON {_KEY} = key {_SIDES} WHERE {IN_PART}, pair.rowid"
+        found = self._db.execute(query, part.place if part else ())
+        for _, group in itertools.groupby(found, key=itemgetter(0, 1)):
             parts = list(group)
             source, pair_id, image_1, _, file, row, image_2, content, *files = parts[0]
-            first, second = _stored(files[:4]), _stored(files[4:])
+            half = len(files) // 2
+            first, second = _stored(files[:half]), _stored(files[half:])
             said = json.loads(content)
             model_1, model_2 = said.pop("models")
             record = PreferencePair(
@@ -220,11 +232,22 @@ class PairCatalog:
                 source=source,
                 file=file,
                 row=row,
-                split=DEFAULT_SPLIT,
+                split=split_of(said["prompt"] or pair_id, self._shares),
                 **said,
                 **_decided(_votes(parts), rule),
             )
             yield PublishedPair(record, (first, second))
+
+    def entries(self) -> Iterator[Entry]:
+        """Yield what places each pair, in the order of `published`."""
+        query = (
+            f"SELECT {_KEY}, id, json_extract(content, '$.prompt'), "
+            "coalesce(one.num_bytes, 0) + coalesce(two.num_bytes, 0), "
+            "min(pair.rowid) "  # SQLite then takes the other values from that row
+            f"FROM pairs pair {_SIDES} GROUP BY place, pair.source, id ORDER BY place, pair.source, id"
+        )
+        for key, pair_id, prompt, num_bytes, _ in self._db.execute(query):
+            yield Entry(key, split_of(prompt or pair_id, self._shares), num_bytes)
 
     def _keep(
         self, input_id: int, source: str, sides: Sequence[Side], files: Sequence[Stored | None]
@@ -232,8 +255,7 @@ class PairCatalog:
         """Take in image files that came with a row."""
         for side, file in zip(sides, files, strict=False):
             if file is not None:
-                stored = (file.image_id, str(file.path), file.sha256, file.format)
-                self._insert_side(source, side.reference, None, input_id, *stored)
+                self._insert_side(source, side.reference, None, input_id, *_columns(file))
 
     def _flush(self) -> None:
         for insert in (self._insert, self._insert_rank, self._insert_side):
@@ -405,5 +427,10 @@ def _decided(votes: Sequence[RawVote], rule: str) -> dict[str, Any]:
 
 
 def _stored(file: Sequence[Any]) -> Stored | None:
-    image_id, path, sha256, image_format = file
-    return Stored(image_id, Path(path), sha256, image_format) if image_id is not None else None
+    image_id, path, *rest = file
+    return Stored(image_id, Path(path), *rest) if image_id is not None else None
+
+
+def _columns(file: Stored) -> tuple[str, str, str, str, int]:
+    """Lay a file out as `_FILE` names its columns."""
+    return file.image_id, str(file.path), file.sha256, file.format, file.num_bytes

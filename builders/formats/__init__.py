@@ -1,10 +1,42 @@
 """The file formats of data. A new format is one module here and one line in `FORMATS`."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Protocol
 
 from builders.formats.parquet import ParquetShard
-from builders.formats.webdataset import TarShard, read_index, write_index
+from builders.formats.webdataset import INDEX_PATH, IndexRow, TarShard, read_index, sample_key, write_index
+from schemas.columns import ColumnSpec
+from schemas.configs import Format
 
-FORMATS: Mapping[str, type[ParquetShard]] = {"parquet": ParquetShard}
+__all__ = [
+    "FORMATS",
+    "INDEX_PATH",
+    "IndexRow",
+    "ParquetShard",
+    "ShardFile",
+    "TarShard",
+    "read_index",
+    "sample_key",
+    "write_index",
+]
 
-__all__ = ["FORMATS", "ParquetShard", "TarShard", "read_index", "write_index"]
+
+class ShardFile(Protocol):
+    """A data file being written; its size and digest are final once it is closed."""
+
+    def write_group(self, rows: Sequence[Mapping[str, object]]) -> None: ...  # noqa: D102
+
+    def close(self) -> None: ...  # noqa: D102
+
+    @property
+    def sha256(self) -> str: ...  # noqa: D102
+
+    @property
+    def num_bytes(self) -> int: ...  # noqa: D102
+
+
+FORMATS: Mapping[Format, Callable[[Path, Sequence[ColumnSpec]], ShardFile]] = {
+    Format.PARQUET: ParquetShard,
+    Format.WEBDATASET: TarShard,
+}

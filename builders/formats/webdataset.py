@@ -39,6 +39,7 @@ from schemas.manifest import Shard
 from schemas.problems import BuildError, Problem, Reason
 from schemas.records import ID_CHARS, Identifier, SplitName
 
+INDEX_PATH = f"{CONFIGS['webdataset'].folder}/index.parquet"
 _EXTENSIONS = ("jpg", "json", "txt")
 _BLOCK_BYTES = 512
 _END = bytes(2 * _BLOCK_BYTES)
@@ -73,7 +74,7 @@ class TarShard:
         columns: Those of its rows: `image`, `image_id`, `generator`, `prompt` and any others.
     """
 
-    def __init__(self, path: Path, columns: Sequence[ColumnSpec] = CONFIGS["default"].columns) -> None:
+    def __init__(self, path: Path, columns: Sequence[ColumnSpec] = CONFIGS["webdataset"].columns) -> None:
         self._columns = [column for column in columns if not column.image]
         self._schema = arrow_schema(self._columns)
         self._file = HashingFile(path)

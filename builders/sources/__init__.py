@@ -16,20 +16,21 @@ from builders.tables import open_table
 from schemas.problems import Problem, Reason, SourceError
 from schemas.records import ALGORITHMIC_MEDIA
 
+SAMPLE_KIND = "sample"
 Open = Callable[[Path, str, SourceOptions], tuple[Source, ...]]
 
 
 def _open_sample(folder: Path, name: str, options: SourceOptions) -> tuple[Source, ...]:
     """Draw the built-in sample into `folder`, which is ours to write, and open its three parts."""
     write_sample(folder)
-    images = SfhqSource(folder, name, kind="sample", digital_source_type=ALGORITHMIC_MEDIA, notice=NOTICE)
+    images = SfhqSource(folder, name, kind=SAMPLE_KIND, digital_source_type=ALGORITHMIC_MEDIA, notice=NOTICE)
     captions = CaptionSource(folder / "captions.jsonl", f"{name}-captions", options)
     options = replace(options, license=LICENSE, prompt_license=LICENSE)
     return images, captions, PreferenceSource(folder / "preferences.jsonl", f"{name}-preferences", options)
 
 
 SOURCES: Mapping[str, Open] = {
-    "sample": _open_sample,
+    SAMPLE_KIND: _open_sample,
     "sfhq": lambda path, name, _: (SfhqSource(path, name),),
     "captions": lambda path, name, options: (CaptionSource(path, name, options),),
     "preferences": lambda path, name, options: (PreferenceSource(path, name, options),),

@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 
 from publish.integrity import check_files, read_manifest
-from publish.plan import Action, Plan, differences
+from publish.plan import Action, TargetPlan, differences
 from schemas.manifest import Inputs, Manifest, Receipt
 from schemas.problems import Problem, Reason, ReleaseError
 
@@ -20,26 +20,26 @@ class FolderTarget:
     def __init__(self, out: Path) -> None:
         self._out = out
 
-    def plan(self, inputs: Inputs) -> Plan:
+    def plan(self, inputs: Inputs) -> TargetPlan:
         """See whether the version is there, and whether it was built from the same inputs."""
         place = self._out / inputs.version
         if not os.path.lexists(place):
-            return Plan("folder", str(place), Action.ADD)
+            return TargetPlan("folder", str(place), Action.ADD)
         try:
             there = read_manifest(place)
         except ReleaseError:
             problem = _refusal(
                 place, "it exists and is not a release: it has no readable manifest.json", "move it away"
             )
-            return Plan("folder", str(place), Action.REFUSE, (problem,))
+            return TargetPlan("folder", str(place), Action.REFUSE, (problem,))
         different = list(differences(there.inputs, inputs))
         if not different:
-            return Plan("folder", str(place), Action.KEEP)
+            return TargetPlan("folder", str(place), Action.KEEP)
         fix = "a published version is never overwritten: give the next version"
         problem = _refusal(
             place, f"version {inputs.version} exists with other content ({'; '.join(different)})", fix
         )
-        return Plan("folder", str(place), Action.REFUSE, (problem,))
+        return TargetPlan("folder", str(place), Action.REFUSE, (problem,))
 
     def upload(self, folder: Path, manifest: Manifest) -> None:
         """Move a checked release from beside its place into it, in one step.
@@ -65,8 +65,8 @@ class FolderTarget:
         _sync(self._out)
 
     def verify(self, manifest: Manifest) -> tuple[Problem, ...]:
-        """Compare every file with the manifest."""
-        return tuple(check_files(self._out / manifest.version, manifest))
+        """Compare every file's size with the manifest; its bytes were compared before it was moved here."""
+        return tuple(check_files(self._out / manifest.version, manifest, by_size=True))
 
     def receipt(self, manifest: Manifest) -> Receipt:
         """Say where a release is."""

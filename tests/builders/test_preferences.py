@@ -20,11 +20,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from builders.catalog import Catalog
+from builders.changes import arrange
 from builders.intake import SourceOptions
-from builders.reading import SourceReader, find_below, pair_rows
+from builders.reading import Rows, SourceReader, find_below, part_rows
 from builders.sources.preferences import PreferenceSource
 from builders.sources.sfhq import SfhqSource
-from schemas.configs import Table
+from schemas.configs import Format, Table, configs_of
 from schemas.preferences import Decision, public_reference
 from schemas.problems import Reason, Severity, SourceError
 from schemas.records import image_id_of
@@ -876,12 +877,20 @@ def test_an_object_of_rows_is_no_table_of_votes(tmp_path: Path) -> None:
 # People: who they are is not published
 
 
+def written_rows(catalog: Catalog) -> list[Rows]:
+    """Give the rows of pairs as they are written."""
+    rule, configs = "submitted-majority", configs_of(Table.PREFERENCES, [Format.PARQUET])
+    arrange(catalog, BuildSettings(), rule, None, repack=False)
+    (part,) = catalog.layout.parts(Table.PREFERENCES)
+    return list(part_rows(catalog, part, configs, rule, BuildSettings()))
+
+
 def everything_of(work: Path, path: Path, **options: Any) -> tuple[str, str]:
     """Read a file, and give as text all that is published or told of it, and its fingerprint."""
     source = PreferenceSource(path, "votes", SourceOptions(**options))
     with closing(Catalog(work / f"{len(list(work.iterdir()))}.sqlite")) as catalog:
         entries = SourceReader(catalog, BuildSettings(), work).read([source])
-        rows = [str(rows) for rows in pair_rows(catalog, "submitted-majority", BuildSettings())]
+        rows = [str(rows) for rows in written_rows(catalog)]
         problems = [str(problem) for level in Severity for problem in catalog.ledger.problems(level, 1000)]
     return "\n".join([*rows, *problems, *map(str, entries), source.sha256]), source.sha256
 
@@ -1038,7 +1047,7 @@ def test_a_binarized_pair_holds_the_bytes_of_both_images(tmp_path: Path, work: P
     with closing(Catalog(work / "catalog.sqlite")) as catalog:
         source = PreferenceSource(path, "votes", SourceOptions())
         SourceReader(catalog, BuildSettings(), work).read([source])
-        ((rows),) = pair_rows(catalog, "submitted-majority", BuildSettings())
+        (rows,) = written_rows(catalog)
     binarized: Mapping[str, Any] = rows["binarized"]
     assert binarized["chosen"]["bytes"] == JPEGS[1]
     assert binarized["rejected"]["bytes"] == JPEGS[0]
@@ -1245,6 +1254,7 @@ READ_ALL = """
 import resource, sys, tempfile, time
 from pathlib import Path
 from builders.catalog import Catalog
+from builders.changes import arrange
 from builders.intake import SourceOptions
 from builders.reading import SourceReader
 from builders.sources.preferences import PreferenceSource

@@ -4,6 +4,7 @@ import io
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
@@ -12,22 +13,21 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from builders import pipeline
-from builders.catalog import Catalog
+from builders.catalog import Part
 from builders.catalog import images as catalog_images
 from builders.faces import describe_face
 from builders.facts import read_facts
-from builders.formats import ParquetShard
-from builders.reading import Rows, image_rows
-from builders.shards import write_shards
+from builders.formats import ParquetShard, read_index
+from builders.reading import Rows, part_rows
+from builders.shards import write_part
 from builders.sources.sample import COUNTS, sample_faces, write_sample
 from publish.integrity import read_manifest
 from publish.release import main
 from schemas import records
 from schemas.columns import arrow_schema
-from schemas.configs import CONFIGS, Table
+from schemas.configs import CONFIGS, Format, Table, configs_of
 from schemas.manifest import Shard
 from schemas.problems import BuildError
-from schemas.settings import MIB, BuildSettings
 from tests.support import ROOT, SfhqFolder, good_folder, image_bytes, read_folders, tree_digest
 
 
@@ -46,17 +46,25 @@ def rows(number: int, num_bytes: int = 100) -> list[dict[str, object]]:
             "image_id": f"{index:016x}",
             "image": {"bytes": bytes([index % 256]) * num_bytes, "path": f"{index}.jpg"},
             "num_bytes": num_bytes,
+            "generator": "SDXL",
             "prompt": f"prompt {index}",
         }
         for index in range(number)
     ]
 
 
-def write_images(folder: Path, made: list[dict[str, object]], settings: BuildSettings) -> tuple[Shard, ...]:
-    """Write rows into the configs of images."""
-    configs = [config for config in CONFIGS.values() if config.table is Table.IMAGES]
-    return write_shards(
-        folder, "train", configs, ({"default": row, "prompts": row} for row in made), settings
+def image(num_bytes: int) -> dict[str, object]:
+    """Make an image of a size, as a row has it."""
+    return {"bytes": bytes(num_bytes), "path": "0.jpg"}
+
+
+def write_images(folder: Path, made: list[dict[str, object]]) -> tuple[Shard, ...]:
+    """Write rows as one part into the configs of images."""
+    part = Part(Table.IMAGES, "train", 0, len(made), 0, 0, 0, 0)
+    configs = configs_of(Table.IMAGES, tuple(Format))
+    sizes = [len(made[start : start + 100]) for start in range(0, len(made), 100)]
+    return write_part(
+        folder, part, list(enumerate(sizes)), configs, (dict.fromkeys(CONFIGS, row) for row in made)
     )
 
 
@@ -91,36 +99,25 @@ def test_parquet_is_as_the_hub_wants_it(sample_release: Path) -> None:
 
 
 def test_row_groups_hold_at_most_100_images(tmp_path: Path) -> None:
-    shards = write_images(tmp_path, rows(250), BuildSettings())
-    (image_shard, text_shard) = shards
+    image_shard, text_shard, _ = write_images(tmp_path, rows(250))
     groups = pq.ParquetFile(tmp_path / image_shard.path).metadata
     assert [groups.row_group(index).num_rows for index in range(groups.num_row_groups)] == [100, 100, 50]
     assert pq.ParquetFile(tmp_path / text_shard.path).metadata.num_row_groups == 1
 
 
-def test_row_groups_hold_at_most_100_mb(tmp_path: Path) -> None:
-    (shard, _) = write_images(tmp_path, rows(5, 40_000_000), BuildSettings())
-    groups = pq.ParquetFile(tmp_path / shard.path).metadata
-    assert [groups.row_group(index).num_rows for index in range(groups.num_row_groups)] == [2, 2, 1]
-    assert all(groups.row_group(index).total_byte_size < 100_000_000 for index in range(3))
-
-
-@given(st.lists(st.integers(1, 800_000), min_size=1, max_size=12))
-def test_every_row_is_in_one_shard_in_order_and_shards_keep_their_size(sizes: list[int]) -> None:
+@given(st.lists(st.integers(1, 8_000), min_size=1, max_size=250))
+def test_every_row_is_in_every_config_in_order(sizes: list[int]) -> None:
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
-        made = [rows(index + 1, size)[index] for index, size in enumerate(sizes)]
-        shards = write_images(folder, made, BuildSettings(max_shard_bytes=MIB))
+        made = [row | {"image": image(size)} for row, size in zip(rows(len(sizes)), sizes, strict=True)]
+        shards = write_images(folder, made)
         ids = [row["image_id"] for row in made]
         assert read_ids(folder, shards, "default") == read_ids(folder, shards, "prompts") == ids
+        (tar,) = (shard for shard in shards if shard.config == "webdataset")
+        assert [row.image_id for row in read_index(folder / tar.path, "train")] == ids
         for shard in shards:
-            images = (
-                [len(row["bytes"]) for row in pq.read_table(folder / shard.path)["image"].to_pylist()]
-                if (shard.config == "default")
-                else []
-            )
-            assert sum(images) <= MIB
             assert (folder / shard.path).stat().st_size == shard.num_bytes
+            assert shard.num_rows == len(sizes)
         assert not list(folder.rglob("*.open"))
 
 
@@ -150,11 +147,11 @@ def test_an_image_that_changes_during_the_build_stops_it(
     folder = good_folder(tmp_path / "good", 3)
     path = folder.write()
 
-    def change_then_read(built: Catalog, settings: BuildSettings) -> Iterator[Rows]:
+    def change_then_read(*arguments: Any) -> Iterator[Rows]:
         (path / next(iter(folder.images))).write_bytes(image_bytes(1234))
-        return image_rows(built, settings)
+        return part_rows(*arguments)
 
-    monkeypatch.setattr(pipeline, "image_rows", change_then_read)
+    monkeypatch.setattr(pipeline, "part_rows", change_then_read)
     arguments = ["--version", "1.0", "--config", str(ROOT / "release.toml"), "--out", str(tmp_path / "dist")]
     assert main([*arguments, "--sfhq", str(path)]) == 1
     assert "the image changed while the release was being built" in capsys.readouterr().err

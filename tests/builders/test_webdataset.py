@@ -105,7 +105,7 @@ def write(folder: Path, groups: Iterable[Sequence[Row]]) -> list[Shard]:
         shards.append(
             Shard(
                 path=path.name, num_bytes=tar.num_bytes, sha256=tar.sha256,
-                config="default", split="train", num_rows=len(rows),
+                config="webdataset", split="train", number=number, num_rows=len(rows),
             )
         )  # fmt: skip
     return shards

@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -79,6 +80,23 @@ def not_parquet(folder: Path) -> None:
     rewrite_manifest(folder)
 
 
+def edit_tar(change: Callable[[bytes], bytes]) -> Tamper:
+    """Change the tar's bytes and cover the tracks."""
+
+    def tamper(folder: Path) -> None:
+        (path,) = (folder / "webdataset").glob("*.tar")
+        path.write_bytes(change(path.read_bytes()))
+        rewrite_manifest(folder)
+
+    return tamper
+
+
+def lose_first_sample(tar: bytes) -> bytes:
+    """Cut the first sample out of a tar."""
+    names = [match.start() for match in re.finditer(rb"[A-Za-z0-9_]+-[0-9a-f]{16}\.jpg\0", tar)]
+    return tar[names[1] :]
+
+
 def set_manifest(key: str, value: object) -> Tamper:
     """Overwrite a key of the manifest."""
 
@@ -104,6 +122,15 @@ def link_for_file(folder: Path) -> None:
     elsewhere.write_bytes(path.read_bytes())
     path.unlink()
     path.symlink_to(elsewhere)
+
+
+def rewrite_index(folder: Path) -> None:
+    """Move every sample by a block in the index alone."""
+    path = folder / "webdataset" / "index.parquet"
+    rows = pq.read_table(path).to_pylist()
+    moved = [row | {"image_offset": row["image_offset"] + 512} for row in rows]
+    pq.write_table(pa.Table.from_pylist(moved, schema=pq.read_schema(path)), path)
+    rewrite_manifest(folder)
 
 
 TAMPERINGS: dict[str, tuple[Tamper, str]] = {
@@ -141,6 +168,16 @@ TAMPERINGS: dict[str, tuple[Tamper, str]] = {
     "rows in another order": (
         rewrite_shard("prompts", lambda table: table.sort_by("prompt")),
         "do not have the same rows",
+    ),
+    "image in a tar": (
+        edit_tar(lambda tar: tar.replace(b"\xff\xd8\xff\xe0", b"\xff\xd8\xff\xe1", 1)),
+        "the image or the text of a sample is not what its fields state",
+    ),
+    "sample lost from a tar": (edit_tar(lose_first_sample), "it has not the rows of the file of images"),
+    "tar cut": (edit_tar(lambda tar: tar[: len(tar) // 2]), "the tars or their index are not readable"),
+    "index of other tars": (
+        rewrite_index,
+        "the index does not say what is where",
     ),
     "caption in the list alone": (
         rewrite_shard("captions", lambda table: table.slice(1)),

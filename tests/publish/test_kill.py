@@ -4,6 +4,7 @@ The victim kills itself with SIGKILL at the n-th thing it does to the output fol
 write, making a folder, renaming): an audit hook sees them all, so the product knows nothing of this.
 """
 
+import json
 import os
 import signal
 import subprocess
@@ -53,7 +54,8 @@ def assert_survives(moment: int, tmp_path: Path) -> None:
     again = run_release("--version", "1.0", "--sfhq", folder, "--out", out)
     assert again.status == 0, again.err
     assert check_release(out / "1.0") == []
-    assert sorted(path.name for path in out.iterdir()) == ["1.0", "receipts"]
+    assert not list(out.glob("*.work"))
+    assert sorted(path.name for path in out.iterdir()) == ["1.0", "checked.txt", "receipts"]
 
 
 @pytest.mark.parametrize("moment", [3, 12])
@@ -70,6 +72,46 @@ def test_a_run_killed_at_every_moment_leaves_no_half_release(tmp_path: Path) -> 
     assert moments > 15
     for moment in range(1, moments + 1):
         assert_survives(moment, tmp_path / str(moment))
+
+
+def run_until_two_files_are_finished(folder: Path, out: Path) -> dict[Path, int]:
+    """Run a release that kills itself when it notes its third data file; give the inodes of the first two."""
+    killed = (
+        "import os, signal, sys; from publish.release import main; seen = []\n"
+        "def kill(event, arguments):\n"
+        "    if event == 'open' and str(arguments[0]).endswith('.journal') and arguments[1] == 'a':\n"
+        "        seen.append(event)\n"
+        "        len(seen) == 3 and os.kill(os.getpid(), signal.SIGKILL)\n"
+        "sys.addaudithook(kill); main(sys.argv[1:])"
+    )
+    run = run_release("--version", "1.0", "--sfhq", folder, "--out", out, door=["-c", killed])
+    assert run.status == -signal.SIGKILL
+    work = out / "1.0.work"
+    lines = (work / "1.0.journal").read_text().splitlines()[1:]
+    paths = [Path(json.loads(line)["path"]) for line in lines]
+    assert len(paths) == 2
+    return {path: (work / "1.0" / path).stat().st_ino for path in paths}
+
+
+def test_files_that_a_killed_run_had_finished_are_kept_and_not_written_again(tmp_path: Path) -> None:
+    folder, out = good_folder(tmp_path / "good").write(), tmp_path / "dist"
+    finished = run_until_two_files_are_finished(folder, out)
+    kept, torn = finished
+    path = out / "1.0.work" / "1.0" / torn
+    path.write_bytes(path.read_bytes()[:-1])
+    assert run_release("--version", "1.0", "--sfhq", folder, "--out", out).status == 0
+    assert (out / "1.0" / kept).stat().st_ino == finished[kept]
+    assert (out / "1.0" / torn).is_file()
+    assert check_release(out / "1.0") == []
+
+
+def test_what_was_finished_from_other_inputs_is_not_kept(tmp_path: Path) -> None:
+    folder, out = good_folder(tmp_path / "good"), tmp_path / "dist"
+    finished = run_until_two_files_are_finished(folder.write(), out)
+    folder.rows[0][2] = "another prompt"
+    assert run_release("--version", "1.0", "--sfhq", folder.write(), "--out", out).status == 0
+    assert not any((out / "1.0" / path).exists() for path in finished)
+    assert check_release(out / "1.0") == []
 
 
 def test_a_full_disk_is_told_and_leaves_nothing(tmp_path: Path) -> None:
@@ -96,7 +138,7 @@ def test_an_interrupted_run_says_so(tmp_path: Path) -> None:
     )
     run = run_release("--version", "1.0", "--sfhq", folder, "--out", out, door=["-c", interrupted])
     assert run.status == 130
-    assert "the same command starts again" in run.err
+    assert "the same command goes on" in run.err
     assert "Traceback" not in run.err
 
 

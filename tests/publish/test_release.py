@@ -75,7 +75,7 @@ def test_strict_fails_and_publishes_nothing(tmp_path: Path, capsys: pytest.Captu
     folder = spoiled(tmp_path / "good").write()
     assert released(folder, tmp_path / "dist", "--strict") == 1
     assert "--strict allows none" in capsys.readouterr().err
-    assert sorted(path.name for path in (tmp_path / "dist").iterdir()) == ["rejected"]
+    assert sorted(path.name for path in (tmp_path / "dist").iterdir()) == ["checked.txt", "rejected"]
 
 
 def test_strict_passes_where_nothing_is_rejected(tmp_path: Path) -> None:
@@ -118,7 +118,7 @@ def test_a_version_with_other_content_is_never_overwritten(
     assert "give the next version" in err
     assert tree_digest(tmp_path / "dist") == before
     assert (
-        main(["--version", "1.1", *SHIPPED, "--sfhq", str(folder.path), "--out", str(tmp_path / "dist")]) == 0
+        main(["--version", "2.0", *SHIPPED, "--sfhq", str(folder.path), "--out", str(tmp_path / "dist")]) == 0
     )
     assert tree_digest(tmp_path / "dist" / "1.0") == {
         name.removeprefix("1.0/"): digest for name, digest in before.items() if name.startswith("1.0/")
@@ -214,4 +214,5 @@ def test_the_flags_are_these(capsys: pytest.CaptureFixture[str]) -> None:
     assert flags == {
         *("--help", "--version", "--config", "--out", "--to", "--plan", "--strict"),
         *("--sfhq", "--captions", "--preferences", "--fetch-images"),
+        *("--previous", "--allow-bump", "--repack"),
     }

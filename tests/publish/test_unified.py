@@ -183,8 +183,8 @@ def test_kinds_are_told_from_content_and_asked_for_where_they_cannot(
 
     answered = '[[sources]]\npath = "c.data"\ncolumns = { caption = "text" }\n'
     config.write_text(text + paths + answered)
-    assert main(["--version", "1.2", "--config", str(config), "--out", out]) == 0
-    captions = {row["caption"] for row in read_table(tmp_path / "dist" / "1.2", "captions")}
+    assert main(["--version", "2.0", "--config", str(config), "--out", out]) == 0
+    captions = {row["caption"] for row in read_table(tmp_path / "dist" / "2.0", "captions")}
     assert captions == {"x", "y"}
 
 

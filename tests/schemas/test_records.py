@@ -5,7 +5,8 @@ from pydantic import ValidationError
 
 from schemas.generators import GENERATORS
 from schemas.manifest import Counts, FileEntry
-from schemas.records import VERSION_PATTERN, ImageRecord
+from schemas.records import ImageRecord
+from schemas.versions import VERSION_PATTERN
 
 SHA256 = "0123456789abcdef" * 4
 GOOD: dict[str, object] = {

@@ -1,0 +1,299 @@
+"""The layout: which row goes into which part, so that a new version changes what changed and no more.
+
+A part is the rows that share a file in every config and format of their table; a group is those of them that
+share a row group. Rows stay in the part and the group in which the previous release has them, in their order;
+an image that takes the place of another under one file name takes its place here, too; all other new rows
+make new parts after those, in the order of the catalog, which has no meaning. So what is added rewrites
+nothing, and what is edited or removed rewrites its own part, and in it its own group, alone.
+"""
+
+import sqlite3
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from builders.catalog.ledger import Insert
+from schemas.configs import Config, Table
+
+_SCHEMA = """
+CREATE TABLE layout (
+    "table" TEXT, split TEXT, number INTEGER, position INTEGER, key TEXT,
+    PRIMARY KEY ("table", split, number, position)
+) WITHOUT ROWID;
+CREATE TABLE now (
+    "table" TEXT, key TEXT, split TEXT, num_bytes INTEGER, name TEXT, digest BLOB, is_decided INTEGER,
+    rank INTEGER,
+    PRIMARY KEY ("table", key)
+) WITHOUT ROWID;
+CREATE TABLE was (
+    "table" TEXT, key TEXT, split TEXT, number INTEGER, position INTEGER, num_bytes INTEGER, name TEXT,
+    digest BLOB, is_decided INTEGER,
+    PRIMARY KEY ("table", key)
+) WITHOUT ROWID;
+"""
+# The rows of one part, in order; its parameters are `Part.place`.
+IN_PART = (
+    'layout."table" = ? AND layout.split = ? AND layout.number = ? '
+    'ORDER BY layout."table", layout.split, layout.number, layout.position'
+)
+_GROUP = 2**20  # positions are this times the group, and the place in it
+_MAX_GROWTH = 1.5  # of a part, if every image in it were replaced by a larger one
+_STAYS = "now.split = was.split"
+_CHANGES = """
+    SELECT now.key, now.split, 'added', 0, now.is_decided FROM now LEFT JOIN was USING ("table", key)
+        WHERE now."table" = :table AND was.key IS NULL
+    UNION ALL SELECT now.key, now.split, 'edited', was.is_decided, now.is_decided
+        FROM now JOIN was USING ("table", key)
+        WHERE now."table" = :table AND (now.digest <> was.digest OR now.split <> was.split)
+    UNION ALL SELECT was.key, was.split, 'removed', was.is_decided, 0
+        FROM was LEFT JOIN now USING ("table", key) WHERE was."table" = :table AND now.key IS NULL
+"""
+_ROWS = {
+    "num_rows": 'SELECT layout.split, number, count(*) FROM layout WHERE "table" = :table GROUP BY 1, 2',
+    "num_bytes": (
+        'SELECT layout.split, number, sum(num_bytes) FROM layout JOIN now USING ("table", key) '
+        'WHERE "table" = :table GROUP BY 1, 2'
+    ),
+}
+_DIFFERENCES = {
+    "num_before": 'SELECT split, number, count(*) FROM was WHERE "table" = :table GROUP BY 1, 2',
+    "num_edited": (
+        'SELECT was.split, number, count(*) FROM was JOIN now USING ("table", key) '
+        f'WHERE "table" = :table AND {_STAYS} AND now.digest <> was.digest GROUP BY 1, 2'
+    ),
+    "num_removed": (
+        'SELECT was.split, number, count(*) FROM was LEFT JOIN now USING ("table", key) '
+        f'WHERE was."table" = :table AND (now.key IS NULL OR NOT {_STAYS}) GROUP BY 1, 2'
+    ),
+}
+_KEEP_ROWS = f"""
+    INSERT INTO layout SELECT "table", was.split, number, position, key
+    FROM was JOIN now USING ("table", key) WHERE "table" = ? AND {_STAYS}
+"""
+# New rows, and the places of rows that have gone, by name; a name that two rows have is nobody's.
+_REPLACE_ROWS = f"""
+    INSERT INTO layout
+    SELECT gone."table", gone.split, gone.number, gone.position, new.key FROM
+        (SELECT was.*, count(*) AS times FROM was LEFT JOIN now USING ("table", key)
+            WHERE was."table" = ?1 AND now.key IS NULL AND was.name <> '' GROUP BY was.name) gone
+    JOIN
+        (SELECT now.*, count(*) AS times FROM now LEFT JOIN was USING ("table", key)
+            WHERE now."table" = ?1 AND was.key IS NULL GROUP BY now.name) new
+    ON gone.name = new.name AND gone.split = new.split AND gone.times = 1 AND new.times = 1
+        AND new.num_bytes <= gone.num_bytes * {_MAX_GROWTH}
+"""
+_GROUPS = f"""
+    SELECT position / {_GROUP}, count(*) FROM layout WHERE "table" = ? AND split = ? AND number = ?
+    GROUP BY 1 ORDER BY 1
+"""
+_UNPLACED = """
+    SELECT now.key, now.split, num_bytes FROM now WHERE "table" = ?1
+        AND key NOT IN (SELECT key FROM layout WHERE "table" = ?1) ORDER BY rank
+"""
+_TALLIED = (*_ROWS, *_DIFFERENCES)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A row that is to be placed.
+
+    Attributes:
+        key: Names it in its table.
+        split: Its split.
+        num_bytes: Size of the images that it carries.
+        name: What it is called where it comes from; another row of that name may take its place. Empty if
+            none may.
+        digest: Of what it says; empty where there is nothing to compare it with.
+        is_decided: Of a pair, whether it is in `binarized`, too.
+    """
+
+    key: str
+    split: str
+    num_bytes: int = 0
+    name: str = ""
+    digest: bytes = b""
+    is_decided: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A row of the previous release: its part, group and place in that, and the rest as in `Entry`."""
+
+    key: str
+    split: str
+    number: int
+    group: int
+    index: int
+    num_bytes: int
+    name: str
+    digest: bytes
+    is_decided: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Where a part ends, and a group in it."""
+
+    num_rows: int
+    num_bytes: int
+    group_rows: int
+    group_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Rows that share a file.
+
+    Attributes:
+        table: Their table.
+        split: Their split.
+        number: Its number in that split.
+        num_rows: How many there are; none if all of them have gone.
+        num_bytes: Sum of the sizes of their images.
+        num_edited: How many of them the previous release has with other content.
+        num_removed: How many rows the previous release has in this part and this one has not.
+        num_before: How many rows the previous release has in this part; none if it does not have it.
+    """
+
+    table: Table
+    split: str
+    number: int
+    num_rows: int
+    num_bytes: int
+    num_edited: int
+    num_removed: int
+    num_before: int
+
+    @property
+    def place(self) -> tuple[str, str, int]:
+        """Give the table, the split and the number, which name it."""
+        return self.table.value, self.split, self.number
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether the previous release has just these rows in it."""
+        return self.num_rows == self.num_before and not (self.num_edited or self.num_removed)
+
+
+@dataclass(slots=True)
+class _Cursor:
+    """The part of a split that is being filled."""
+
+    number: int
+    num_rows: int = 0
+    num_bytes: int = 0
+    group: int = 0
+    group_rows: int = 0
+    group_bytes: int = 0
+
+    def add(self, num_bytes: int, limits: Limits) -> "_Cursor":
+        """Make room for a row: in this part and its group, in its next group, or in the next part."""
+        cursor = self
+        if self.num_rows and (
+            self.num_rows >= limits.num_rows or self.num_bytes + num_bytes > limits.num_bytes
+        ):
+            cursor = _Cursor(self.number + 1)
+        elif self.group_rows and (
+            self.group_rows >= limits.group_rows or self.group_bytes + num_bytes > limits.group_bytes
+        ):
+            self.group, self.group_rows, self.group_bytes = self.group + 1, 0, 0
+        cursor.num_rows += 1
+        cursor.num_bytes += num_bytes
+        cursor.group_rows += 1
+        cursor.group_bytes += num_bytes
+        return cursor
+
+    @property
+    def position(self) -> int:
+        """Give the position of the row that was added last."""
+        return _position(self.group, self.group_rows - 1)
+
+
+class Layout:
+    """Where the rows of a release are.
+
+    Args:
+        db: The catalog's database, in which it makes its tables.
+    """
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+        self._repacked: set[Table] = set()
+        db.executescript(_SCHEMA)
+
+    def arrange(
+        self,
+        table: Table,
+        entries: Iterable[Entry],
+        limits: Limits,
+        previous: Iterable[Placed] = (),
+        *,
+        repack: bool = False,
+    ) -> None:
+        """Place the rows of one table.
+
+        Args:
+            table: The table; each is arranged once.
+            entries: Its rows, in an order that depends on nothing but themselves; keys are unique.
+            limits: What a part holds at most. One row alone may have more bytes.
+            previous: Where the previous release has its rows.
+            repack: Whether to place all rows anew, wherever they were.
+        """
+        insert = Insert(self._db, f"INSERT INTO now VALUES ({', '.join('?' * 8)})")
+        for rank, entry in enumerate(entries):
+            content = (entry.num_bytes, entry.name, entry.digest, entry.is_decided)
+            insert(table, entry.key, entry.split, *content, rank)
+        insert.flush()
+        insert = Insert(self._db, f"INSERT INTO was VALUES ({', '.join('?' * 9)})")
+        for old in previous:
+            place = (old.split, old.number, _position(old.group, old.index))
+            insert(table, old.key, *place, old.num_bytes, old.name, old.digest, old.is_decided)
+        insert.flush()
+        if repack:
+            self._repacked.add(table)
+        else:
+            self._db.execute(_KEEP_ROWS, (table,))
+            self._db.execute(_REPLACE_ROWS, (table,))
+        self._place_new_rows(table, limits)
+
+    def parts(self, table: Table) -> list[Part]:
+        """List the parts of a table, those that have gone with no rows, by split and number."""
+        tallies: dict[tuple[str, int], dict[str, int]] = {}
+        queries = dict(_ROWS) if table in self._repacked else _ROWS | _DIFFERENCES
+        for name, query in queries.items():
+            for split, number, value in self._db.execute(query, {"table": table}):
+                tallies.setdefault((split, number), dict.fromkeys(_TALLIED, 0))[name] = value
+        return [Part(table, split, number, **tally) for (split, number), tally in sorted(tallies.items())]
+
+    def changes(self, config: Config) -> Iterator[tuple[str, str, str]]:
+        """Yield (key, split, "added", "edited" or "removed") for each row of a config that differs.
+
+        A pair that has become decided is added to `binarized`, wherever it was before.
+        """
+        is_of_decided = config.name == "binarized"
+        for key, split, change, was_decided, is_decided in self._db.execute(
+            _CHANGES, {"table": config.table}
+        ):
+            if is_of_decided and was_decided != is_decided:
+                yield key, split, "added" if is_decided else "removed"
+            elif is_decided or not is_of_decided:
+                yield key, split, change
+
+    def groups(self, part: Part) -> list[tuple[int, int]]:
+        """List the groups of a part, in order: the number of each, and how many rows it has."""
+        return list(self._db.execute(_GROUPS, part.place))
+
+    def _place_new_rows(self, table: Table, limits: Limits) -> None:
+        """Put the rows that have no place yet into new parts, in the order in which they came."""
+        last = 'SELECT split, max(number) FROM was WHERE "table" = ? GROUP BY 1'
+        numbers = {} if table in self._repacked else dict(self._db.execute(last, (table,)))
+        cursors: dict[str, _Cursor] = {}
+        insert = Insert(self._db, "INSERT INTO layout VALUES (?, ?, ?, ?, ?)")
+        for key, split, num_bytes in self._db.execute(_UNPLACED, (table,)):
+            cursor = cursors.setdefault(split, _Cursor(numbers.get(split, -1) + 1))
+            cursor = cursors[split] = cursor.add(num_bytes, limits)
+            insert(table, split, cursor.number, cursor.position, key)
+        insert.flush()
+
+
+def _position(group: int, index: int) -> int:
+    return group * _GROUP + index

@@ -1,0 +1,214 @@
+"""What a version changes: where its rows go, what becomes of each file, and the bump that this is."""
+
+import itertools
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from builders.catalog import Catalog, Entry, Limits, Part
+from builders.previous import CONFIG_OF, PreviousRelease, is_decided, row_digest, row_key, row_name
+from schemas.columns import arrow_schema, type_names
+from schemas.configs import CONFIGS, Config, Format, Table, configs_of
+from schemas.manifest import Changes, RowChanges, Shard
+from schemas.settings import BuildSettings
+from schemas.versions import Bump
+
+# What a Parquet file's footer will say is held in memory until it is closed, about 1 kB a row with images.
+_MAX_ROWS = {Table.IMAGES: 10_000, Table.CAPTIONS: 250_000, Table.PREFERENCES: 20_000}
+# The Hub's viewer refuses to scan a row group above 300 MB; with images these stay well below.
+_GROUP_LIMITS = {
+    Table.IMAGES: (100, 90_000_000),
+    Table.CAPTIONS: (5_000, 0),
+    Table.PREFERENCES: (100, 90_000_000),
+}
+_ROWS_PER_GROUP = 10_000
+_CHANGES_SCHEMA = pa.schema(
+    [(name, pa.string()) for name in ("config", "split", "change", "id")],
+    metadata={"about": "Rows that differ from the previous release, by config and the key of each."},
+)
+
+
+class ShardState(StrEnum):
+    """What a version does to a data file."""
+
+    NEW = "new"
+    REWRITTEN = "rewritten"
+    UNCHANGED = "unchanged"
+    REMOVED = "removed"
+
+
+@dataclass(frozen=True, slots=True)
+class ShardChange:
+    """What becomes of one data file, and why.
+
+    Attributes:
+        config: Its config.
+        split: Its split.
+        number: Its number in that split.
+        state: What becomes of it.
+        why: In words.
+        num_bytes: Its size: the one that it has if it is unchanged or removed, otherwise that of its images.
+        kept: The file of the previous release, if it is unchanged.
+    """
+
+    config: str
+    split: str
+    number: int
+    state: ShardState
+    why: str
+    num_bytes: int
+    kept: Shard | None = None
+
+
+def arrange(
+    catalog: Catalog, build: BuildSettings, rule: str, previous: PreviousRelease | None, *, repack: bool
+) -> None:
+    """Say of each row of a settled catalog which part it goes into.
+
+    Args:
+        catalog: The catalog.
+        build: Sizes.
+        rule: Rule that decides pairs.
+        previous: The release whose rows stay where they are.
+        repack: Whether to place all rows anew.
+    """
+    for table in Table:  # images first: captions go with them
+        entries = _entries(catalog, table) if previous is None else _compared(catalog, table, rule, previous)
+        placed = previous.placed(table) if previous is not None else ()
+        limits = Limits(_MAX_ROWS[table], build.max_shard_bytes, *_GROUP_LIMITS[table])
+        catalog.layout.arrange(table, entries, limits, placed, repack=repack)
+
+
+def _entries(catalog: Catalog, table: Table) -> Iterator[Entry]:
+    if table is Table.IMAGES:
+        return catalog.images.entries()
+    return catalog.captions.entries() if table is Table.CAPTIONS else catalog.pairs.entries()
+
+
+def _compared(catalog: Catalog, table: Table, rule: str, previous: PreviousRelease) -> Iterator[Entry]:
+    """Yield the rows of a table with digests, to be compared with the previous release's."""
+    config = CONFIG_OF[table]
+    columns = previous.shared_columns(config)
+    for row, num_bytes in _rows(catalog, table, rule):
+        key, split, name = row_key(config, row), str(row["split"]), row_name(row)
+        yield Entry(key, split, num_bytes, name, row_digest(row, columns), is_decided(row))
+
+
+def _rows(catalog: Catalog, table: Table, rule: str) -> Iterator[tuple[Mapping[str, object], int]]:
+    """Yield each row, with the size of its images."""
+    if table is Table.IMAGES:
+        for record, _ in catalog.images.published():
+            yield record, int(str(record["num_bytes"]))
+    elif table is Table.CAPTIONS:
+        for caption in catalog.captions.published():
+            yield caption, 0
+    else:
+        for pair in catalog.pairs.published(rule):
+            yield pair.record.model_dump(), sum(file.num_bytes for file in pair.files if file)
+
+
+def plan_shards(
+    catalog: Catalog, formats: Collection[Format], previous: PreviousRelease | None, *, repack: bool
+) -> list[ShardChange]:
+    """Say what becomes of each data file, by config, split and number, without writing any.
+
+    Args:
+        catalog: Arranged.
+        formats: What is written.
+        previous: The release that was given to `arrange`.
+        repack: As it was given to `arrange`.
+    """
+    changes: list[ShardChange] = []
+    for table in Table:
+        parts = catalog.layout.parts(table)
+        for config in configs_of(table, formats):
+            changes += _plan_config(config, parts, previous, repack=repack)
+    planned = {(change.config, change.split, change.number) for change in changes}
+    for shard in previous.manifest.shards if previous else ():
+        if repack or (shard.config, shard.split, shard.number) not in planned:
+            why = "all rows are placed anew" if repack else "it is not built any more"
+            place = (shard.config, shard.split, shard.number)
+            changes.append(ShardChange(*place, ShardState.REMOVED, why, shard.num_bytes))
+    return changes
+
+
+def _plan_config(
+    config: Config, parts: Sequence[Part], previous: PreviousRelease | None, *, repack: bool
+) -> Iterator[ShardChange]:
+    old = previous.shards_of(config) if previous is not None and not repack else {}
+    can_keep = previous is not None and previous.has_same_columns(config)
+    for part in parts:
+        place = (config.name, part.split, part.number)
+        shard = old.get((part.split, part.number))
+        if part.is_kept and can_keep and not repack:
+            if shard is not None:  # a part without decided pairs has no file of them
+                yield ShardChange(*place, ShardState.UNCHANGED, "", shard.num_bytes, shard)
+        elif part.num_rows == 0:
+            if shard is not None:
+                why = "all its rows have gone"
+                yield ShardChange(*place, ShardState.REMOVED, why, shard.num_bytes)
+        elif shard is not None:
+            yield ShardChange(*place, ShardState.REWRITTEN, _why(part), part.num_bytes)
+        else:
+            yield ShardChange(*place, ShardState.NEW, f"{part.num_rows:,} rows", part.num_bytes)
+
+
+def _why(part: Part) -> str:
+    numbers = {"edited": part.num_edited, "removed": part.num_removed}
+    counted = ", ".join(f"{number:,} {what}" for what, number in numbers.items() if number)
+    return f"{counted} of {part.num_before:,} rows" if counted else "the columns of its config have changed"
+
+
+def read_changes(catalog: Catalog, formats: Collection[Format], previous: PreviousRelease) -> Changes:
+    """Sum up what differs from the previous release, and the bump that this is."""
+    rows = {}
+    new_columns: list[str] = []
+    lost_columns: list[str] = []
+    lost_configs: list[str] = []
+    for name, config in CONFIGS.items():
+        was = previous.manifest.columns.get(name, {})
+        is_built = config.format in formats
+        counts = Counter(change for _, _, change in catalog.layout.changes(config))
+        num_rows = sum(part.num_rows for part in catalog.layout.parts(config.table)) if is_built else 0
+        if not was and not num_rows:
+            continue
+        now = type_names(arrow_schema(config.columns)) if num_rows else {}
+        if was and now:
+            new_columns += [f"{name}.{each}" for each, kind in now.items() if was.get(each) != kind]
+            lost_columns += [f"{name}.{each}" for each, kind in was.items() if now.get(each) != kind]
+        elif was:
+            lost_configs.append(name)
+        if is_built and was:
+            rows[name] = RowChanges(**{kind: counts[kind] for kind in RowChanges.model_fields})
+        elif is_built:
+            rows[name] = RowChanges(added=num_rows, edited=0, removed=0)
+    return Changes(
+        bump=_bump(rows.values(), new_columns, [*lost_configs, *lost_columns]),
+        rows=rows,
+        lost_configs=tuple(lost_configs),
+        new_columns=tuple(new_columns),
+        lost_columns=tuple(lost_columns),
+    )
+
+
+def _bump(rows: Collection[RowChanges], new_columns: Collection[str], lost: Collection[str]) -> Bump:
+    if lost or any(change.edited or change.removed for change in rows):
+        return Bump.MAJOR
+    return Bump.MINOR if new_columns or any(change.added for change in rows) else Bump.PATCH
+
+
+def write_changes(catalog: Catalog, changes: Changes, path: Path) -> None:
+    """Write which rows differ, by config and key, as Parquet."""
+    with pq.ParquetWriter(path, _CHANGES_SCHEMA, compression="zstd") as writer:
+        rows = (
+            {"config": name, "split": split, "change": change, "id": key}
+            for name in changes.rows
+            for key, split, change in catalog.layout.changes(CONFIGS[name])
+        )
+        while batch := list(itertools.islice(rows, _ROWS_PER_GROUP)):
+            writer.write_table(pa.Table.from_pylist(batch, schema=_CHANGES_SCHEMA))
