@@ -71,6 +71,7 @@ _LIGHTS = (
     "golden hour, rim light on the hair, natural colours, film grain, sharp focus on the eyes",
     "dramatic side light, deep shadows, muted palette, award-winning portrait photography",
 )
+_CAPTION_WORDS = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +128,17 @@ def read_rows(table: Path) -> Iterator[dict[str, str]]:
     """Yield the rows of a table, cell by column."""
     with table.open(encoding="utf-8", newline="") as file:
         yield from csv.DictReader(file)
+
+
+def invent_caption(name: str, number: int) -> str:
+    """Make up a caption of an image; another one for each number.
+
+    Its words are drawn one by one: sentences of ready phrases, like the prompts, compress to next to nothing.
+    """
+    rng = random.Random(f"{_SEED} {name} {number}")
+    phrases = (*_PEOPLE, *_TRAITS, *_CLOTHES, *_EXPRESSIONS, *_PLACES, *_LIGHTS)
+    words = [word for phrase in phrases for word in phrase.split()]
+    return " ".join(rng.choices(words, k=_CAPTION_WORDS)).capitalize() + "."
 
 
 def _description(folder: Path) -> tuple[int, int] | None:
