@@ -91,8 +91,11 @@ def test_parquet_is_as_the_hub_wants_it(sample_release: Path) -> None:
     assert file.schema_arrow.metadata == arrow_schema(CONFIGS["default"].columns).metadata
     group = file.metadata.row_group(0)
     leaves = {group.column(index).path_in_schema: group.column(index) for index in range(group.num_columns)}
-    assert leaves["image.bytes"].compression == "UNCOMPRESSED"
-    assert leaves["prompt"].compression == "ZSTD"
+    assert {leaf.compression for leaf in leaves.values()} == {
+        "UNCOMPRESSED"
+    }  # cheaper to edit where Xet stores
+    (text_path,) = (sample_release / "prompts").glob("*.parquet")
+    assert pq.ParquetFile(text_path).metadata.row_group(0).column(0).compression == "ZSTD"
     assert all(leaf.has_offset_index and leaf.has_column_index for leaf in leaves.values() if leaf.statistics)
     assert leaves["image.bytes"].statistics is None
     assert path.name == f"train-00000-{tree_digest(sample_release)[f'images/{path.name}'][:12]}.parquet"
