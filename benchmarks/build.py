@@ -7,6 +7,9 @@ are medians over the rounds and include the start of the process; memory is the 
 
 - release command: `publish/release.py`, which also checks every file, image and config it has built.
 - kit, no final check: the same reading (every image hashed and decoded) and building; peers check nothing.
+- kit, images known: the same where an earlier run has found all images sound: hashed, not decoded.
+- libraries: what the kit makes, with the usual libraries: `datasets` for Parquet, then `webdataset.ShardWriter`
+  for tars, then the SHA-256 of every file. No image is decoded.
 - cp -r: the least that anything can do with the images, which is to read them and write them again.
 - datasets: an image folder with its texts → `load_dataset` → images embedded → `to_parquet`; no image is
   decoded.
@@ -44,8 +47,8 @@ from benchmarks.jobs import ROOT, VERSION
 from benchmarks.measure import CommandFailedError, Usage, measure, warm_up
 
 _JOBS_FILE = str(ROOT / "benchmarks" / "jobs.py")
-_LIBRARIES = ("datasets", "pillow", "pyarrow", "simplejpeg")
-_COLUMNS = ("images", "seconds", "images/s", "peak MB", "anon. MB", "speed ÷ cp", "speed ÷ datasets")
+_VERSIONS = ("datasets", "pillow", "pyarrow", "simplejpeg", "webdataset")
+_COLUMNS = ("images", "seconds", "images/s", "peak MB", "anon. MB", "speed ÷ libraries", "speed ÷ cp")
 _MB = 1e6
 
 
@@ -103,6 +106,14 @@ def _kit(inputs: Input, out: Path) -> list[str]:
     return [sys.executable, _JOBS_FILE, "kit", str(inputs.corpus.folder), str(out)]
 
 
+def _known(inputs: Input, out: Path) -> list[str]:
+    return [sys.executable, _JOBS_FILE, "known", str(inputs.corpus.folder), str(out)]
+
+
+def _libraries(inputs: Input, out: Path) -> list[str]:
+    return [sys.executable, _JOBS_FILE, "libraries", str(inputs.image_folder), str(out)]
+
+
 def _copy(inputs: Input, out: Path) -> list[str]:
     return [sys.executable, _JOBS_FILE, "copy", str(inputs.corpus.folder), str(out)]
 
@@ -128,9 +139,11 @@ def _in_parquet(out: Path) -> int:
 
 RELEASE = Job("release command", _release, _in_manifest)
 KIT = Job("kit, no final check", _kit, _in_manifest)
+KNOWN = Job("kit, images known", _known, _in_manifest)
+LIBRARIES = Job("libraries, both formats", _libraries, _in_parquet)
 COPY = Job("cp -r", _copy, _in_folder)
 DATASETS = Job("datasets → Parquet", _datasets, _in_parquet)
-JOBS = (RELEASE, KIT, COPY, DATASETS)
+JOBS = (RELEASE, KIT, KNOWN, LIBRARIES, DATASETS, COPY)
 
 
 def make_input(work: Path, images: int, size: int) -> Input:
@@ -159,9 +172,11 @@ def _make_image_folder(corpus: Corpus, folder: Path) -> None:
 
 
 def run_all(inputs: Sequence[Input], repeats: int, work: Path) -> Iterator[Run]:
-    """Run every job on every input; round 0, of the first input only, is not timed and not yielded."""
+    """Run every job on every input; round 0 is not timed and not yielded."""
     for job in JOBS:
         _run(job, inputs[0], 0, work)
+    for each in inputs[1:]:
+        _run(KNOWN, each, 0, work)  # from now on its images are known
     for each in inputs:
         for number in range(1, repeats + 1):
             first = number % len(JOBS)
@@ -224,7 +239,7 @@ def _cells(runs: Sequence[Run], job: Job, images: int) -> Iterator[str]:
     yield f"{images / usage.seconds:,.0f}"
     yield f"{usage.peak_bytes / _MB:,.0f}"
     yield f"{usage.peak_anonymous_bytes / _MB:,.0f}"
-    for peer in (COPY, DATASETS):
+    for peer in (LIBRARIES, COPY):
         yield f"{_summary(runs, peer, images).seconds / usage.seconds:.2f}"
 
 
@@ -232,7 +247,7 @@ def memory_growth(runs: Sequence[Run], counts: Sequence[int]) -> str:
     """Say how the kit's memory at the largest count compares with that at the smallest."""
     least, most = min(counts), max(counts)
     parts = []
-    for job in (RELEASE, KIT):
+    for job in (RELEASE, KIT, KNOWN):
         small, large = _summary(runs, job, least), _summary(runs, job, most)
         total = large.peak_bytes / small.peak_bytes
         anonymous = large.peak_anonymous_bytes / small.peak_anonymous_bytes
@@ -261,7 +276,7 @@ def write_json(path: Path, runs: Sequence[Run], inputs: Sequence[Input]) -> None
     }
     content = {
         "machine": machine,
-        "libraries": {name: importlib.metadata.version(name) for name in _LIBRARIES},
+        "libraries": {name: importlib.metadata.version(name) for name in _VERSIONS},
         "inputs": [_describe(each.corpus) for each in inputs],
         "runs": [asdict(run) for run in runs],
     }

@@ -24,7 +24,22 @@ _IMAGES_PER_BATCH = 100  # as many as the kit puts into a row group
 
 def build_with_kit(folder: Path, out: Path) -> None:
     """Read an SFHQ folder and build a release as `publish/release.py` does, without checking the result."""
+    _build(folder, out, None)
+
+
+def build_with_known_images(folder: Path, out: Path) -> None:
+    """Do the same with images that an earlier run found sound: all are hashed, none is decoded."""
+    _build(folder, out, checked_path(folder))
+
+
+def checked_path(folder: Path) -> Path:
+    """Say where the digests of a folder's images are, which the first run without them writes."""
+    return folder.with_name(f"{folder.name}.checked.txt")
+
+
+def _build(folder: Path, out: Path, checked: Path | None) -> None:
     from builders.catalog import Catalog
+    from builders.checked import CheckedImages
     from builders.pipeline import Notes, build_release, describe_inputs, plan_build
     from builders.reading import SourceReader, untracked
     from publish.settings import Flags, load_settings, open_sources
@@ -36,9 +51,9 @@ def build_with_kit(folder: Path, out: Path) -> None:
     )
     notes = Notes(citation=citation, changelog=changelog)
     out.mkdir()
-    with closing(Catalog(out / "catalog.sqlite")) as catalog:
+    with closing(Catalog(out / "catalog.sqlite")) as catalog, CheckedImages(checked) as known:
         sources = open_sources(settings, ROOT, out)
-        entries = SourceReader(catalog, settings.build, out).read(sources)
+        entries = SourceReader(catalog, settings.build, out, checked=known).read(sources)
         plan = plan_build(catalog, describe_inputs(VERSION, settings.content, entries, notes), None)
         build_release(out / VERSION, catalog, plan, notes, sources, untracked)
     _sync_tree(out / VERSION)
@@ -68,8 +83,42 @@ def convert_with_datasets(folder: Path, out: Path) -> None:
     _sync_tree(out / "data")
 
 
+def build_with_libraries(folder: Path, out: Path) -> None:
+    """Do what the kit does with the usual libraries: Parquet, then tars, then the digest of every file."""
+    import csv
+    import hashlib
+    import json
+
+    import webdataset
+
+    convert_with_datasets(folder, out)
+    (out / "webdataset").mkdir()
+    pattern = str(out / "webdataset" / "train-%05d.tar")
+    with (
+        (folder / "metadata.csv").open(encoding="utf-8", newline="") as table,
+        webdataset.ShardWriter(pattern, maxsize=1e9, maxcount=10_000, verbose=0) as shards,
+    ):
+        for row in csv.DictReader(table):
+            image = (folder / row["file_name"]).read_bytes()
+            fields = {**row, "sha256": hashlib.sha256(image).hexdigest()}
+            shards.write(
+                {
+                    "__key__": row["file_name"].partition(".")[0],
+                    "jpg": image,
+                    "json": json.dumps(fields).encode(),
+                    "txt": row["text"].encode(),
+                }
+            )
+    for path in (*(out / "data").iterdir(), *(out / "webdataset").iterdir()):
+        with path.open("rb") as file:
+            hashlib.file_digest(file, "sha256")
+    _sync_tree(out / "webdataset")
+
+
 JOBS: Mapping[str, Callable[[Path, Path], None]] = {
     "kit": build_with_kit,
+    "known": build_with_known_images,
+    "libraries": build_with_libraries,
     "copy": copy_folder,
     "datasets": convert_with_datasets,
 }

@@ -66,8 +66,8 @@ def read_image(path: Path, max_bytes: int) -> bytes:
             path.name,
             "check its permissions",
         ) from error
-    with os.fdopen(descriptor, "rb") as file:
-        status = os.fstat(file.fileno())
+    try:
+        status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             raise ImageRefusedError(
                 Reason.NOT_A_REGULAR_FILE,
@@ -82,7 +82,13 @@ def read_image(path: Path, max_bytes: int) -> bytes:
                 f"{status.st_size:,} bytes",
                 "raise build.max_image_bytes in release.toml if the image is meant to be so large",
             )
-        return file.read(max_bytes + 1)
+        return b"".join(iter(lambda: os.read(descriptor, status.st_size + 1), b""))
+    except OSError as error:
+        raise ImageRefusedError(
+            Reason.IMAGE_UNREADABLE, f"the file cannot be read: {error.strerror}", path.name, "copy it anew"
+        ) from error
+    finally:
+        os.close(descriptor)
 
 
 def inspect_image(data: bytes, limits: BuildSettings, known: ImageFacts | None = None) -> ImageFacts:

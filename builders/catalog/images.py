@@ -30,6 +30,15 @@ CREATE INDEX images_by_id ON images (image_id);
 # An image that is not rejected, and those of them that are records of their own.
 _KEPT = "(SELECT images.*, file FROM images JOIN inputs ON inputs.id = input_id WHERE rejected IS NULL)"
 _FIRST = f"(SELECT * FROM {_KEPT} WHERE first_id = input_id)"
+_ORIGINS = (
+    f"SELECT json_group_array(source || '/' || name) FROM (SELECT source, name FROM {_KEPT} copy "
+    "WHERE copy.first_id = first.input_id AND copy.input_id <> first.input_id ORDER BY source, name)"
+)
+# In the order of the captions table, so that the list says the same as that.
+_CAPTIONS = (
+    "SELECT json_group_array(caption) FROM (SELECT caption FROM captions "
+    "WHERE captions.image_id = first.image_id AND caption IS NOT NULL ORDER BY source, caption_id)"
+)
 _ROW_OF = f"SELECT input_id, row FROM {_KEPT} WHERE source = ? AND name = ? ORDER BY row"
 
 
@@ -87,16 +96,7 @@ class ImageCatalog:
         Without a part they come in order of image id. Ids are digests, so this order is a shuffle that
         depends on nothing but the images themselves.
         """
-        origins = (
-            f"SELECT json_group_array(source || '/' || name) FROM (SELECT source, name FROM {_KEPT} copy "
-            "WHERE copy.first_id = first.input_id AND copy.input_id <> first.input_id ORDER BY source, name)"
-        )
-        # Captions are in the order of the captions table, so that the list says the same as that.
-        captions = (
-            "SELECT json_group_array(caption) FROM (SELECT caption FROM captions "
-            "WHERE captions.image_id = first.image_id AND caption IS NOT NULL ORDER BY source, caption_id)"
-        )
-        query = f"SELECT record, path, ({origins}), ({captions}) FROM "
+        query = f"SELECT record, path, ({self._origins}), ({self._captions}) FROM "
         if part is None:
             rows = self._db.execute(f"{query} {_FIRST} first ORDER BY image_id")
         else:
@@ -114,6 +114,16 @@ class ImageCatalog:
         query = f"SELECT image_id, {said} FROM {_FIRST} ORDER BY image_id"
         for image_id, prompt, num_bytes in self._db.execute(query):
             yield Entry(image_id, self._split_of(prompt, image_id), num_bytes)
+
+    @property
+    def _origins(self) -> str:
+        """Select where else an image came from, as JSON; asked for each image only if any has two origins."""
+        query = f"SELECT 1 FROM {_KEPT} WHERE first_id <> input_id LIMIT 1"
+        return _ORIGINS if self._db.execute(query).fetchone() else "'[]'"
+
+    @property
+    def _captions(self) -> str:
+        return _CAPTIONS if self._db.execute("SELECT 1 FROM captions LIMIT 1").fetchone() else "'[]'"
 
     def num_rows(self) -> int:
         """Count the records."""

@@ -88,8 +88,8 @@ class TarShard:
             texts = {column.name: _field(column, values[column.name]) for column in self._columns}
             key = sample_key(values["generator"], values["image_id"])
             contents = (image["bytes"], _json(texts).encode(), (values["prompt"] or "").encode())
-            for extension, content in zip(_EXTENSIONS, contents, strict=True):
-                self._add(f"{key}.{extension}", content)
+            members = zip(_EXTENSIONS, contents, strict=True)
+            self._file.write(b"".join(_member(f"{key}.{extension}", each) for extension, each in members))
 
     def close(self) -> None:
         """Finish the file; its size and digest are final afterwards."""
@@ -106,12 +106,12 @@ class TarShard:
         """Size of the file so far."""
         return self._file.num_bytes
 
-    def _add(self, name: str, content: bytes) -> None:
-        member = tarfile.TarInfo(name)  # owner, rights and time are the same for every one
-        member.size = len(content)
-        self._file.write(member.tobuf(tarfile.USTAR_FORMAT, "ascii", "strict"))
-        self._file.write(content)
-        self._file.write(bytes(_padding(len(content))))
+
+def _member(name: str, content: bytes) -> bytes:
+    header = tarfile.TarInfo(name)  # owner, rights and time are the same for every one
+    header.size = len(content)
+    padding = bytes(_padding(len(content)))
+    return b"".join((header.tobuf(tarfile.USTAR_FORMAT, "ascii", "strict"), content, padding))
 
 
 def sample_key(generator: str, image_id: str) -> str:
@@ -212,5 +212,4 @@ def _field(column: ColumnSpec, value: object) -> object:
     return _json(value) if column.nullable or pa.types.is_nested(column.arrow) else value
 
 
-def _json(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False, allow_nan=False)
+_json = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
