@@ -8,8 +8,8 @@ are medians over the rounds and include the start of the process; memory is the 
 - release command: `publish/release.py`, which also checks every file, image and config it has built.
 - kit, no final check: the same reading (every image hashed and decoded) and building; peers check nothing.
 - kit, images known: the same where an earlier run has found all images sound: hashed, not decoded.
-- libraries: what the kit makes, with the usual libraries: `datasets` for Parquet, then `webdataset.ShardWriter`
-  for tars, then the SHA-256 of every file. No image is decoded.
+- libraries: what the kit makes, with the usual libraries: `datasets` for Parquet, then
+  `webdataset.ShardWriter` for tars, then the SHA-256 of every file. No image is decoded.
 - cp -r: the least that anything can do with the images, which is to read them and write them again.
 - datasets: an image folder with its texts → `load_dataset` → images embedded → `to_parquet`; no image is
   decoded.

@@ -23,7 +23,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
-import webdataset as wds  # type: ignore[import-untyped]
+import webdataset as wds
 from datasets import Image, load_dataset
 from hypothesis import given
 from hypothesis import strategies as st
