@@ -19,7 +19,7 @@ from schemas.settings import BuildSettings
 from schemas.versions import Bump
 
 # What a Parquet file's footer will say is held in memory until it is closed, about 1 kB a row with images.
-_MAX_ROWS = {Table.IMAGES: 10_000, Table.CAPTIONS: 250_000, Table.PREFERENCES: 20_000}
+_MAX_ROWS = {Table.IMAGES: 5_000, Table.CAPTIONS: 250_000, Table.PREFERENCES: 20_000}
 # The Hub's viewer refuses to scan a row group above 300 MB; with images these stay well below.
 _GROUP_LIMITS = {
     Table.IMAGES: (100, 90_000_000),
@@ -145,23 +145,33 @@ def _plan_config(
     for part in parts:
         place = (config.name, part.split, part.number)
         shard = old.get((part.split, part.number))
+        num_bytes = part.num_bytes if config.image_columns else 0
         if part.is_kept and can_keep and not repack:
             if shard is not None:  # a part without decided pairs has no file of them
                 yield ShardChange(*place, ShardState.UNCHANGED, "", shard.num_bytes, shard)
-        elif part.num_rows == 0:
+        elif _num_rows(config, part, previous) == 0:
             if shard is not None:
                 why = "all its rows have gone"
                 yield ShardChange(*place, ShardState.REMOVED, why, shard.num_bytes)
         elif shard is not None:
-            yield ShardChange(*place, ShardState.REWRITTEN, _why(part), part.num_bytes)
+            yield ShardChange(*place, ShardState.REWRITTEN, _why(part), num_bytes)
         else:
-            yield ShardChange(*place, ShardState.NEW, f"{part.num_rows:,} rows", part.num_bytes)
+            why = f"{_num_rows(config, part, previous):,} rows"
+            yield ShardChange(*place, ShardState.NEW, why, num_bytes)
+
+
+def _num_rows(config: Config, part: Part, previous: PreviousRelease | None) -> int:
+    """Count the rows that a config has of a part; of a first release nobody knows yet which are decided."""
+    return part.num_decided if config.name == "binarized" and previous is not None else part.num_rows
 
 
 def _why(part: Part) -> str:
     numbers = {"edited": part.num_edited, "removed": part.num_removed}
     counted = ", ".join(f"{number:,} {what}" for what, number in numbers.items() if number)
-    return f"{counted} of {part.num_before:,} rows" if counted else "the columns of its config have changed"
+    if counted:
+        return f"{counted} of {part.num_before:,} rows"
+    has_moved = part.num_rows < part.num_before
+    return "rows had to move to new files" if has_moved else "the columns of its config have changed"
 
 
 def read_changes(catalog: Catalog, formats: Collection[Format], previous: PreviousRelease) -> Changes:
@@ -174,7 +184,8 @@ def read_changes(catalog: Catalog, formats: Collection[Format], previous: Previo
         was = previous.manifest.columns.get(name, {})
         is_built = config.format in formats
         counts = Counter(change for _, _, change in catalog.layout.changes(config))
-        num_rows = sum(part.num_rows for part in catalog.layout.parts(config.table)) if is_built else 0
+        parts = catalog.layout.parts(config.table) if is_built else []
+        num_rows = sum(_num_rows(config, part, previous) for part in parts)
         if not was and not num_rows:
             continue
         now = type_names(arrow_schema(config.columns)) if num_rows else {}
@@ -183,9 +194,9 @@ def read_changes(catalog: Catalog, formats: Collection[Format], previous: Previo
             lost_columns += [f"{name}.{each}" for each, kind in was.items() if now.get(each) != kind]
         elif was:
             lost_configs.append(name)
-        if is_built and was:
+        if now and was:
             rows[name] = RowChanges(**{kind: counts[kind] for kind in RowChanges.model_fields})
-        elif is_built:
+        elif now:
             rows[name] = RowChanges(added=num_rows, edited=0, removed=0)
     return Changes(
         bump=_bump(rows.values(), new_columns, [*lost_configs, *lost_columns]),
@@ -202,13 +213,20 @@ def _bump(rows: Collection[RowChanges], new_columns: Collection[str], lost: Coll
     return Bump.MINOR if new_columns or any(change.added for change in rows) else Bump.PATCH
 
 
-def write_changes(catalog: Catalog, changes: Changes, path: Path) -> None:
+def _changed_rows(catalog: Catalog, config: Config, *, is_new: bool) -> Iterator[tuple[str, str, str]]:
+    if not is_new:
+        return catalog.layout.changes(config)
+    return ((key, split, "added") for key, split in catalog.layout.rows(config))
+
+
+def write_changes(catalog: Catalog, changes: Changes, previous: PreviousRelease, path: Path) -> None:
     """Write which rows differ, by config and key, as Parquet."""
+    new_configs = changes.rows.keys() - previous.manifest.columns.keys()
     with pq.ParquetWriter(path, _CHANGES_SCHEMA, compression="zstd") as writer:
         rows = (
             {"config": name, "split": split, "change": change, "id": key}
             for name in changes.rows
-            for key, split, change in catalog.layout.changes(CONFIGS[name])
+            for key, split, change in _changed_rows(catalog, CONFIGS[name], is_new=name in new_configs)
         )
         while batch := list(itertools.islice(rows, _ROWS_PER_GROUP)):
             writer.write_table(pa.Table.from_pylist(batch, schema=_CHANGES_SCHEMA))

@@ -163,6 +163,12 @@ class SourceOptions:
     annotator_key: bytes | None = field(default=None, repr=False)
     publish_annotators: bool = False
 
+    @property
+    def fingerprint(self) -> str:
+        """Write what was said that decides what rows say, for a source's digest."""
+        said = (self.form, self.columns, self.of, self.license, self.prompt_license)
+        return json.dumps(said, sort_keys=True)
+
 
 class Source(Protocol):
     """One collection that can be read.

@@ -171,8 +171,8 @@ def build_release(
     figures = draw_figures(folder, shards, facts)
     if tars := [shard for shard in shards if CONFIGS[shard.config].format is Format.WEBDATASET]:
         write_index(folder / INDEX_PATH, folder, tars)
-    if plan.changes is not None:
-        write_changes(catalog, plan.changes, folder / CHANGES_NAME)
+    if plan.changes is not None and plan.previous is not None:
+        write_changes(catalog, plan.changes, plan.previous, folder / CHANGES_NAME)
     citation = parse_citation(notes.citation)
     changelog = dataset_changelog(notes.changelog, inputs.version)
     date, changes = changelog_entry(changelog, inputs.version) or (None, "")

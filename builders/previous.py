@@ -171,6 +171,9 @@ def keep_shard(previous: Path, folder: Path, shard: Shard) -> bool:
         os.link(source, target)
     except OSError:  # another file system, or one without links
         shutil.copyfile(source, target)
+        if not is_intact(target, shard):
+            target.unlink()
+            return False
     return True
 
 
@@ -207,7 +210,22 @@ def is_decided(row: Mapping[str, object]) -> bool:
 
 
 def _read_rows(path: Path, columns: Iterable[str]) -> Iterator[dict[str, Any]]:
-    """Yield the rows of a file, one row group at a time."""
-    with pq.ParquetFile(path) as file:
-        for group in range(file.num_row_groups):
-            yield from file.read_row_group(group, columns=list(columns)).to_pylist()
+    """Yield the rows of a file, one row group at a time.
+
+    Raises:
+        ReleaseError: It is not such a table.
+    """
+    wanted = list(columns)
+    try:
+        with pq.ParquetFile(path) as file:
+            if missing := set(wanted) - set(file.schema_arrow.names):
+                raise ReleaseError(_unreadable(path, f"columns are missing: {', '.join(sorted(missing))}"))
+            for group in range(file.num_row_groups):
+                yield from file.read_row_group(group, columns=wanted).to_pylist()
+    except pa.ArrowException as error:
+        raise ReleaseError(_unreadable(path, str(error))) from error
+
+
+def _unreadable(path: Path, why: str) -> Problem:
+    message = f"a table of the previous release cannot be read ({why})"
+    return Problem(Reason.RELEASE, message, file=str(path), fix="give another release with --previous")

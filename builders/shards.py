@@ -37,7 +37,7 @@ def write_part(
     Args:
         folder: The release folder being built.
         part: What is written.
-        groups: Number of each of its groups, and how many rows it has.
+        groups: What `Layout.groups` says of it.
         configs: What to make of each row.
         rows: Config → row, in order; a config may have no row of some.
 
@@ -50,11 +50,11 @@ def write_part(
             for config in configs
         }
         remaining = iter(rows)
-        for group, num_rows in groups:
+        for piece, (group, num_rows) in enumerate(groups):
             for each in itertools.islice(remaining, num_rows):
                 for name, writer in writers.items():
                     if name in each:
-                        writer.add(each[name], group)
+                        writer.add(each[name], piece if writer.has_images else group)
         shards = [writer.finish() for writer in writers.values()]
     return tuple(shard for shard in shards if shard is not None)
 
@@ -65,6 +65,7 @@ class _ShardWriter:
     def __init__(self, folder: Path, part: Part, config: Config, pool: ThreadPoolExecutor) -> None:
         self._folder, self._part, self._config, self._pool = folder, part, config, pool
         self._open_path = folder / config.folder / f".{part.split}.{config.format}.open"
+        self.has_images = bool(config.image_columns)
         self._names = [column.name for column in config.columns]
         self._rows: list[dict[str, object]] = []
         self._num_rows = self._row_group = 0
@@ -72,8 +73,13 @@ class _ShardWriter:
         self._writer: ShardFile | None = None
 
     def add(self, row: Mapping[str, object], group: int) -> None:
-        """Add one row, after handing over the row group if this one is of another."""
-        row_group = group if self._config.image_columns else group // _GROUPS_OF_TEXT[self._part.table]
+        """Add one row, after handing over the row group if this one is of another.
+
+        Args:
+            row: The row.
+            group: Its group; where images are, the piece of that which it is in.
+        """
+        row_group = group if self.has_images else group // _GROUPS_OF_TEXT[self._part.table]
         if self._rows and row_group != self._row_group:
             self._write_group()
         self._row_group = row_group

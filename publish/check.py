@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ import pyarrow.parquet as pq
 
 from builders.card.readme import CARD_NAME, read_numbers, true_numbers
 from builders.facts import read_facts
-from builders.formats import INDEX_PATH, IndexRow, read_index
+from builders.formats import INDEX_PATH, IndexRow, read_index, sample_texts
 from builders.reading import Track, untracked
 from publish.integrity import check_files, read_manifest
 from publish.terminal import Terminal
@@ -160,7 +160,7 @@ class _Keys:
         self._keys: dict[str, set[bytes]] = {}
         self._num_rows: Counter[str] = Counter()
         self._orders: dict[str, Any] = {}
-        self._captions: dict[str, dict[bytes, Any]] = {}
+        self._captions: dict[str, Counter[bytes]] = {}
 
     def add(self, config: Config, batch: pa.Table) -> None:
         """Take in one row group."""
@@ -171,9 +171,10 @@ class _Keys:
         order = self._orders.setdefault(config.name, hashlib.sha256())
         for key in keys:
             order.update(key)
+        # A sum, since captions added in later versions come in another order in lists than in their table.
         for image_id, caption in _captions(config, batch):
-            said = self._captions.setdefault(config.name, {})
-            said.setdefault(_short_digest(image_id), hashlib.sha256()).update(_short_digest(caption))
+            said = self._captions.setdefault(config.name, Counter())
+            said[_short_digest(image_id)] += int.from_bytes(_short_digest(caption), "big")
 
     def check(self) -> Iterator[Problem]:
         """Check that keys are unique, and that every config speaks of the same things."""
@@ -184,11 +185,8 @@ class _Keys:
         orders = {self._orders[name].digest() for name in ("default", "prompts") if name in self._orders}
         if len(orders) != 1 or not {"default", "prompts"} <= self._orders.keys():
             yield _problem("the configs default and prompts do not have the same rows", "prompts", _FIX)
-        said = {
-            name: {key: digest.digest() for key, digest in digests.items()}
-            for name, digests in self._captions.items()
-        }
-        if not said.get("default", {}) == said.get("prompts", {}) == said.get("captions", {}):
+        default, prompts, captions = (self._captions.get(name) for name in ("default", "prompts", "captions"))
+        if not default == prompts == captions:
             message = "the lists of captions are not the captions of the config captions"
             yield _problem(message, "captions", _FIX)
         if self._keys.get("binarized", set()) - self._keys.get("preferences", set()):
@@ -248,17 +246,14 @@ def _check_tars(
             for number, shard in enumerate(track(tars, "checking tars", len(tars))):
                 samples = list(read_index(folder / shard.path, shard.split))
                 table = tables.pop((shard.split, shard.number), None)
-                ids = (
-                    table and pq.read_table(folder / table.path, columns=["image_id"])["image_id"].to_pylist()
-                )
-                if [sample.image_id for sample in samples] != ids:
-                    yield _problem(
-                        "it has not the rows of the file of images that it goes with", shard.path, _FIX
-                    )
+                if table is None or [sample.image_id for sample in samples] != _read_ids(folder / table.path):
+                    message = "it has not the rows of the file of images that it goes with"
+                    yield _problem(message, shard.path, _FIX)
+                    continue
                 if index.read_row_group(number).to_pylist() != [sample.model_dump() for sample in samples]:
                     yield _problem("the index does not say what is where in this tar", shard.path, _FIX)
                 if shard.path not in verified:
-                    yield from _check_samples(folder / shard.path, samples)
+                    yield from _check_samples(folder / shard.path, samples, folder / table.path)
     except (KitError, pa.ArrowException, OSError, ValueError, KeyError) as error:
         yield _problem(f"the tars or their index are not readable: {error}", INDEX_PATH, _FIX)
     for shard in tables.values():
@@ -269,19 +264,24 @@ def _read_ids(path: Path) -> list[str]:
     return list(pq.read_table(path, columns=["image_id"])["image_id"].to_pylist())
 
 
-def _check_samples(path: Path, samples: Iterable[IndexRow]) -> Iterator[Problem]:
-    """Check each sample's image against its fields."""
-    with path.open("rb") as file:
-        for sample in samples:
-            file.seek(sample.image_offset)
-            digest = hashlib.sha256(file.read(sample.image_size)).hexdigest()
-            file.seek(sample.json_offset)
-            fields = json.loads(file.read(sample.json_size))
-            file.seek(sample.txt_offset)
-            text = file.read(sample.txt_size).decode()
-            if (fields["sha256"], fields["image_id"], fields["prompt"]) != (digest, sample.image_id, text):
-                message = "the image or the text of a sample is not what its fields state"
-                yield _problem(message, path.name, _FIX, sample.key)
+def _check_samples(tar: Path, samples: Sequence[IndexRow], table: Path) -> Iterator[Problem]:
+    """Check that each sample is what its row in Parquet is: the image by digest, the texts byte for byte."""
+    columns = [column for column in CONFIGS["webdataset"].columns if not column.image]
+    remaining = iter(samples)
+    with tar.open("rb") as file, pq.ParquetFile(table) as rows:
+
+        def read(offset: int, size: int) -> bytes:
+            file.seek(offset)
+            return file.read(size)
+
+        for group in range(rows.num_row_groups):
+            for row in rows.read_row_group(group, [column.name for column in columns]).to_pylist():
+                sample = next(remaining)
+                digest = hashlib.sha256(read(sample.image_offset, sample.image_size)).hexdigest()
+                texts = read(sample.json_offset, sample.json_size), read(sample.txt_offset, sample.txt_size)
+                if (digest, texts) != (row["sha256"], sample_texts(row, columns)):
+                    message = "the image or the texts of a sample are not those of its row"
+                    yield _problem(message, tar.name, _FIX, sample.key)
 
 
 def _check_card(folder: Path, manifest: Manifest) -> Iterator[Problem]:

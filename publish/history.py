@@ -6,8 +6,8 @@ from pathlib import Path
 from builders.previous import PreviousRelease
 from builders.sources import SAMPLE_KIND
 from publish.integrity import read_manifest
-from schemas.manifest import MANIFEST_NAME, Inputs
-from schemas.problems import Problem, Reason
+from schemas.manifest import MANIFEST_NAME, Inputs, PreviousEntry
+from schemas.problems import Problem, Reason, ReleaseError
 from schemas.versions import VERSION_PATTERN, Bump, bump_between, next_version, parse_version
 
 
@@ -41,17 +41,37 @@ def find_previous(
     if given is not None:
         return PreviousRelease(given, read_manifest(given))
     releases = find_releases(out)
+    _refuse_same_version(releases, version)
     if version in releases:
-        stated = read_manifest(releases[version]).inputs.previous
+        stated = stated_previous(out, version)
         older = [stated.version] if stated is not None and stated.version in releases else []
     else:
-        older = [
-            each
-            for each, folder in releases.items()
-            if parse_version(each) < parse_version(version)
-            and is_of_sample(read_manifest(folder).inputs) == of_sample
-        ]
-    return PreviousRelease(releases[older[-1]], read_manifest(releases[older[-1]])) if older else None
+        older = [each for each in releases if parse_version(each) < parse_version(version)]
+    for each in reversed(older):
+        manifest = read_manifest(releases[each])
+        if is_of_sample(manifest.inputs) == of_sample:
+            return PreviousRelease(releases[each], manifest)
+    return None
+
+
+def stated_previous(out: Path, version: str) -> PreviousEntry | None:
+    """Give the release that a version in the output folder follows, whether that is still there or not."""
+    folder = find_releases(out).get(version)
+    return read_manifest(folder).inputs.previous if folder is not None else None
+
+
+def _refuse_same_version(releases: Mapping[str, Path], version: str) -> None:
+    """Refuse 1.1.0 beside 1.1.
+
+    Raises:
+        ReleaseError: The version is there under another name.
+    """
+    for other, folder in releases.items():
+        if other != version and parse_version(other) == parse_version(version):
+            message = f"version {version} is there already, as {other}"
+            raise ReleaseError(
+                Problem(Reason.RELEASE, message, file=str(folder), fix="give the next version")
+            )
 
 
 def is_of_sample(inputs: Inputs) -> bool:

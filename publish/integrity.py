@@ -11,6 +11,7 @@ from builders.parallel import ordered_map
 from schemas.manifest import MANIFEST_NAME, FileEntry, Manifest
 from schemas.problems import Problem, Reason, ReleaseError
 
+_OTHER_KIT = "build the release anew, or take the kit that wrote it"
 _FIX = "restore the file from a copy, or build the release anew"
 
 
@@ -28,7 +29,7 @@ def read_manifest(folder: Path) -> Manifest:
         details = "; ".join(
             f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors()[:5]
         )
-        message, fix = f"the manifest is damaged: {details}", "build the release anew"
+        message, fix = f"the manifest is damaged, or of another version of the kit: {details}", _OTHER_KIT
     raise ReleaseError(Problem(Reason.RELEASE, message, file=str(folder / MANIFEST_NAME), fix=fix))
 
 

@@ -27,7 +27,7 @@ from builders.previous import PreviousRelease
 from builders.reading import Fetch, SourceReader
 from builders.rejected import write_rejected
 from publish.check import check_release
-from publish.history import find_previous, refuse_bump, refuse_previous
+from publish.history import find_previous, refuse_bump, refuse_previous, stated_previous
 from publish.integrity import read_manifest
 from publish.plan import Action, TargetPlan
 from publish.settings import Flags, Settings, load_settings, open_sources, refuse_output_in_sources
@@ -95,7 +95,9 @@ def release(options: argparse.Namespace, terminal: Terminal) -> int:
             _open_checked(out, previous, is_read_only=options.plan) as checked,
         ):
             entries = SourceReader(catalog, settings.build, scratch, track, fetch, checked).read(sources)
-        entry = previous.entry if previous is not None else None
+        entry = stated_previous(out, version) if options.previous is None else None
+        if entry is None and previous is not None:
+            entry = previous.entry
         inputs = describe_inputs(version, settings.content, entries, notes, entry, repack=options.repack)
         plans = [target.plan(inputs) for target in targets]
         counts = catalog.counts()
@@ -362,10 +364,8 @@ def _show_build(terminal: Terminal, build: Plan | None, previous: PreviousReleas
     )
     told = [shard for shard in build.shards if shard.state in (ShardState.REWRITTEN, ShardState.REMOVED)]
     for shard in told[:MAX_SHARDS_SHOWN]:
-        size = format_size(shard.num_bytes)
-        terminal.line(
-            f"  {shard.state} {shard.config} {shard.split}-{shard.number:05d} ({size}): {shard.why}"
-        )
+        size = f" ({format_size(shard.num_bytes)})" if shard.num_bytes else ""
+        terminal.line(f"  {shard.state} {shard.config} {shard.split}-{shard.number:05d}{size}: {shard.why}")
     if len(told) > MAX_SHARDS_SHOWN:
         terminal.line(f"  … and {len(told) - MAX_SHARDS_SHOWN:,} more")
     written = sum(

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from builders.journal import journal_name
-from schemas.problems import KitError, Problem, Reason, ReleaseError
+from schemas.problems import BuildError, KitError, Problem, Reason, ReleaseError
 from schemas.versions import VERSION_PATTERN
 
 
@@ -40,10 +40,13 @@ def open_workspace(out: Path, version: str) -> Iterator[Path]:
         for left in work.iterdir():
             if left.name not in (version, journal_name(version)):
                 shutil.rmtree(left) if left.is_dir() and not left.is_symlink() else left.unlink()
+        is_resumed = (work / journal_name(version)).exists()
         try:
             yield work
-        except KitError:  # what is to be mended changes what is built
-            shutil.rmtree(work, ignore_errors=True)
+        except KitError as error:
+            # A mistake in the command does not cost what a killed run has finished.
+            if not is_resumed or isinstance(error, BuildError):
+                shutil.rmtree(work, ignore_errors=True)
             raise
         shutil.rmtree(work, ignore_errors=True)
     finally:

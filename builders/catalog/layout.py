@@ -36,7 +36,8 @@ IN_PART = (
     'ORDER BY layout."table", layout.split, layout.number, layout.position'
 )
 _GROUP = 2**20  # positions are this times the group, and the place in it
-_MAX_GROWTH = 1.5  # of a part, if every image in it were replaced by a larger one
+_MAX_GROWTH = 1.5  # of a part whose images are replaced by larger ones, before rows move to a new one
+_MAX_PART_BYTES = 1_950_000_000  # the hosts' limit is 2 GB a file
 _STAYS = "now.split = was.split"
 _CHANGES = """
     SELECT now.key, now.split, 'added', 0, now.is_decided FROM now LEFT JOIN was USING ("table", key)
@@ -49,6 +50,10 @@ _CHANGES = """
 """
 _ROWS = {
     "num_rows": 'SELECT layout.split, number, count(*) FROM layout WHERE "table" = :table GROUP BY 1, 2',
+    "num_decided": (
+        'SELECT layout.split, number, sum(is_decided) FROM layout JOIN now USING ("table", key) '
+        'WHERE "table" = :table GROUP BY 1, 2'
+    ),
     "num_bytes": (
         'SELECT layout.split, number, sum(num_bytes) FROM layout JOIN now USING ("table", key) '
         'WHERE "table" = :table GROUP BY 1, 2'
@@ -81,9 +86,19 @@ _REPLACE_ROWS = f"""
     ON gone.name = new.name AND gone.split = new.split AND gone.times = 1 AND new.times = 1
         AND new.num_bytes <= gone.num_bytes * {_MAX_GROWTH}
 """
+# Rows that a part has no room for any more, since images in it were replaced or came to rows without.
+_MOVE_ROWS = """
+    DELETE FROM layout WHERE "table" = ?1 AND (split, number, position) IN (
+        SELECT split, number, position FROM (
+            SELECT layout.split, number, position, num_bytes,
+                sum(num_bytes) OVER (PARTITION BY layout.split, number ORDER BY position) AS total
+            FROM layout JOIN now USING ("table", key) WHERE "table" = ?1
+        ) WHERE total > ?2 AND total > num_bytes
+    )
+"""
 _GROUPS = f"""
-    SELECT position / {_GROUP}, count(*) FROM layout WHERE "table" = ? AND split = ? AND number = ?
-    GROUP BY 1 ORDER BY 1
+    SELECT position / {_GROUP}, num_bytes FROM layout JOIN now USING ("table", key)
+    WHERE "table" = ? AND layout.split = ? AND number = ? ORDER BY position
 """
 _UNPLACED = """
     SELECT now.key, now.split, num_bytes FROM now WHERE "table" = ?1
@@ -148,6 +163,7 @@ class Part:
         split: Their split.
         number: Its number in that split.
         num_rows: How many there are; none if all of them have gone.
+        num_decided: How many are decided pairs, where the release follows another.
         num_bytes: Sum of the sizes of their images.
         num_edited: How many of them the previous release has with other content.
         num_removed: How many rows the previous release has in this part and this one has not.
@@ -158,6 +174,7 @@ class Part:
     split: str
     number: int
     num_rows: int
+    num_decided: int
     num_bytes: int
     num_edited: int
     num_removed: int
@@ -218,6 +235,7 @@ class Layout:
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
         self._repacked: set[Table] = set()
+        self._limits: dict[Table, Limits] = {}
         db.executescript(_SCHEMA)
 
     def arrange(
@@ -243,16 +261,19 @@ class Layout:
             content = (entry.num_bytes, entry.name, entry.digest, entry.is_decided)
             insert(table, entry.key, entry.split, *content, rank)
         insert.flush()
-        insert = Insert(self._db, f"INSERT INTO was VALUES ({', '.join('?' * 9)})")
+        insert = Insert(self._db, f"INSERT OR IGNORE INTO was VALUES ({', '.join('?' * 9)})")
         for old in previous:
             place = (old.split, old.number, _position(old.group, old.index))
             insert(table, old.key, *place, old.num_bytes, old.name, old.digest, old.is_decided)
         insert.flush()
+        self._limits[table] = limits
         if repack:
             self._repacked.add(table)
         else:
             self._db.execute(_KEEP_ROWS, (table,))
             self._db.execute(_REPLACE_ROWS, (table,))
+            most = min(limits.num_bytes * _MAX_GROWTH, max(limits.num_bytes, _MAX_PART_BYTES))
+            self._db.execute(_MOVE_ROWS, (table, most))
         self._place_new_rows(table, limits)
 
     def parts(self, table: Table) -> list[Part]:
@@ -278,9 +299,32 @@ class Layout:
             elif is_decided or not is_of_decided:
                 yield key, split, change
 
+    def rows(self, config: Config) -> Iterator[tuple[str, str]]:
+        """Yield (key, split) for each row of a config, where the release follows another."""
+        decided = "AND is_decided" if config.name == "binarized" else ""
+        query = f'SELECT key, split FROM now WHERE "table" = ? {decided} ORDER BY key'
+        yield from self._db.execute(query, (config.table,))
+
     def groups(self, part: Part) -> list[tuple[int, int]]:
-        """List the groups of a part, in order: the number of each, and how many rows it has."""
-        return list(self._db.execute(_GROUPS, part.place))
+        """List the groups of a part, in order: the number of each, and how many rows it has.
+
+        One that has become larger than it may be comes in several pieces, under one number.
+        """
+        limits = self._limits[part.table]
+        groups: list[tuple[int, int]] = []
+        group_bytes = 0
+        for group, num_bytes in self._db.execute(_GROUPS, part.place):
+            number, num_rows = groups[-1] if groups else (None, 0)
+            if (
+                number != group
+                or num_rows >= limits.group_rows
+                or group_bytes + num_bytes > limits.group_bytes
+            ):
+                groups.append((group, 0))
+                num_rows = group_bytes = 0
+            groups[-1] = (group, num_rows + 1)
+            group_bytes += num_bytes
+        return groups
 
     def _place_new_rows(self, table: Table, limits: Limits) -> None:
         """Put the rows that have no place yet into new parts, in the order in which they came."""

@@ -212,7 +212,7 @@ class PairCatalog:
         if part is None:
             query += f"pairs pair {_SIDES} ORDER BY place, pair.source, id, pair.rowid"
         else:
-            query += f"layout CROSS JOIN pairs pair ON {_KEY} = key {_SIDES} WHERE {IN_PART}, pair.rowid"
+            query += f"layout CROSS JOIN pairs pair ON {_KEY} = +key {_SIDES} WHERE {IN_PART}, pair.rowid"
         found = self._db.execute(query, part.place if part else ())
         for _, group in itertools.groupby(found, key=itemgetter(0, 1)):
             parts = list(group)

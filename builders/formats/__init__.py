@@ -5,7 +5,15 @@ from pathlib import Path
 from typing import Protocol
 
 from builders.formats.parquet import ParquetShard
-from builders.formats.webdataset import INDEX_PATH, IndexRow, TarShard, read_index, sample_key, write_index
+from builders.formats.webdataset import (
+    INDEX_PATH,
+    IndexRow,
+    TarShard,
+    read_index,
+    sample_key,
+    sample_texts,
+    write_index,
+)
 from schemas.columns import ColumnSpec
 from schemas.configs import Format
 
@@ -18,6 +26,7 @@ __all__ = [
     "TarShard",
     "read_index",
     "sample_key",
+    "sample_texts",
     "write_index",
 ]
 

@@ -85,9 +85,8 @@ class TarShard:
         fields = pa.Table.from_pylist([dict(row) for row in rows], schema=self._schema).to_pylist()
         for row, values in zip(rows, fields, strict=True):
             image: Any = row["image"]
-            texts = {column.name: _field(column, values[column.name]) for column in self._columns}
             key = sample_key(values["generator"], values["image_id"])
-            contents = (image["bytes"], _json(texts).encode(), (values["prompt"] or "").encode())
+            contents = (image["bytes"], *sample_texts(values, self._columns))
             members = zip(_EXTENSIONS, contents, strict=True)
             self._file.write(b"".join(_member(f"{key}.{extension}", each) for extension, each in members))
 
@@ -105,6 +104,17 @@ class TarShard:
     def num_bytes(self) -> int:
         """Size of the file so far."""
         return self._file.num_bytes
+
+
+def sample_texts(row: Mapping[str, Any], columns: Sequence[ColumnSpec]) -> tuple[bytes, bytes]:
+    """Give the fields and the prompt of a sample, as its files hold them.
+
+    Args:
+        row: The row, as Parquet gives it.
+        columns: Its columns, without images.
+    """
+    fields = {column.name: _field(column, row[column.name]) for column in columns}
+    return _json(fields).encode(), (row["prompt"] or "").encode()
 
 
 def _member(name: str, content: bytes) -> bytes:

@@ -92,12 +92,14 @@ class CaptionSource:
         if table is None:
             self._rows: Callable[[], Iterator[InputRow]] = partial(self._sidecar_rows, path)
             self.kind, self._paths = "captions/sidecars", _sidecars(path)
-            self.num_rows, self.sha256 = len(self._paths), _digest_of_files(path, self._paths)
+            self.num_rows = len(self._paths)
+            self.sha256 = f"{_digest_of_files(path, self._paths)} {options.fingerprint}"
             return
         form = "mapping" if table.is_mapping else options.form or _form_of(table.columns)
         if form is None or form not in _FORMS:
             raise SourceError(_not_captions(table, form))
-        self.kind, self.num_rows, self.sha256 = f"captions/{form}", table.num_rows, table.sha256
+        self.kind, self.num_rows = f"captions/{form}", table.num_rows
+        self.sha256 = f"{table.sha256} {options.fingerprint}"
         self._roles = _choose_columns(table, options)
         self._rows = partial(self._table_rows, table, _FORMS[form])
 

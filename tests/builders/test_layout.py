@@ -155,8 +155,8 @@ def test_a_pair_that_becomes_decided_is_added_to_the_decided_ones() -> None:
 
 
 def test_a_part_that_is_whole_is_kept() -> None:
-    assert Part(Table.IMAGES, "train", 0, 3, 9, 0, 0, 3).is_kept
-    assert not Part(Table.IMAGES, "train", 0, 3, 9, 0, 0, 0).is_kept
+    assert Part(Table.IMAGES, "train", 0, 3, 0, 9, 0, 0, 3).is_kept
+    assert not Part(Table.IMAGES, "train", 0, 3, 0, 9, 0, 0, 0).is_kept
 
 
 @given(st.lists(st.text(), unique=True, min_size=300, max_size=300))

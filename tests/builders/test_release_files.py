@@ -60,7 +60,7 @@ def image(num_bytes: int) -> dict[str, object]:
 
 def write_images(folder: Path, made: list[dict[str, object]]) -> tuple[Shard, ...]:
     """Write rows as one part into the configs of images."""
-    part = Part(Table.IMAGES, "train", 0, len(made), 0, 0, 0, 0)
+    part = Part(Table.IMAGES, "train", 0, len(made), 0, 0, 0, 0, 0)
     configs = configs_of(Table.IMAGES, tuple(Format))
     sizes = [len(made[start : start + 100]) for start in range(0, len(made), 100)]
     return write_part(

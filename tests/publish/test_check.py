@@ -171,7 +171,7 @@ TAMPERINGS: dict[str, tuple[Tamper, str]] = {
     ),
     "image in a tar": (
         edit_tar(lambda tar: tar.replace(b"\xff\xd8\xff\xe0", b"\xff\xd8\xff\xe1", 1)),
-        "the image or the text of a sample is not what its fields state",
+        "the image or the texts of a sample are not those of its row",
     ),
     "sample lost from a tar": (edit_tar(lose_first_sample), "it has not the rows of the file of images"),
     "tar cut": (edit_tar(lambda tar: tar[: len(tar) // 2]), "the tars or their index are not readable"),

@@ -58,9 +58,9 @@ class Releases:
     def release(self, version: str, *flags: str) -> int:
         """Write the collection and release it."""
         captions = self.collection.path.parent / "captions.jsonl"
-        captions.write_text(
-            "".join(f"{json.dumps({'file_name': k, 'caption': v})}\n" for k, v in self.captions.items())
-        )
+        lines = [{"file_name": name, "caption": text} for name, text in self.captions.items()]
+        lines += [line | {"caption": f"{line['file_name']} once more"} for line in lines]
+        captions.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
         arguments = ["--config", str(self.config), "--sfhq", str(self.collection.write())]
         arguments += ["--captions", str(captions), "--out", str(self.out), "--version", version]
         return main([*arguments, *flags])
@@ -128,19 +128,19 @@ CHANGES: dict[
     "appended": (
         lambda releases: add_image(releases, 90, NUM_IMAGES),
         Bump.MINOR,
-        {"prompts": (1, 0, 0), "captions": (1, 0, 0)},
+        {"prompts": (1, 0, 0), "captions": (2, 0, 0)},
         {"default": 2, "webdataset": 2},
     ),
     "inserted": (
         lambda releases: add_image(releases, 91, 2),
         Bump.MINOR,
-        {"prompts": (1, 0, 0), "captions": (1, 0, 0)},
+        {"prompts": (1, 0, 0), "captions": (2, 0, 0)},
         {"default": 2, "webdataset": 2},
     ),
     "removed": (
         remove_image,
         Bump.MAJOR,
-        {"prompts": (0, 0, 1), "captions": (0, 0, 1)},
+        {"prompts": (0, 0, 1), "captions": (0, 0, 2)},
         {"default": 1, "webdataset": 1},
     ),
     "caption edited": (

@@ -57,7 +57,7 @@ class PreferenceSource:
         told = {"of": options.of, "license": options.license, "prompt_license": options.prompt_license}
         self._told: dict[str, Any] = {name: value for name, value in told.items() if value is not None}
         self.num_rows, self.images = self._table.num_rows, options.images
-        self.sha256 = f"{self._table.sha256} {self._annotators.fingerprint}"
+        self.sha256 = f"{self._table.sha256} {self._annotators.fingerprint} {options.fingerprint}"
 
     def rows(self) -> Iterator[InputRow]:
         """Yield every row: a pair with its votes, one vote, or one image's rank."""
