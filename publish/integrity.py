@@ -1,17 +1,18 @@
 """Integrity of a release folder: are its files those of the manifest, all of them, byte for byte?"""
 
 import hashlib
+import os
 import stat
 from collections.abc import Collection, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from pydantic import ValidationError
 
-from builders.parallel import ordered_map
 from schemas.manifest import MANIFEST_NAME, FileEntry, Manifest
 from schemas.problems import Problem, Reason, ReleaseError
 
-_OTHER_KIT = "build the release anew, or take the kit that wrote it"
+_OTHER_KIT = "build the release anew, or use the version of the kit that wrote it"
 _FIX = "restore the file from a copy, or build the release anew"
 
 
@@ -29,7 +30,7 @@ def read_manifest(folder: Path) -> Manifest:
         details = "; ".join(
             f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors()[:5]
         )
-        message, fix = f"the manifest is damaged, or of another version of the kit: {details}", _OTHER_KIT
+        message, fix = f"the manifest is damaged: {details}", _OTHER_KIT
     raise ReleaseError(Problem(Reason.RELEASE, message, file=str(folder / MANIFEST_NAME), fix=fix))
 
 
@@ -54,8 +55,9 @@ def check_files(
     def check(entry: FileEntry) -> list[Problem]:
         return list(_check_file(folder, entry, with_bytes=not by_size and entry.path not in verified))
 
-    for _, problems in ordered_map(check, manifest.all_files):
-        yield from problems
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for problems in pool.map(check, manifest.all_files):
+            yield from problems
     known = {MANIFEST_NAME, *(entry.path for entry in manifest.all_files)}
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()

@@ -17,6 +17,7 @@ from publish.integrity import read_manifest
 from publish.release import main
 from schemas.settings import BuildSettings
 from schemas.versions import Bump, bump_between, next_version
+from tests.exports import REAL_RECORD
 from tests.support import ROOT, SfhqFolder, good_folder, image_bytes, run_release, tree_digest
 
 NUM_IMAGES = 8
@@ -389,3 +390,49 @@ def test_what_a_version_claims(old: str, new: str, bump: Bump | None) -> None:
     assert bump_between(old, new) is bump
     if bump is not None:
         assert bump_between(old, next_version(old, bump)) is bump
+
+
+@pytest.mark.parametrize("damage", ["cut", "gone"])
+def test_groups_keep_their_limits_where_the_file_that_says_them_is_damaged(
+    damage: str, tmp_path: Path
+) -> None:
+    collection = good_folder(tmp_path / "faces", 130)
+    made = Releases(collection, tmp_path / "dist", "")
+    assert made.release("1.0") == 0
+    (name,) = made.files("1.0", "default")
+    path = made.out / "1.0" / name
+    path.write_bytes(path.read_bytes()[:-5]) if damage == "cut" else path.unlink()
+    assert made.release("1.0.1") == 0
+    groups = pq.ParquetFile(made.out / "1.0.1" / name).metadata
+    assert [groups.row_group(index).num_rows for index in range(groups.num_row_groups)] == [100, 30]
+
+
+def test_undecided_pairs_are_not_added_to_the_decided_ones(releases: Releases, tmp_path: Path) -> None:
+    first, second = (row[0] for row in releases.collection.rows[:2])
+    images = {"image_1": first, "image_2": second, "prompt": "a prompt"}
+    votes = tmp_path / "votes.jsonl"
+    pair = REAL_RECORD | {"images": images, "preference.responses": ["image_1", "image_2", "both_good"]}
+    votes.write_text(json.dumps(pair))
+    assert releases.release("1.1", "--preferences", str(votes)) == 0
+    assert releases.release("1.1.1", "--preferences", str(votes)) == 0
+    assert not (releases.out / "1.1.1" / "binarized").exists()
+    votes.write_text(json.dumps(pair | {"preference.responses": ["image_1", "image_1", "both_good"]}))
+    assert releases.release("2.0", "--preferences", str(votes)) == 0
+    changes = read_manifest(releases.out / "2.0").changes
+    assert changes is not None
+    assert changes.rows["binarized"].added == 1
+    assert changes.rows["preferences"].edited == 1
+    listed = pq.read_table(releases.out / "2.0" / "changes.parquet").to_pylist()
+    assert ("binarized", "added") in {(row["config"], row["change"]) for row in listed}
+
+
+def test_a_release_is_run_again_without_its_predecessor(
+    releases: Releases, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert releases.release("1.0.1") == 0
+    shutil.rmtree(releases.out / "1.0")
+    assert releases.release("1.0.1") == 0
+    assert "Nothing to do" in capsys.readouterr().out
+    assert releases.release("1.1") == 0
+    assert releases.release("1.1.0") == 1
+    assert "version 1.1.0 is there already, as 1.1" in capsys.readouterr().err
