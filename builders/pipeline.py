@@ -22,6 +22,7 @@ from builders.card.notes import (
     changelog_entry,
     dataset_changelog,
     parse_citation,
+    release_changelog,
     release_citation,
 )
 from builders.card.readme import CARD_NAME, LICENSES_NAME, CardInputs, render_card, render_licenses
@@ -197,7 +198,13 @@ def build_release(
             CARD_NAME: render_card(card),
             LICENSES_NAME: render_licenses(card),
             CITATION_NAME: release_citation(citation, inputs.version, date),
-            CHANGELOG_NAME: f"# Changelog of {inputs.dataset.title}\n\n{changelog}\n",
+            CHANGELOG_NAME: release_changelog(
+                inputs.dataset.title,
+                changelog,
+                inputs.version,
+                inputs.previous.version if inputs.previous else None,
+                plan.changes,
+            ),
             CROISSANT_NAME: render_croissant(card, citation, date),
         },
     )

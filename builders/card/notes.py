@@ -6,6 +6,7 @@ from typing import Any
 
 import yaml
 
+from schemas.manifest import Changes
 from schemas.problems import BuildError, Problem, Reason
 
 CITATION_NAME = "CITATION.cff"
@@ -74,6 +75,33 @@ def changelog_entry(changelog: str, version: str) -> tuple[str | None, str] | No
         return None
     end = re.compile(r"^### ", re.MULTILINE).search(changelog, start.end())
     return start.group(1), changelog[start.end() : end.start() if end else None].strip()
+
+
+def release_changelog(
+    title: str, changelog: str, version: str, previous: str | None, changes: Changes | None
+) -> str:
+    """Write a release's CHANGELOG.md: the maintainer's, with what was counted under the version's heading.
+
+    Args:
+        title: The dataset's name for people.
+        changelog: What `dataset_changelog` gives for the version.
+        version: The version.
+        previous: The version before it, if any.
+        changes: What differs from that.
+    """
+    counted = ""
+    if previous is not None and changes is not None:
+        lines = [
+            f"- `{name}`: {rows.added:,} rows added, {rows.edited:,} edited, {rows.removed:,} removed"
+            for name, rows in changes.rows.items()
+        ]
+        lines += [f"- `{name}` is gone" for name in changes.lost_configs]
+        counted = "\n".join([f"Since {previous}, a {changes.bump} change:", "", *lines, "", ""])
+    heading = _entry_heading(version).search(changelog)
+    end = heading.end() if heading else 0
+    before, after = changelog[:end].rstrip(), changelog[end:].strip()
+    parts = [f"# Changelog of {title}", before, counted.strip(), after]
+    return "\n\n".join(part for part in parts if part) + "\n"
 
 
 def _entry_heading(version: str) -> re.Pattern[str]:

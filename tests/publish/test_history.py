@@ -178,6 +178,13 @@ def test_a_version_costs_what_changed(
         assert len(same) == number, config  # same name, same bytes, and not even copied
     assert check_release(releases.out / version) == []
     assert tree_digest(releases.out / "1.0") == before
+    added, edited, removed = rows.get("captions", (0, 0, 0))
+    line = f"- `captions`: {added} rows added, {edited} edited, {removed} removed"
+    assert line in (releases.out / version / "CHANGELOG.md").read_text()
+    assert (
+        f"| `captions` | {added} | {edited} | {removed} |"
+        in (releases.out / version / "README.md").read_text()
+    )
     stay = [image_id for image_id in releases.ids("1.0") if image_id in set(releases.ids(version))]
     assert releases.ids(version)[: len(stay)] == stay
     listed = pq.read_table(releases.out / version / "changes.parquet").to_pylist()
@@ -282,7 +289,8 @@ def test_webdataset_can_be_left_out_and_added_later(releases: Releases, tmp_path
     plain.config.write_text(text.replace("[release]", '[release]\nformats = { folder = ["parquet"] }'))
     assert plain.release("1.0") == 0
     assert not (plain.out / "1.0" / "webdataset").exists()
-    assert "webdataset" not in (plain.out / "1.0" / "README.md").read_text().lower()
+    assert "webdataset/train" not in (plain.out / "1.0" / "README.md").read_text()
+    assert "webdataset/train" in (releases.out / "1.0" / "README.md").read_text()
     plain.config.write_text(text)
     assert plain.release("1.1") == 0
     assert plain.files("1.1", "default") == plain.files("1.0", "default")
