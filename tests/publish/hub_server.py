@@ -119,8 +119,10 @@ class Fault:
         do: "status": answer with `status`, doing nothing. "reset": hang up, doing nothing. "hang": say
             nothing until the server stops. "lost": do it, then hang up. "late": answer `status` now, and do
             it before the next request is looked at. "spoil": do it wrongly (a byte, a digest or a file).
+            "race": call `action` first, and then do it well.
         skip: How many requests go well first.
         times: How many fail.
+        path: Which file of a commit is spoiled.
     """
 
     kind: str
@@ -131,11 +133,12 @@ class Fault:
     skip: int = 0
     times: int = 1
     path: str = ""
+    action: Callable[[], object] = lambda: None
 
 
 @dataclass(frozen=True)
 class Seen:
-    """One request as it came in."""
+    """One request as it came in; names of headers in lower case."""
 
     kind: str
     method: str
@@ -163,7 +166,7 @@ class _Refused(Exception):  # noqa: N818 - an answer, not an error
 
 class _Listener(ThreadingHTTPServer):
     daemon_threads = True
-    block_on_close = False
+    block_on_close = False  # connections that the client keeps open
     request_queue_size = 64
 
     def handle_error(self, request: Any, client_address: Any) -> None:
@@ -390,7 +393,7 @@ class HubServer:
 
     def _download(self, oid: str, headers: Mapping[str, str], **_: Any) -> Answer:
         data = self.stored[oid]
-        asked = re.fullmatch(r"bytes=(\d+)-(\d*)", headers.get("Range", ""))
+        asked = re.fullmatch(r"bytes=(\d+)-(\d*)", headers.get("range", ""))
         if asked is None:
             return Answer(200, data, {"ETag": f'"{oid}"', "Accept-Ranges": "bytes"})
         start, end = int(asked[1]), min(int(asked[2] or len(data) - 1), len(data) - 1)
@@ -554,6 +557,8 @@ class HubServer:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            wbufsize = -1  # head and body in one packet: two would wait for each other
+            disable_nagle_algorithm = True
 
             def do_GET(self) -> None:
                 hub._serve(self)
@@ -569,7 +574,7 @@ class HubServer:
         body = _read_body(handler)
         parts = urlsplit(handler.path)
         kind, named = _route(handler.command, parts.path)
-        headers = dict(handler.headers.items())
+        headers = {name.lower(): value for name, value in handler.headers.items()}
         with self._lock:
             while self._late:
                 self._late.pop(0)()
@@ -598,6 +603,9 @@ class HubServer:
                 return refused
             case "spoil":
                 return self._answer(kind, {**context, "spoiled": fault})
+            case "race":
+                fault.action()
+                return self._answer(kind, context)
             case "lost":
                 self._answer(kind, context)
         return None
@@ -625,7 +633,7 @@ class HubServer:
         return answer
 
     def _user(self, headers: Mapping[str, str], kind: str) -> User | None:
-        token = headers.get("authorization", headers.get("Authorization", ""))
+        token = headers.get("authorization", "")
         if not token or kind in ("upload", "download"):
             return None
         user = self.users.get(token.removeprefix("Bearer "))

@@ -3,7 +3,7 @@
 `publish/targets/huggingface.py` runs this file in a process of its own, in isolated mode, with fresh caches.
 It prints one JSON object: config → split → the columns of its first row.
 
-    python -I publish/hub_consumer.py org/sfhq-t2i 0123456789abcdef0123456789abcdef01234567
+    python -I publish/hub/consumer.py org/sfhq-t2i 0123456789abcdef0123456789abcdef01234567
 """
 
 import json

@@ -1,8 +1,8 @@
 """Hand-written parts of a card on the Hub, which a release keeps.
 
 What stands between the two markers is somebody's own text. A new release puts it into the places that its
-card has for it (a pair of markers on lines that follow each other), in order, and what is left over at the end.
-The manifest holds the digest of the card as it was built, so that is compared with the card without them.
+card has for it (a pair of markers, each on its line), in order, and what is left at the end. The manifest
+holds the digest of the card as it was built, so that is compared with the card without these parts.
 """
 
 import hashlib

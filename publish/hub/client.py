@@ -2,8 +2,8 @@
 
 By itself the client waits for ever for an answer, sleeps as long as a Retry-After header says, and never
 repeats some requests while it repeats others six times. Here every request goes through one HTTP client that
-ends a wait, and what may pass is tried again in one place: `Hub.ask`. Uploads to the Xet store do not use that
-client; they have time limits and retries of their own, and fail into the same place.
+ends a wait, and what may pass is tried again in one place: `Hub.ask`. Uploads to the Xet store do not use
+that client; they have time limits and retries of their own, and fail into the same place.
 """
 
 import os
@@ -26,7 +26,7 @@ from huggingface_hub import (
     is_offline_mode,
     set_client_factory,
 )
-from huggingface_hub.errors import HfHubHTTPError
+from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
 from huggingface_hub.utils import (  # type: ignore[attr-defined] # public, though not marked so
     are_progress_bars_disabled,
     build_hf_headers,
@@ -106,8 +106,8 @@ class _StageOverError(Exception):
 class Hub:
     """Speaks to the Hub about one dataset repository.
 
-    The token is the client's own: from `HF_TOKEN` or `hf auth login`. It is read when a stage begins, and is in
-    no message.
+    The token is the client's own: from `HF_TOKEN` or `hf auth login`. It is read when a stage begins, and is
+    in no message.
 
     Args:
         repository: `namespace/name`.
@@ -327,6 +327,8 @@ class _LimitedClient(httpx2.Client):
             _PassingError: No answer, or one that says to try again.
             _StageOverError: There is no time left.
         """
+        if is_offline_mode():
+            raise OfflineModeIsEnabled("offline mode is set")
         self._check_time()
         where = printable(f"{request.method} {request.url.path}")  # the query may hold a signature
         try:
