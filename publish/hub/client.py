@@ -8,12 +8,14 @@ that client; they have time limits and retries of their own, and fail into the s
 
 import os
 import re
+import ssl
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import cache
 from typing import Any, TypeVar
 
 import httpx2
@@ -264,7 +266,7 @@ class Hub:
                 return HubError(problem, passing=True)
             if isinstance(cause, HfHubHTTPError):
                 said, status = self.redact(cause.server_message or ""), cause.response.status_code
-                if status == 403 and not str(cause.request.url).startswith(f"{self.endpoint}/"):
+                if status == 403 and not str(cause.response.url).startswith(f"{self.endpoint}/"):
                     problem = self._problem("the address for sending a file has expired", _AGAIN)
                     return HubError(problem, status, passing=True)
                 return self._refused(status, said)
@@ -317,7 +319,8 @@ class _LimitedClient(httpx2.Client):
     """
 
     def __init__(self, timeout_seconds: float, check_time: Callable[[], None]) -> None:
-        super().__init__(follow_redirects=True, timeout=httpx2.Timeout(timeout_seconds, pool=None))
+        timeout = httpx2.Timeout(timeout_seconds, pool=None)
+        super().__init__(follow_redirects=True, timeout=timeout, verify=_certificates())
         self._timeout_seconds, self._check_time = timeout_seconds, check_time
 
     def send(self, request: httpx2.Request, *, stream: bool = False, **options: Any) -> httpx2.Response:
@@ -331,6 +334,8 @@ class _LimitedClient(httpx2.Client):
             raise OfflineModeIsEnabled("offline mode is set")
         self._check_time()
         where = printable(f"{request.method} {request.url.path}")  # the query may hold a signature
+        # Some of the library's requests ask for no time limit, whatever the client's is.
+        request.extensions = {**request.extensions, "timeout": self.timeout.as_dict()}
         try:
             response = super().send(request, stream=True, **options)
             response.stream = _Timed(response.stream, self._check_time)
@@ -362,6 +367,11 @@ class _Timed(httpx2.SyncByteStream):
     def close(self) -> None:
         """Close the connection, or give it back."""
         self._stream.close()
+
+
+@cache
+def _certificates() -> ssl.SSLContext:
+    return httpx2.create_ssl_context()  # takes longer than a request
 
 
 def _read(response: httpx2.Response) -> None:

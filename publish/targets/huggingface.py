@@ -181,7 +181,7 @@ class HubTarget:
         """Compare the commit that holds a release with its manifest, and have `datasets` load it.
 
         Sizes and digests are those of the Hub's own listing; of files that it lists without SHA-256, which
-        are small, the content is read. Whether the store gives out what the Hub lists, only `read_back` can tell.
+        are small, the content is read. Only `read_back` tells whether the store gives out what the Hub lists.
 
         Args:
             manifest: The release.

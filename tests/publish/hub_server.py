@@ -157,9 +157,9 @@ class Answer:
 
 
 class _Refused(Exception):  # noqa: N818 - an answer, not an error
-    def __init__(self, status: int, message: str, code: str = "", **headers: str) -> None:
+    def __init__(self, status: int, message: str, code: str = "", url: str = "", **headers: str) -> None:
         super().__init__(message)
-        body = json.dumps({"error": message}).encode()
+        body = json.dumps({"error": message, "url": url}).encode()
         told = {"X-Error-Message": message, **({"X-Error-Code": code} if code else {}), **headers}
         self.answer = Answer(status, body, told)
 
@@ -276,7 +276,8 @@ class HubServer:
         self._check_write(user, namespace)
         name = f"{namespace}/{wanted['name']}"
         if name in self.repos:
-            raise _Refused(409, "You already created this dataset repo")
+            url = f"{self.endpoint}/datasets/{name}"
+            raise _Refused(409, "You already created this dataset repo", url=url)
         repo = self.repos[name] = Repo(private=wanted.get("visibility") == "private")
         attributes = "".join(f"*{suffix} filter=lfs diff=lfs merge=lfs -text\n" for suffix in LFS_SUFFIXES)
         self._add_commit(
@@ -614,7 +615,8 @@ class HubServer:
         for fault in self.faults:
             if fault.kind == kind and fault.skip:
                 fault.skip -= 1
-            elif fault.kind == kind and fault.times:
+                return None
+            if fault.kind == kind and fault.times:
                 fault.times -= 1
                 return fault
         return None
