@@ -350,6 +350,7 @@ class _LimitedClient(httpx2.Client):
             seconds = _wait_seconds(response.headers)
             asked = "" if seconds is None else f" and asks to wait {seconds:.0f} s"
             raise _PassingError(message + asked, response.status_code, seconds)
+        response.headers.pop("X-HF-Warning", None)  # the library would print it as it is
         return response
 
 

@@ -20,6 +20,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
@@ -354,7 +355,7 @@ class HubTarget:
         for attempt in range(1, attempts + 1):
             try:
                 made = self._hub.ask(
-                    lambda api: self._make_commit(api, operations, manifest, base), repeat=False
+                    lambda api: self._make_commit(api, operations, manifest, base, watcher), repeat=False
                 )
             except HubError as error:
                 if error.status in (409, 412):
@@ -375,22 +376,26 @@ class HubTarget:
         return False
 
     def _make_commit(
-        self, api: HfApi, operations: list[CommitOperation], manifest: Manifest, base: str
+        self, api: HfApi, operations: list[CommitOperation], manifest: Manifest, base: str, watcher: Watcher
     ) -> CommitInfo:
-        return api.create_commit(
-            self._hub.repository,
-            operations,
-            commit_message=f"Release {manifest.version}",
-            commit_description=f"Manifest SHA-256: {manifest.digest}",
-            repo_type=REPO_TYPE,
-            parent_commit=base,
-        )
+        with warnings.catch_warnings(record=True) as warned:
+            warnings.simplefilter("always")
+            made = api.create_commit(
+                self._hub.repository,
+                operations,
+                commit_message=f"Release {manifest.version}",
+                commit_description=f"Manifest SHA-256: {manifest.digest}",
+                repo_type=REPO_TYPE,
+                parent_commit=base,
+            )
+        for warning in warned:  # what the Hub says of the card
+            watcher.note(self._hub.redact(str(warning.message)))
+        return made
 
     def _make_tag(self, api: HfApi, manifest: Manifest, sha: str) -> None:
         api.create_tag(
             self._hub.repository,
             tag=tag_of(manifest.version),
-            tag_message=f"Manifest SHA-256: {manifest.digest}",
             revision=sha,
             repo_type=REPO_TYPE,
         )

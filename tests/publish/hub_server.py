@@ -119,7 +119,7 @@ class Fault:
         do: "status": answer with `status`, doing nothing. "reset": hang up, doing nothing. "hang": say
             nothing until the server stops. "lost": do it, then hang up. "late": answer `status` now, and do
             it before the next request is looked at. "spoil": do it wrongly (a byte, a digest or a file).
-            "race": call `action` first, and then do it well.
+            "race": call `action` first, and then do it well. "cut": end the answer in its middle.
         skip: How many requests go well first.
         times: How many fail.
         path: Which file of a commit is spoiled.
@@ -191,6 +191,7 @@ class HubServer:
         self.repos: dict[str, Repo] = {}
         self.seen: list[Seen] = []
         self.faults: list[Fault] = []
+        self.card_warnings: list[str] = []
         self.stored: dict[str, bytes] = {}  # large files by SHA-256
         self._blobs: dict[str, bytes] = {}  # small files by git's id
         self._xet, self._known, self._page_size = xet, list(known), page_size
@@ -286,7 +287,10 @@ class HubServer:
         return _json({"url": f"{self.endpoint}/datasets/{name}"})
 
     def _validate_yaml(self, **_: Any) -> Answer:
-        return _json({"errors": [], "warnings": []})
+        answer = _json({"errors": [], "warnings": [{"message": text} for text in self.card_warnings]})
+        if self.card_warnings:
+            answer.headers["X-HF-Warning"] = f"card; {self.card_warnings[0]}"
+        return answer
 
     def _refs(self, repo: Repo, **_: Any) -> Answer:
         def listed(refs: Mapping[str, str], kind: str) -> list[dict[str, str]]:
@@ -589,7 +593,7 @@ class HubServer:
         if answer is None:
             _hang_up(handler)
         else:
-            _send(handler, answer)
+            _send(handler, answer, cut=fault is not None and fault.do == "cut")
 
     def _outcome(self, kind: str, context: dict[str, Any], fault: Fault | None) -> Answer | None:
         """Do what is asked, or what the fault makes of it; None where no answer is to come."""
@@ -604,7 +608,7 @@ class HubServer:
                 return refused
             case "spoil":
                 return self._answer(kind, {**context, "spoiled": fault})
-            case "race":
+            case "race" | "cut":
                 fault.action()
                 return self._answer(kind, context)
             case "lost":
@@ -694,7 +698,7 @@ def _read_chunks(handler: BaseHTTPRequestHandler) -> Iterator[bytes]:
     handler.rfile.readline()
 
 
-def _send(handler: BaseHTTPRequestHandler, answer: Answer) -> None:
+def _send(handler: BaseHTTPRequestHandler, answer: Answer, cut: bool) -> None:
     with contextlib.suppress(OSError):  # the client may have gone
         handler.send_response(answer.status)
         for name, value in answer.headers.items():
@@ -702,7 +706,8 @@ def _send(handler: BaseHTTPRequestHandler, answer: Answer) -> None:
         handler.send_header("Content-Length", str(len(answer.body)))
         handler.end_headers()
         if handler.command != "HEAD":
-            handler.wfile.write(answer.body)
+            handler.wfile.write(answer.body[: len(answer.body) // 2] if cut else answer.body)
+        handler.close_connection |= cut
 
 
 def _hang_up(handler: BaseHTTPRequestHandler) -> None:

@@ -115,10 +115,15 @@ def client(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def hub() -> Iterator[HubServer]:
-    with HubServer() as server:
+def hub(capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture) -> Iterator[HubServer]:
+    with caplog.at_level("DEBUG"), HubServer() as server:
         yield server
         assert_no_secrets_leaked(server)
+    printed = "".join(capfd.readouterr())
+    logged = "".join(
+        record.getMessage() for record in caplog.records if record.name.startswith("huggingface")
+    )
+    assert not [secret for secret in SECRETS if secret in printed + logged]
 
 
 @pytest.fixture
@@ -543,6 +548,16 @@ def test_an_upload_address_that_has_expired_is_asked_for_again(
     assert_holds(hub, first, "v1.0")
 
 
+def test_a_token_that_was_stored_by_the_client_is_used(
+    hub: HubServer, make: Make, first: Built, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv("HF_TOKEN")
+    (tmp_path / "token").write_text(f"{WRITE_TOKEN}\n", encoding="utf-8")
+    monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "token"))
+    publish(make(), first)
+    assert_holds(hub, first, "v1.0")
+
+
 # Faults that pass
 
 READS = ("refs", "whoami", "tree", "resolve")
@@ -584,7 +599,7 @@ def test_a_fault_that_stays_ends_in_a_sentence_and_a_second_run_finishes_without
     told = refusal(make(timeout=0.1 if fault == "hang" else 10), first)
     assert len(told.splitlines()) == 1
     assert "run the same command again" in told
-    assert watched.waits == [7.0] * 4 if fault == "429" else [1.0, 2.0, 4.0, 8.0]
+    assert watched.waits == ([7.0] * 4 if fault == "429" else [1.0, 2.0, 4.0, 8.0])
     arrived = set(hub.stored)
     lasting.times = 0
     hub.seen.clear()
@@ -592,6 +607,16 @@ def test_a_fault_that_stays_ends_in_a_sentence_and_a_second_run_finishes_without
     assert_holds(hub, first, "v1.0")
     assert_only_whole_releases(hub, first)
     assert not [seen.url for seen in hub.seen if seen.kind == "upload" and seen.url[5:69] in arrived]
+
+
+def test_a_download_that_breaks_off_is_done_again(
+    hub: HubServer, make: Make, first: Built, watched: Watched
+) -> None:
+    hub.fail("resolve", "cut", skip=1)
+    publish(make(), first)
+    hub.fail("download", "cut")
+    assert make().read_back(first.manifest) == ()
+    assert watched.waits == [1.0, 1.0]
 
 
 def test_a_wait_that_is_too_long_is_not_waited_for(
@@ -677,6 +702,14 @@ def test_a_conflict_is_told_and_both_changes_are_there(
     assert hub.repos[REPO].tags["v1.1"] == hub.repos[REPO].history[0].sha
     sent = [seen.url for seen in hub.seen if seen.kind == "upload"]
     assert len(sent) == len(set(sent))
+
+
+def test_what_the_hub_says_of_the_card_is_told_and_cannot_command_the_terminal(
+    hub: HubServer, make: Make, first: Built, watched: Watched
+) -> None:
+    hub.card_warnings.append("no \x1b[31mlicence")
+    publish(make(), first, watched)
+    assert [note for note in watched.notes if "no \\x1b[31mlicence" in note] == watched.notes != []
 
 
 def test_a_plan_that_was_to_be_kept_to_is_refused_when_the_world_has_changed(
