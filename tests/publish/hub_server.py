@@ -118,8 +118,9 @@ class Fault:
         kind: As in `_ROUTES`.
         do: "status": answer with `status`, doing nothing. "reset": hang up, doing nothing. "hang": say
             nothing until the server stops. "lost": do it, then hang up. "late": answer `status` now, and do
-            it before the next request is looked at. "spoil": do it wrongly (a byte, a digest or a file).
-            "race": call `action` first, and then do it well. "cut": end the answer in its middle.
+            it before the next request is looked at. "later": the same, before the next of its kind. "spoil":
+            do it wrongly (a byte, a digest or a file). "race": call `action` first, and then do it well.
+            "cut": end the answer in its middle.
         skip: How many requests go well first.
         times: How many fail.
         path: Which file of a commit is spoiled.
@@ -195,7 +196,7 @@ class HubServer:
         self.stored: dict[str, bytes] = {}  # large files by SHA-256
         self._blobs: dict[str, bytes] = {}  # small files by git's id
         self._xet, self._known, self._page_size = xet, list(known), page_size
-        self._late: list[Callable[[], object]] = []
+        self._late: list[tuple[str, Callable[[], object]]] = []
         self._clock = itertools.count()
         self._lock = threading.RLock()
         self._stopped = threading.Event()
@@ -581,8 +582,12 @@ class HubServer:
         kind, named = _route(handler.command, parts.path)
         headers = {name.lower(): value for name, value in handler.headers.items()}
         with self._lock:
-            while self._late:
-                self._late.pop(0)()
+            due, self._late = self._late, []
+            for after, finish in due:
+                if after in ("", kind):
+                    finish()
+                else:
+                    self._late.append((after, finish))
             self.seen.append(Seen(kind, handler.command, handler.path, headers, body))
             fault = self._fault(kind)
             query = {name: values[-1] for name, values in parse_qs(parts.query).items()}
@@ -603,8 +608,9 @@ class HubServer:
         match fault.do:
             case "status":
                 return refused
-            case "late":
-                self._late.append(lambda: self._answer(kind, context))
+            case "late" | "later":
+                after = kind if fault.do == "later" else ""
+                self._late.append((after, lambda: self._answer(kind, context)))
                 return refused
             case "spoil":
                 return self._answer(kind, {**context, "spoiled": fault})
