@@ -124,6 +124,7 @@ def hub(capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture) -> 
         record.getMessage() for record in caplog.records if record.name.startswith("huggingface")
     )
     assert not [secret for secret in SECRETS if secret in printed + logged]
+    assert "\x1b[31m" not in printed + logged, "somebody else's words command the terminal"
 
 
 @pytest.fixture
