@@ -9,9 +9,10 @@ import base64
 import hashlib
 import io
 import json
+import sys
 import threading
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -51,6 +52,11 @@ class Version:
     files: dict[str, bytes]
     looks_left: int = 0
     failed: bool = False
+
+    @property
+    def status(self) -> str:
+        """Its state as the site words it."""
+        return "Pending" if self.looks_left else "Failed" if self.failed else "Ready"
 
 
 @dataclass
@@ -94,8 +100,9 @@ class KaggleServer:
         loses: Paths that are missing from new versions.
         fails: Whether it fails to process new versions.
         refuses: What it says instead of creating anything.
-        forgets_tokens: Whether uploads of before this was set can no longer be used.
+        may_write: Whether the credentials are good for more than reading.
         packs: Whether it packs what is downloaded.
+        on_call: Is told the name of each request before it is answered.
         flips: Paths of which the last byte comes out wrong.
     """
 
@@ -113,11 +120,10 @@ class KaggleServer:
         self.refuses = ""
         self.num_put_bytes = 0
         self.forgotten: set[str] = set()
+        self.on_call: Callable[[str], None] = lambda _: None
         self.unhang = threading.Event()
         self.lock = threading.Lock()
-        self._http = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"site": self}))
-        self._http.daemon_threads = True
-        self._http.block_on_close = False
+        self._http = _Http(("127.0.0.1", 0), type("Handler", (_Handler,), {"site": self}))
         self.address = f"http://127.0.0.1:{self._http.server_address[1]}"
 
     @contextmanager
@@ -214,7 +220,9 @@ class KaggleServer:
     def _do_GetDataset(self, body: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
         dataset = self.datasets[self._ref(body)]
         shown = [v for v in dataset.versions if self.shows_pending or not (v.looks_left or v.failed)]
-        listed = [{"versionNumber": n, "versionNotes": v.notes} for n, v in enumerate(shown, 1)]
+        listed = [
+            {"versionNumber": n, "versionNotes": v.notes, "status": v.status} for n, v in enumerate(shown, 1)
+        ]
         return {
             "ref": self._ref(body),
             "currentVersionNumber": len(shown),
@@ -283,7 +291,8 @@ class KaggleServer:
         number = body.get("datasetVersionNumber", len(versions))
         if not 1 <= number <= len(versions) or versions[number - 1].looks_left:
             raise ApiError(404, "There is no such version")
-        return versions[number - 1]
+        version: Version = versions[number - 1]
+        return version
 
     def _page(self, body: dict[str, Any], key: str, files: list[tuple[str, bytes]]) -> dict[str, Any]:
         start, size = int(body.get("pageToken") or 0), min(body.get("pageSize") or 20, 5)
@@ -315,6 +324,18 @@ class ApiError(Exception):
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
         self.status = status
+
+
+class _Http(ThreadingHTTPServer):
+    """Answers each connection in a thread of its own."""
+
+    daemon_threads = True
+    block_on_close = False
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Say nothing of clients that go away."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)  # type: ignore[arg-type]
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -394,6 +415,7 @@ class _Handler(BaseHTTPRequestHandler):
         headers = "\n".join(f"{k}: {v}" for k, v in self.headers.items() if k != "Authorization")
         with self.site.lock:
             self.site.calls.append(Call(name, origin, authorization, f"{self.path}\n{headers}\n{text}"))
+        self.site.on_call(name)
 
     def _authorize(self) -> None:
         basic = base64.b64encode(f"{self.site.username}:{self.site.key}".encode()).decode()
@@ -403,7 +425,8 @@ class _Handler(BaseHTTPRequestHandler):
     def _fails(self, fault: Fault) -> bool:
         """Do what a fault says instead of an answer; whether it has."""
         if fault.kind == "status":
-            self._reply(fault.status, {"code": fault.status, "message": "A fault"}, fault.headers)
+            said = self.headers.get("Authorization", "")  # as careless servers do
+            self._reply(fault.status, {"code": fault.status, "message": f"A fault {said}"}, fault.headers)
         elif fault.kind == "reset":
             self._break()
         elif fault.kind == "hang":

@@ -1,7 +1,9 @@
 """Kaggle: releases by the real client against a site on loopback that forgets, fails, and loses answers."""
 
+import base64
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import textwrap
@@ -177,7 +179,8 @@ def test_first_release_is_a_private_dataset_with_the_release_as_it_is(
     assert kaggle.target().status() == (KaggleVersion(1, "1.0", manifest.digest, "ready"),)
 
 
-def test_what_lies_on_kaggle_is_read_by_datasets_and_pandas(kaggle: Kaggle, release: Path) -> None:
+def test_what_lies_on_kaggle_is_read_by_datasets_and_pandas(kaggle: Kaggle, sample_release: Path) -> None:
+    release = sample_release
     kaggle.publish(release)
     place = kaggle.work / "input" / "sfhq-t2i"
     for path, data in kaggle.versions[0].files.items():
@@ -263,6 +266,32 @@ def test_dataset_made_by_hand_gets_a_version(kaggle: Kaggle, release: Path) -> N
     assert plan.steps == (Step.SEND, Step.DESCRIBE)
     assert [v.version for v in kaggle.target().status()] == [None, "1.0"]
     assert kaggle.versions[0].files == {"faces.csv": b"a,b\n"}
+
+
+def test_withdrawn_release_is_marked_and_stays(kaggle: Kaggle, release: Path) -> None:
+    kaggle.publish(release)
+    kaggle.site.datasets[DATASET].page["title"] = "By hand"
+    kaggle.target().withdraw("1.0", "two faces\nare real")
+    page = kaggle.site.datasets[DATASET].page
+    assert page["description"].startswith("> Release 1.0 is withdrawn: two faces are real\n\n")
+    assert (page["title"], page["isPrivate"], page["licenses"]) == ("By hand", True, [{"name": "other"}])
+    kaggle.site.calls.clear()
+    kaggle.target().withdraw("1.0", "two faces are real")
+    assert kaggle.publish(release).action is Action.KEEP
+    assert kaggle.site.writes == []
+    kaggle.publish(other_release(release))
+    assert page["description"].count("> Release 1.0 is withdrawn: two faces are real") == 1
+    assert digest(kaggle.versions[0].files) == tree_digest(release)
+    with pytest.raises(ReleaseError, match=r"no version of release 0\.3"):
+        kaggle.target().withdraw("0.3", "it never was")
+
+
+def test_short_name_will_do_for_a_dataset_that_is_there(kaggle: Kaggle, release: Path) -> None:
+    target, manifest = kaggle.target(dataset="faces/sfhq"), read_manifest(release)
+    assert "6 characters or more" in texts(target.plan(manifest, release).problems)
+    kaggle.publish(release)
+    kaggle.site.datasets["faces/sfhq"] = kaggle.site.datasets[DATASET]
+    assert target.plan(manifest, release).problems == ()
 
 
 def test_archives_stay_behind(kaggle: Kaggle, release: Path) -> None:
@@ -461,13 +490,14 @@ def test_secrets_are_nowhere(
 ) -> None:
     kaggle.site.faults += [
         Fault("CreateDataset", "status", status=400),
-        Fault("UpdateDatasetMetadata", "status", status=503, times=9),
+        Fault("UpdateDatasetMetadata", "status", status=503, times=3),
     ]
     said = []
-    for _ in range(3):
+    for _ in range(2):
         with pytest.raises(ReleaseError) as error:
             kaggle.publish(release)
         said.append(problems_of(error))
+    assert "A fault Bearer …" in said[0]
     kaggle.site.token = "another"  # the answer to what follows repeats the header that was sent
     said.append(texts(kaggle.target().plan(read_manifest(release)).problems))
     monkeypatch.delenv("KAGGLE_API_TOKEN")
@@ -475,13 +505,18 @@ def test_secrets_are_nowhere(
     monkeypatch.setenv("KAGGLE_KEY", KEY)
     kaggle.site.key = "another"
     said.append(texts(kaggle.target().plan(read_manifest(release)).problems))
-    kaggle.site.key, kaggle.site.faults = KEY, []
+    kaggle.site.key = KEY
+    kaggle.site.faults = [Fault("UpdateDatasetMetadata", "status", status=400)]
+    with pytest.raises(ReleaseError) as error:
+        kaggle.publish(release)
+    said.append(problems_of(error))
+    assert "A fault Basic …" in said[-1]
     kaggle.publish(release)
     said.append(kaggle.target().receipt(read_manifest(release)).to_json().decode())
     output = capfd.readouterr()
     written = [path.read_bytes() for path in kaggle.work.rglob("*") if path.is_file()]
     assert (output.out, output.err) == ("", "")
-    for secret in (TOKEN, KEY):
+    for secret in (TOKEN, KEY, base64.b64encode(f"faces:{KEY}".encode()).decode()):
         assert secret not in "\n".join(said)
         assert not any(secret.encode() in data for data in written)
 
@@ -573,10 +608,13 @@ def test_lost_answer_never_makes_two_versions(kaggle: Kaggle, release: Path, fir
 def test_version_is_looked_for_before_it_is_created(kaggle: Kaggle, release: Path) -> None:
     kaggle.publish(release)
     second = other_release(release)
-    kaggle.site.faults += [
-        Fault("CreateDatasetVersion", "lost"),
-        Fault("GetDataset", "reset", times=1000, skip=3),  # and then the line is cut
-    ]
+    kaggle.site.faults.append(Fault("CreateDatasetVersion", "lost"))
+
+    def cut_the_line(name: str) -> None:
+        if name == "CreateDatasetVersion":
+            kaggle.site.faults.append(Fault("GetDataset", "reset", times=1000))
+
+    kaggle.site.on_call = cut_the_line
     with pytest.raises(ReleaseError):
         kaggle.publish(second)
     assert len(kaggle.versions) == 2
@@ -690,9 +728,12 @@ def test_interrupted_run_is_finished_by_the_same_command(kaggle: Kaggle, release
     assert len(kaggle.versions) == 1
 
 
+@pytest.mark.parametrize("shown", [True, False])
 def test_run_that_dies_while_kaggle_processes_is_finished_without_sending(
-    kaggle: Kaggle, release: Path
+    kaggle: Kaggle, release: Path, shown: bool
 ) -> None:
+    kaggle.site.shows_pending = shown
+
     def die() -> None:
         raise KeyboardInterrupt
 
@@ -722,21 +763,32 @@ def test_processing_that_never_ends_has_an_end(kaggle: Kaggle, release: Path, sh
     assert len(kaggle.versions) == 2
 
 
+@pytest.mark.parametrize("shown", [True, False])
 @pytest.mark.parametrize("first", [True, False])
 def test_version_that_kaggle_could_not_process_is_sent_once_more(
-    kaggle: Kaggle, release: Path, first: bool
+    kaggle: Kaggle, release: Path, first: bool, shown: bool
 ) -> None:
     folder = release
+    kaggle.site.shows_pending = shown
     if not first:
         kaggle.publish(release)
         folder = other_release(release)
     kaggle.site.fails = True
     with pytest.raises(ReleaseError) as error:
         kaggle.publish(folder)
-    assert "could not process version" in problems_of(error)
+    assert "could not process release" in problems_of(error)
     kaggle.site.fails = False
     kaggle.publish(folder)
     assert len(kaggle.versions) == (2 if first else 3)
+
+
+def test_version_that_failed_does_not_touch_the_one_before(kaggle: Kaggle, release: Path) -> None:
+    kaggle.publish(release)
+    kaggle.site.fails, kaggle.site.shows_pending = True, False
+    with pytest.raises(ReleaseError):
+        kaggle.publish(other_release(release))
+    assert kaggle.publish(release).steps == (Step.DESCRIBE,)  # the page speaks of the one that is there again
+    assert len(kaggle.versions) == 2
 
 
 def test_lost_file_is_found_and_sent_once_more_but_not_for_ever(kaggle: Kaggle, release: Path) -> None:
@@ -800,6 +852,16 @@ def test_cut_download_is_taken_up_again(kaggle: Kaggle, release: Path) -> None:
 
 # In a process of its own
 
+_UPLOAD = """
+    import sys
+    from pathlib import Path
+    from publish.integrity import read_manifest
+    from publish.targets.kaggle import KagglePage, KaggleTarget, Limits
+    folder, state = map(Path, sys.argv[1:])
+    page = KagglePage("Synthetic faces", "Portraits by five text-to-image models", keywords=("synthetic",))
+    limits = Limits(poll_seconds=0.01)
+    KaggleTarget("faces/sfhq-t2i", page, state, limits).upload(folder, read_manifest(folder))
+"""
 _PLAN = """
     import sys
     from pathlib import Path
@@ -835,3 +897,31 @@ def test_verbose_client_prints_nothing(
     done = run_plan(release, kaggle.work, "30")
     assert done.stdout == ""
     assert TOKEN not in done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("first", "step"), [(True, 1), (False, 2)])
+def test_run_that_is_killed_anywhere_is_finished_by_the_same_command(
+    kaggle: Kaggle, release: Path, first: bool, step: int
+) -> None:
+    folder = release
+    if not first:
+        kaggle.publish(release)
+        folder = other_release(release)
+    command = [sys.executable, "-c", textwrap.dedent(_UPLOAD), str(folder), str(kaggle.work / "state")]
+    for number in range(1, 200, step):  # of the request at which the run dies
+        kaggle.site.calls.clear()
+        run = subprocess.Popen(command, cwd=ROOT)
+
+        def kill(name: str, run: subprocess.Popen[bytes] = run, number: int = number) -> None:
+            if len(kaggle.site.calls) == number:
+                run.send_signal(signal.SIGKILL)
+
+        kaggle.site.on_call = kill
+        if run.wait(60) == 0:
+            break
+    assert number > 10 * step  # so often has it died
+    kaggle.site.on_call = lambda _: None
+    assert kaggle.publish(folder).action is Action.KEEP
+    assert len(kaggle.versions) == (1 if first else 2)
+    assert digest(kaggle.versions[-1].files) == tree_digest(folder)

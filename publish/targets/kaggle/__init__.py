@@ -21,15 +21,25 @@ from typing import TYPE_CHECKING, Any
 
 from publish.integrity import check_files
 from publish.plan import Action, Plan
-from publish.targets.kaggle.access import Limits, open_client, silence
-from publish.targets.kaggle.page import KagglePage, check_page, describe, note, page_mark, read_note
+from publish.targets.kaggle.access import Limits, Progress, SiteError, open_client, silence
+from publish.targets.kaggle.page import (
+    KagglePage,
+    check_new_name,
+    check_page,
+    describe,
+    note,
+    page_mark,
+    read_note,
+    withdraw,
+    withdrawals,
+)
 from schemas.manifest import MANIFEST_NAME, FileEntry, Manifest, Receipt
 from schemas.problems import Problem, Reason, ReleaseError
 
 if TYPE_CHECKING:
-    from publish.targets.kaggle.client import Client, Progress, RemoteDataset
+    from publish.targets.kaggle.client import Client, RemoteDataset
 
-__all__ = ["KagglePage", "KagglePlan", "KaggleTarget", "KaggleVersion", "Limits", "Step"]
+__all__ = ["KagglePage", "KagglePlan", "KaggleTarget", "KaggleVersion", "Limits", "Progress", "Step"]
 
 MAX_FILE_BYTES = 2_000_000_000  # nobody says what happens above 2 GB, so everything stays below
 MAX_TOP_FILES = 50  # what Kaggle takes outside of folders
@@ -93,14 +103,12 @@ class KaggleVersion:
 
 @dataclass(frozen=True, slots=True)
 class _Site:
-    """What is there."""
+    """What is there; `state` is that of what was created last, which may not count as a version yet."""
 
+    exists: bool = False
     versions: tuple[KaggleVersion, ...] = ()
     description: str = ""
-
-    @property
-    def newest(self) -> KaggleVersion | None:
-        return self.versions[-1] if self.versions else None
+    state: str = "ready"
 
     @property
     def newest_number(self) -> int:
@@ -108,7 +116,7 @@ class _Site:
 
     @property
     def is_settled(self) -> bool:
-        return self.newest is None or self.newest.state in _SETTLED
+        return self.state in _SETTLED
 
     def holding(self, manifest: Manifest, above: int = 0) -> list[KaggleVersion]:
         """Give the versions that hold a release, the newest last."""
@@ -145,6 +153,7 @@ class KaggleTarget:
         try:
             client = open_client(self._dataset, self._limits)
             site = self._look(client)
+            problems += check_new_name(self._dataset) if not site.exists else ()
             steps = () if problems else self._steps(client, site, manifest)
         except ReleaseError as error:
             return replace(plan, problems=(*problems, *error.problems))
@@ -167,7 +176,7 @@ class KaggleTarget:
         folder: Path,
         manifest: Manifest,
         plan: KagglePlan | None = None,
-        progress: "Progress | None" = None,
+        progress: Progress | None = None,
     ) -> None:
         """Do what is left to do of a release; after a failure, the same call continues.
 
@@ -192,13 +201,15 @@ class KaggleTarget:
         if not site.is_settled:
             site = self._wait(client)
         steps = self._steps(client, site, manifest)
-        card = _read_card(folder)
-        description = describe(self._dataset, card, manifest)
+        if plan is not None and not set(steps) <= set(plan.steps):
+            raise _error("what is to be done on Kaggle has changed since it was planned", "plan anew")
+        text = describe(self._dataset, _read_card(folder), manifest)
+        description = "\n\n".join([*withdrawals(site.description), text])
         if steps and steps[0] is not Step.DESCRIBE:
             self._send(client, site, folder, manifest, description, progress)
         if steps:
             # The mark comes only here: a version takes no title and no licence, so its text proves neither.
-            client.update_page(self._page, f"{description}\n\n{page_mark(self._page, manifest)}\n")
+            client.update_page(f"{description}\n\n{page_mark(self._page, manifest)}\n", self._page)
 
     def verify(self, manifest: Manifest, paths: Iterable[str] = ()) -> tuple[Problem, ...]:
         """Compare what Kaggle has with the manifest.
@@ -216,7 +227,7 @@ class KaggleTarget:
             return (
                 _problem(f"Kaggle has not processed version {held[-1].number}", "wait, and verify again"),
             )
-        problems = list(_compare(client, held[-1].number, manifest))
+        problems = self._compare(client, held[-1].number, manifest)
         missing = {problem.value for problem in problems}
         wanted = {MANIFEST_NAME, *paths}
         entries = [entry for entry in _sent(manifest) if entry.path in wanted and entry.path not in missing]
@@ -248,18 +259,53 @@ class KaggleTarget:
         """
         return self._look(open_client(self._dataset, self._limits)).versions
 
+    def withdraw(self, version: str, reason: str) -> None:
+        """Say above the page's text that a release should not be used; later releases keep the line.
+
+        Kaggle lets nobody change the notes of a version, and nothing is removed.
+
+        Args:
+            version: The release.
+            reason: Why, in one line.
+
+        Raises:
+            ReleaseError: The release is not there, or the site refuses.
+        """
+        client = open_client(self._dataset, self._limits)
+        site = self._look(client)
+        if version not in {there.version for there in site.versions}:
+            raise _error(f"Kaggle has no version of release {version}", "see which releases are there")
+        description = withdraw(site.description, version, reason)
+        if description != site.description:
+            client.update_page(description)
+
+    def _compare(self, client: "Client", number: int, manifest: Manifest) -> list[Problem]:
+        """Compare paths and sizes, and look again where they differ: a listing may lag behind."""
+        for _ in range(self._limits.attempts - 1):
+            if not any(_compare(client, number, manifest)):
+                return []
+            self._limits.sleep(self._limits.poll_seconds)
+        return list(_compare(client, number, manifest))
+
     def _look(self, client: "Client") -> _Site:
         dataset = client.dataset()
         if dataset is None:
             return _Site()
         state = client.status()
-        return _Site(tuple(self._versions(client, dataset, state)), dataset.description)
+        return _Site(
+            exists=True,
+            versions=tuple(self._versions(client, dataset, state)),
+            description=dataset.description,
+            state=state,
+        )
 
     def _versions(self, client: "Client", dataset: "RemoteDataset", state: str) -> Iterator[KaggleVersion]:
         notes = {version.number: version.notes for version in dataset.versions}
+        ready = {version.number for version in dataset.versions if version.status.lower() == "ready"}
         numbers = sorted({*notes, dataset.newest} - {0}) if notes else range(1, dataset.newest + 1)
         for number in numbers:
-            its_state = state if number == dataset.newest else "ready"
+            # What is in the works may not be listed yet: then the state is not that of the newest listed one.
+            its_state = state if number == dataset.newest and number not in ready else "ready"
             found = read_note(notes.get(number, ""))
             # The first version has no notes of ours, and it may be that the site shows none at all.
             if found is None and its_state == "ready" and (number == 1 or not notes):
@@ -274,7 +320,7 @@ class KaggleTarget:
             ReleaseError: It must not be done.
         """
         _refuse_conflicts(site, manifest)
-        if site.newest is None:
+        if not site.exists:
             return (Step.CREATE, Step.DESCRIBE)
         held = site.holding(manifest)
         if not held:
@@ -282,7 +328,7 @@ class KaggleTarget:
         newest = held[-1]
         if newest.state not in _SETTLED:
             return (Step.WAIT, Step.DESCRIBE)
-        problems = [] if newest.state == "failed" else list(_compare(client, newest.number, manifest))
+        problems = [] if newest.state == "failed" else self._compare(client, newest.number, manifest)
         if newest.state == "failed" or problems:
             if len(held) < _MAX_TRIES:
                 return (Step.SEND_AGAIN, Step.DESCRIBE)
@@ -304,7 +350,7 @@ class KaggleTarget:
         folder: Path,
         manifest: Manifest,
         description: str,
-        progress: "Progress | None",
+        progress: Progress | None,
     ) -> None:
         """Upload all files, make a version of them, and wait until it can be read."""
         problems = list(check_files(folder, manifest))
@@ -341,13 +387,13 @@ class KaggleTarget:
 
     def _create(self, client: "Client", site: _Site, tree: Any, manifest: Manifest, description: str) -> None:
         """Ask for the version, and never twice while nobody knows whether the first time was heard."""
-        from publish.targets.kaggle.client import SiteError  # noqa: PLC0415 - see access
-
+        if site.exists:
+            self._wait(client)  # so that what is processed after this is what was asked for
         for _ in range(self._limits.attempts):
             if self._has_appeared(client, site, manifest):
                 return
             try:
-                if site.newest is None:
+                if not site.exists:
                     client.create_dataset(tree, self._page, description)
                 else:
                     client.create_version(tree, self._page, description, note(manifest))
@@ -386,16 +432,15 @@ class KaggleTarget:
         end = self._limits.clock() + self._limits.processing_seconds
         while True:
             site = self._look(client)
-            if site.is_settled and site.newest_number > above:
+            if site.state == "failed" or (site.is_settled and site.newest_number > above):
                 break
             if self._limits.clock() >= end:
                 spent = self._limits.processing_seconds / 60
-                state = site.newest.state if site.newest else "not there"
-                message = f"Kaggle has been processing a version for {spent:,.0f} minutes ({state})"
+                message = f"Kaggle has been processing a version for {spent:,.0f} minutes ({site.state})"
                 raise _error(message, "run the same command again later: nothing is sent twice")
             self._limits.sleep(self._limits.poll_seconds)
-        if manifest is not None and site.newest is not None and site.newest.state == "failed":
-            message = f"Kaggle could not process version {site.newest_number}"
+        if manifest is not None and site.state == "failed":
+            message = f"Kaggle could not process release {manifest.version}"
             raise _error(message, f"look at {self._url}; the same command sends it once more")
         if manifest is not None and not site.holding(manifest, above):
             message = f"the newest version on Kaggle, {site.newest_number}, does not hold this release"
@@ -487,8 +532,6 @@ def _compare(client: "Client", number: int, manifest: Manifest) -> Iterator[Prob
 
 def _read_manifest(client: "Client", number: int) -> tuple[str, str] | None:
     """Read version and digest from the manifest of a Kaggle version; None where it holds none."""
-    from publish.targets.kaggle.client import SiteError  # noqa: PLC0415 - see access
-
     with tempfile.TemporaryFile() as file:
         try:
             client.download(number, MANIFEST_NAME, file, MAX_MANIFEST_BYTES)

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from importlib import metadata
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from packaging.version import InvalidVersion, Version
 
@@ -52,6 +52,40 @@ class Limits:
     poll_seconds: float = 10
     clock: Callable[[], float] = field(default=time.monotonic, compare=False)
     sleep: Callable[[float], None] = field(default=time.sleep, compare=False)
+
+
+class Progress(Protocol):
+    """Is told how far a stage has come."""
+
+    def __call__(self, stage: str, done: int, total: int) -> None:
+        """Tell that `done` of `total` bytes are through."""
+
+
+class SiteError(ReleaseError):
+    """A request came to nothing.
+
+    Attributes:
+        status: HTTP status; None where no answer came.
+        passing: It may go better another time.
+        wait_seconds: How long the site asks to wait; None where it does not say.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        fix: str,
+        *,
+        status: int | None = None,
+        passing: bool = False,
+        wait_seconds: float | None = None,
+    ) -> None:
+        super().__init__(Problem(Reason.RELEASE, message, file="kaggle", fix=fix))
+        self.status, self.passing, self.wait_seconds = status, passing, wait_seconds
+
+    @property
+    def is_unknown(self) -> bool:
+        """Whether the site may have done what it was asked for all the same."""
+        return self.status is None or self.status >= 500 or self.status == 408
 
 
 def open_client(dataset: str, limits: Limits) -> "Client":

@@ -4,6 +4,7 @@ Its import signs in over the network: only `publish.targets.kaggle.access` impor
 What it already does well is left to it: the store of credentials, upload state, requests and their types.
 """
 
+import base64
 import hashlib
 import os
 import shutil
@@ -14,7 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 import requests
 from kaggle.api.kaggle_api_extended import KaggleApi, ResumableUploadContext
@@ -25,9 +26,9 @@ from kagglesdk.datasets.types import dataset_api_service as api
 from kagglesdk.datasets.types.dataset_types import DatasetSettings, SettingsLicense
 from requests.adapters import HTTPAdapter
 
-from publish.targets.kaggle.access import Limits, silence
+from publish.targets.kaggle.access import Limits, SiteError, silence
 from publish.targets.kaggle.page import KagglePage
-from schemas.problems import Problem, Reason, ReleaseError, printable
+from schemas.problems import printable
 
 T = TypeVar("T")
 _PAGE_SIZE, _MAX_PAGES = 200, 1000
@@ -35,13 +36,11 @@ _CHUNK_BYTES = 1024 * 1024
 # The client's upload state knows a file by path, size and time. Ours lies in a folder of its own for each
 # manifest, so the time adds nothing but uploads begun again after a rebuild of the same bytes.
 _MODIFIED = 0
-
-
-class Progress(Protocol):
-    """Is told how far a stage has come."""
-
-    def __call__(self, stage: str, done: int, total: int) -> None:
-        """Tell that `done` of `total` bytes are through."""
+# An update of the metadata sets all of it: what it leaves out is emptied, and a private dataset made public.
+_KEPT = (
+    *("title", "subtitle", "keywords", "licenses", "is_private", "collaborators", "data"),
+    *("user_specified_sources", "expected_update_frequency"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +49,7 @@ class RemoteVersion:
 
     number: int
     notes: str
+    status: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,33 +65,6 @@ class RemoteDataset:
     newest: int
     versions: tuple[RemoteVersion, ...]
     description: str
-
-
-class SiteError(ReleaseError):
-    """A request came to nothing.
-
-    Attributes:
-        status: HTTP status; None where no answer came.
-        passing: It may go better another time.
-        wait_seconds: How long the site asks to wait; None where it does not say.
-    """
-
-    def __init__(
-        self,
-        message: str,
-        fix: str,
-        *,
-        status: int | None = None,
-        passing: bool = False,
-        wait_seconds: float | None = None,
-    ) -> None:
-        super().__init__(Problem(Reason.RELEASE, message, file="kaggle", fix=fix))
-        self.status, self.passing, self.wait_seconds = status, passing, wait_seconds
-
-    @property
-    def is_unknown(self) -> bool:
-        """Whether the site may have done what it was asked for all the same."""
-        return self.status is None or self.status >= 500 or self.status == 408
 
 
 class UploadState(ResumableUploadContext):  # type: ignore[misc] # the client is not typed
@@ -182,7 +155,9 @@ class Client(KaggleApi):  # type: ignore[misc] # it is not typed
             if error.status == 404 or (error.status == 403 and own):
                 return None
             raise
-        versions = (RemoteVersion(v.version_number, v.version_notes or "") for v in found.versions)
+        versions = (
+            RemoteVersion(v.version_number, v.version_notes or "", v.status or "") for v in found.versions
+        )
         return RemoteDataset(
             newest=found.current_version_number or 0,
             versions=tuple(sorted(versions, key=lambda version: version.number)),
@@ -326,8 +301,12 @@ class Client(KaggleApi):  # type: ignore[misc] # it is not typed
         if answer.ref and not answer.ref.lower().endswith(self._dataset):
             raise self._refused(what, f"it has put the files into {answer.ref}")
 
-    def update_page(self, page: KagglePage, description: str) -> None:
+    def update_page(self, description: str, page: KagglePage | None = None) -> None:
         """Set what the page shows; who may see it, and what else was set by hand, stays.
+
+        Args:
+            description: Its text.
+            page: What stands around the text; if left out, that stays, too.
 
         Raises:
             SiteError: The site refuses, or does not answer.
@@ -338,18 +317,16 @@ class Client(KaggleApi):  # type: ignore[misc] # it is not typed
         if there.error_message or there.info is None:
             raise self._refused("read the metadata", there.error_message or "there is none")
         settings = DatasetSettings()
-        for kept in (
-            "is_private",
-            "collaborators",
-            "data",
-            "user_specified_sources",
-            "expected_update_frequency",
-        ):
-            setattr(settings, kept, getattr(there.info, kept))
-        settings.title, settings.subtitle, settings.description = page.title, page.subtitle, description
-        license_name = SettingsLicense()
-        license_name.name = page.license
-        settings.licenses, settings.keywords = [license_name], list(page.keywords)
+        for name in _KEPT:
+            setattr(settings, name, getattr(there.info, name))
+        settings.description = description
+        if page is not None:
+            settings.title, settings.subtitle, settings.keywords = (
+                page.title,
+                page.subtitle,
+                list(page.keywords),
+            )
+            settings.licenses = [SettingsLicense.from_dict({"name": page.license})]
         update = api.ApiUpdateDatasetMetadataRequest()
         update.owner_slug, update.dataset_slug, update.settings = self._owner, self._slug, settings
         answer = self._call("update the metadata", "update_dataset_metadata", update)
@@ -497,9 +474,11 @@ class Client(KaggleApi):  # type: ignore[misc] # it is not typed
 
     def _clean(self, text: str) -> str:
         """Make what the site or the client says fit for a terminal: short, one line, and without secrets."""
-        names = (self.CONFIG_NAME_KEY, self.CONFIG_NAME_TOKEN)
-        secrets = [self.config_values.get(name) for name in names]
-        for secret in (*secrets, os.environ.get("KAGGLE_API_TOKEN"), os.environ.get("KAGGLE_KEY")):
+        user, key = (
+            str(self.config_values.get(name, "")) for name in (self.CONFIG_NAME_USER, self.CONFIG_NAME_KEY)
+        )
+        secrets = [key, self.config_values.get(self.CONFIG_NAME_TOKEN), os.environ.get("KAGGLE_API_TOKEN")]
+        for secret in (*secrets, base64.b64encode(f"{user}:{key}".encode()).decode()):
             if secret:
                 text = text.replace(str(secret), "…")
         return printable(" ".join(text.split()))[:300]

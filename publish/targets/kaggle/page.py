@@ -18,6 +18,7 @@ LICENSES = (
     *("world-bank", "reddit-api", "copyright-authors", "other", "unknown"),
 )
 _NOTE = re.compile(r"Release (\S+) \(manifest sha256:([0-9a-f]{64})\)")
+_WITHDRAWN = re.compile(r"^> Release \S+ is withdrawn: .*$", re.MULTILINE)
 _HEADER = re.compile(r"\A---\n.*?\n---\n", re.DOTALL)
 _COLUMNS = re.compile(r"^## Columns\n.*?(?=^## |\Z)", re.DOTALL | re.MULTILINE)
 _IMAGE = re.compile(r"^!\[[^\]]*\]\((?!https?:)[^)]*\)\n+", re.MULTILINE)
@@ -55,8 +56,8 @@ def check_page(dataset: str, page: KagglePage) -> Iterator[Problem]:
         yield _problem(
             "dataset", "the owner is not a name on Kaggle", dataset, 'write "owner/name-of-dataset"'
         )
-    if not re.fullmatch(r"[a-z0-9][a-z0-9-]{4,48}[a-z0-9]", slug):
-        fix = "use 6 to 50 small letters, digits and hyphens"
+    if not re.fullmatch(r"[a-z0-9][a-z0-9-]{1,48}[a-z0-9]", slug):
+        fix = "use 6 to 50 small letters, digits and hyphens"  # old ones may have 3
         yield _problem("dataset", "Kaggle does not take this as a dataset's name", dataset, fix)
     for name, text, least, most in (("title", page.title, 6, 50), ("subtitle", page.subtitle, 20, 80)):
         if not least <= len(text.strip()) <= most or not text.isprintable():
@@ -70,6 +71,16 @@ def check_page(dataset: str, page: KagglePage) -> Iterator[Problem]:
     for keyword in page.keywords:
         if not keyword.strip() or not keyword.isprintable():
             yield _problem("keywords", "this is not a tag", keyword, "leave it out")
+
+
+def check_new_name(dataset: str) -> Iterator[Problem]:
+    """Compare a name with the rule for datasets that are to be created; those that are there may be shorter.
+
+    Yields:
+        A problem if it is too short.
+    """
+    if 3 <= len(dataset.partition("/")[2]) < 6:
+        yield _problem("dataset", "Kaggle wants 6 characters or more", dataset, "choose a longer name")
 
 
 def note(manifest: Manifest) -> str:
@@ -109,6 +120,17 @@ path = kagglehub.dataset_download("{dataset}")
 dataset = load_dataset(path, "{config}")  # or pandas.read_parquet(f"{{path}}/{folder}")
 ```"""
     return f"{load}\n\n{text}\n\n{note(manifest)}"
+
+
+def withdraw(description: str, version: str, reason: str) -> str:
+    """Put a line above a description that says why a release should not be used; again changes nothing."""
+    line = f"> Release {version} is withdrawn: {' '.join(reason.split())}"
+    return description if line in withdrawals(description) else f"{line}\n\n{description}"
+
+
+def withdrawals(description: str) -> list[str]:
+    """Find the lines that `withdraw` has written."""
+    return _WITHDRAWN.findall(description)
 
 
 def page_mark(page: KagglePage, manifest: Manifest) -> str:
