@@ -18,7 +18,7 @@ from publish.hub.card import is_card, read_kept
 from publish.hub.client import Hub, HubError
 from schemas.manifest import MANIFEST_NAME, FileEntry, Manifest
 from schemas.problems import Problem, Reason
-from schemas.records import VERSION_PATTERN
+from schemas.versions import VERSION_PATTERN
 
 BRANCH, CARD, REPO_TYPE = "main", "README.md", "dataset"
 

@@ -10,7 +10,7 @@ from publish.hub.contents import BRANCH, CARD, Contents, Release, all_entries
 from publish.plan import Action
 from schemas.manifest import Manifest
 from schemas.problems import Problem, printable
-from schemas.records import VERSION_PATTERN
+from schemas.versions import VERSION_PATTERN, parse_version
 
 BATCH_FILES = 20  # sent in one go, and tried again in one go
 _ADVISED_FILES = 100  # in one commit, says the Hub
@@ -144,7 +144,7 @@ class Planner:
         )
 
     def _older(self, manifest: Manifest, before: Release | None) -> Iterator[Problem]:
-        if before is not None and version_order(before.version) > version_order(manifest.version):
+        if before is not None and parse_version(before.version) > parse_version(manifest.version):
             message = f"{BRANCH} holds version {before.version}; {manifest.version} would take readers back"
             yield self._contents.problem(message, f"give a version after {before.version}")
 
@@ -204,11 +204,6 @@ def tag_of(version: str) -> str:
 def version_of(tag: str) -> str | None:
     """Give the version that a tag is of; None if it is of none."""
     return tag[1:] if tag.startswith("v") and VERSION_PATTERN.fullmatch(tag[1:]) else None
-
-
-def version_order(version: str) -> tuple[int, ...]:
-    """Give what versions are sorted by."""
-    return tuple(int(part) for part in version.split("."))
 
 
 def _dig(value: object, *keys: str) -> object:

@@ -39,11 +39,11 @@ from publish.hub.planning import (
     Planner,
     tag_of,
     version_of,
-    version_order,
 )
 from publish.plan import Action
 from schemas.manifest import MANIFEST_NAME, FileEntry, Manifest, Receipt
 from schemas.problems import Problem, ReleaseError
+from schemas.versions import parse_version
 
 _CONSUMER = Path(__file__).resolve().parent.parent / "hub" / "consumer.py"
 _MAX_PLANS = 5  # how often the branch may move under a run
@@ -295,7 +295,7 @@ class HubTarget:
                 return ()
             tagged = {found: tag for tag in refs.tags if (found := version_of(tag))}
             versions = sorted(
-                tagged.keys() if version is None else tagged.keys() & {version}, key=version_order
+                tagged.keys() if version is None else tagged.keys() & {version}, key=parse_version
             )
             rows = [self._version(each, tagged[each], refs.tags[tagged[each]]) for each in versions]
             release = self._contents.release(refs.head) if refs.head else None

@@ -20,7 +20,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from publish.integrity import check_files
-from publish.plan import Action, Plan
+from publish.plan import Action, TargetPlan
 from publish.targets.kaggle.access import Limits, Progress, SiteError, open_client, silence
 from publish.targets.kaggle.page import (
     KagglePage,
@@ -35,6 +35,7 @@ from publish.targets.kaggle.page import (
 )
 from schemas.manifest import MANIFEST_NAME, FileEntry, Manifest, Receipt
 from schemas.problems import Problem, Reason, ReleaseError
+from schemas.versions import VERSION_PATTERN, parse_version
 
 if TYPE_CHECKING:
     from publish.targets.kaggle.client import Client, RemoteDataset
@@ -64,7 +65,7 @@ class Step(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class KagglePlan(Plan):
+class KagglePlan(TargetPlan):
     """What a run would do on Kaggle.
 
     Attributes:
@@ -503,15 +504,16 @@ def _refuse_conflicts(site: _Site, manifest: Manifest) -> None:
             )
             fix = "a published version is never changed: give the next version"
             raise _error(message, fix, there.manifest_sha256)
-        if there.version is not None and _order(there.version) > _order(manifest.version):
+        if there.version is not None and _is_later(there.version, manifest.version):
             message = (
                 f"version {there.version} is on Kaggle, and {manifest.version} would hide it from its users"
             )
             raise _error(message, "give a later version")
 
 
-def _order(version: str) -> tuple[int, ...]:
-    return tuple(int(part) if part.isascii() and part.isdigit() else -1 for part in version.split("."))
+def _is_later(there: str, version: str) -> bool:
+    """Compare what somebody's notes call a version; what is none is no later one."""
+    return bool(VERSION_PATTERN.fullmatch(there)) and parse_version(there) > parse_version(version)
 
 
 def _compare(client: "Client", number: int, manifest: Manifest) -> Iterator[Problem]:
