@@ -16,11 +16,12 @@ from pydantic import ValidationError
 
 from publish.hub.card import is_card, read_kept
 from publish.hub.client import Hub, HubError
-from schemas.manifest import MANIFEST_NAME, FileEntry, Manifest
+from schemas.configs import Format
+from schemas.manifest import MANIFEST_NAME, FileEntry, Manifest, is_given, own_entry
 from schemas.problems import Problem, Reason
 from schemas.versions import VERSION_PATTERN
 
-BRANCH, CARD, REPO_TYPE = "main", "README.md", "dataset"
+TARGET, BRANCH, CARD, REPO_TYPE = "hub", "main", "README.md", "dataset"
 
 _MAX_SMALL_BYTES = 10_000_000  # the Hub keeps larger files in its large file store
 _MAX_MANIFEST_BYTES = 100_000_000
@@ -48,7 +49,7 @@ class Release:
     Attributes:
         version: The dataset's version.
         manifest_sha256: Its manifest's digest.
-        files: Every file with size and digest, the manifest included.
+        files: Every file that the Hub was given, with size and digest, the manifest included.
     """
 
     version: str
@@ -197,12 +198,8 @@ class Contents:
 
 
 def all_entries(manifest: Manifest) -> tuple[FileEntry, ...]:
-    """Give every file of a release, the manifest last."""
-    return (*manifest.all_files, _own_entry(manifest.to_json()))
-
-
-def _own_entry(data: bytes) -> FileEntry:
-    return FileEntry(path=MANIFEST_NAME, num_bytes=len(data), sha256=hashlib.sha256(data).hexdigest())
+    """Give every file of a release that the Hub is given, the manifest last."""
+    return manifest.entries_for(TARGET)
 
 
 def _is_readable(file: RepoFile) -> bool:
@@ -218,9 +215,11 @@ def _parse_release(data: bytes) -> Release | None:
             for item in (*value["shards"], *value["files"])
         ]
         version = value["inputs"]["version"]
-    except (ValueError, TypeError, KeyError, RecursionError, ValidationError):
+        formats = value["inputs"].get("formats", {}).get(TARGET, tuple(Format))
+        given = [entry for entry in listed if is_given(entry.path, formats)]
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError, ValidationError):
         return None
     if not isinstance(version, str) or not VERSION_PATTERN.fullmatch(version):
         return None
-    own = _own_entry(data)
-    return Release(version, own.sha256, (*listed, own))
+    own = own_entry(data)
+    return Release(version, own.sha256, (*given, own))

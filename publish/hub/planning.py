@@ -62,6 +62,17 @@ class HubPlan:
         return sum(self.add.values())
 
     @property
+    def refusals(self) -> tuple[Problem, ...]:
+        """Every reason why it cannot be done."""
+        return (*self.problems, *self.access)
+
+    @property
+    def steps(self) -> tuple[str, ...]:
+        """What is to be done, in order."""
+        done = {"create the repository": self.creates, "1 commit": self.commits, "1 tag": self.tags}
+        return tuple(step for step, is_due in done.items() if is_due)
+
+    @property
     def num_requests(self) -> int:
         """Requests that write, at most, if none has to be repeated."""
         batches = -(-len(self.add) // BATCH_FILES)
@@ -171,9 +182,9 @@ class Planner:
                 yield f"{printable(entry.path)} was changed by hand; that change is not kept"
 
     def _with_access(self, plan: HubPlan) -> HubPlan:
-        return replace(plan, access=tuple(self._access()))
+        return replace(plan, access=tuple(self.access()))
 
-    def _access(self) -> Iterator[Problem]:
+    def access(self) -> Iterator[Problem]:
         """Ask who the token is, and say what keeps it from writing; a fine-grained one is known by trying."""
         if self._hub.token is None:
             fix = "make a token with write access, and put it into HF_TOKEN or use `hf auth login`"

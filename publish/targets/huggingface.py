@@ -21,11 +21,10 @@ import sys
 import tempfile
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
-from typing import Protocol
 
 from huggingface_hub import CommitInfo, CommitOperation, CommitOperationAdd, CommitOperationDelete, HfApi
 
@@ -40,7 +39,7 @@ from publish.hub.planning import (
     tag_of,
     version_of,
 )
-from publish.plan import Action
+from publish.plan import UNWATCHED, Action, Watcher
 from schemas.manifest import MANIFEST_NAME, FileEntry, Manifest, Receipt
 from schemas.problems import Problem, ReleaseError
 from schemas.versions import parse_version
@@ -49,28 +48,6 @@ _CONSUMER = Path(__file__).resolve().parent.parent / "hub" / "consumer.py"
 _MAX_PLANS = 5  # how often the branch may move under a run
 _BATCH_BYTES = 1_000_000_000
 _MAX_COMMITS_TOLD = 5
-
-
-class Watcher(Protocol):
-    """Is told how far a target is."""
-
-    def note(self, text: str) -> None:
-        """Tell what is going on."""
-        ...
-
-    def advance(self, stage: str, done: int, total: int) -> None:
-        """Tell how many of a stage's bytes are done."""
-        ...
-
-
-class Unwatched:
-    """A watcher that nobody listens to."""
-
-    def note(self, text: str) -> None:
-        """Say nothing."""
-
-    def advance(self, stage: str, done: int, total: int) -> None:
-        """Say nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +99,32 @@ class HubTarget:
         self._commits: dict[str, str] = {}
         self._verified: set[str] = set()
 
+    def ready(self) -> tuple[Problem, ...]:
+        """Say what keeps the present token from writing, as far as that is known without trying."""
+        try:
+            with self._hub.stage("asking whose token it is"):
+                return tuple(self._planner.access())
+        except ReleaseError as error:
+            return error.problems
+
+    def releases(self) -> Mapping[str, str | None]:
+        """Give version → manifest digest of the tagged versions, and of one on `main` that has no tag yet.
+
+        Raises:
+            ReleaseError: The Hub does not say.
+        """
+        with self._hub.stage("reading what is there"):
+            refs = self._contents.refs()
+            if refs is None:
+                return {}
+            tags = {found: sha for tag, sha in refs.tags.items() if (found := version_of(tag))}
+            head = self._contents.release(refs.head) if refs.head else None
+            there: dict[str, str | None] = {head.version: head.manifest_sha256} if head else {}
+            for version, sha in tags.items():
+                release = self._contents.release(sha)
+                there[version] = release.manifest_sha256 if release else None
+            return there
+
     def plan(self, manifest: Manifest, folder: Path | None = None) -> HubPlan:
         """See what is there and what is to be done, changing nothing and needing no right to write.
 
@@ -144,7 +147,7 @@ class HubTarget:
         folder: Path,
         manifest: Manifest,
         plan: HubPlan | None = None,
-        watcher: Watcher | None = None,
+        watcher: Watcher = UNWATCHED,
         *,
         exact: bool = False,
     ) -> None:
@@ -160,7 +163,6 @@ class HubTarget:
         Raises:
             ReleaseError: It is refused, or the Hub did not do it. The same call continues.
         """
-        watcher = watcher or Unwatched()
         seen = None if plan is None else (plan.base,)
         with self._hub.stage("sending files", sum(entry.num_bytes for entry in manifest.all_files)):
             for _ in range(_MAX_PLANS):
@@ -206,7 +208,7 @@ class HubTarget:
         return tuple(problems)
 
     def read_back(
-        self, manifest: Manifest, paths: Sequence[str] | None = None, watcher: Watcher | None = None
+        self, manifest: Manifest, paths: Sequence[str] | None = None, watcher: Watcher = UNWATCHED
     ) -> tuple[Problem, ...]:
         """Download files of a release and compare their bytes with the manifest.
 
@@ -218,7 +220,8 @@ class HubTarget:
         Raises:
             HubError: The Hub does not give them.
         """
-        watcher, problems, stage = watcher or Unwatched(), [], "downloading files"
+        problems: list[Problem] = []
+        stage = "downloading files"
         entries = [entry for entry in all_entries(manifest) if paths is None or entry.path in paths]
         done, total = 0, sum(entry.num_bytes for entry in entries)
         with self._hub.stage(stage, total):
@@ -232,7 +235,7 @@ class HubTarget:
                 watcher.advance(stage, done, total)
         return tuple(problems)
 
-    def tag(self, manifest: Manifest) -> None:
+    def finish(self, manifest: Manifest) -> None:
         """Give the commit that `verify` has found right its tag. A tag that is there is never moved.
 
         Raises:

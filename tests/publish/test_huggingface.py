@@ -19,7 +19,7 @@ from huggingface_hub import HfApi, constants, snapshot_download
 
 from publish.hub.client import Limits
 from publish.integrity import read_manifest
-from publish.plan import Action
+from publish.plan import UNWATCHED, Action, Watcher
 from publish.targets.huggingface import HubTarget, HubVersion
 from schemas.manifest import MANIFEST_NAME, FileEntry, Manifest, Receipt, Shard
 from schemas.problems import ReleaseError
@@ -155,9 +155,7 @@ def make(hub: HubServer, watched: Watched) -> Make:
     return make_target
 
 
-def publish(
-    target: HubTarget, built: Built, watched: Watched | None = None, *, load: bool = False
-) -> Receipt:
+def publish(target: HubTarget, built: Built, watched: Watcher = UNWATCHED, *, load: bool = False) -> Receipt:
     """Do what the command does for a target."""
     plan = target.plan(built.manifest, built.folder)
     if plan.problems or (plan.access and plan.action is not Action.KEEP):
@@ -167,7 +165,7 @@ def publish(
     if problems:
         raise ReleaseError(problems)
     if plan.tags:
-        target.tag(built.manifest)
+        target.finish(built.manifest)
     return target.receipt(built.manifest)
 
 
@@ -392,7 +390,7 @@ def test_a_tag_is_never_moved(hub: HubServer, make: Make, first: Built) -> None:
     repo = hub.repos[REPO]
     elsewhere = repo.tags["v1.0"] = hub.edit(REPO, "bob", "Mine", {"mine.txt": b"mine"})
     with pytest.raises(ReleaseError, match=r"v1\.0 is there and is another commit"):
-        target.tag(first.manifest)
+        target.finish(first.manifest)
     assert repo.tags == {"v1.0": elsewhere}
 
 
@@ -400,7 +398,7 @@ def test_only_what_is_verified_is_tagged(hub: HubServer, make: Make, first: Buil
     target = make()
     target.upload(first.folder, first.manifest)
     with pytest.raises(ReleaseError, match="only what is verified is tagged"):
-        target.tag(first.manifest)
+        target.finish(first.manifest)
     assert hub.repos[REPO].tags == {}
 
 
@@ -870,7 +868,7 @@ folder, target = Path(sys.argv[1]), HubTarget(sys.argv[2], endpoint=sys.argv[3])
 manifest = read_manifest(folder)
 target.upload(folder, manifest, target.plan(manifest, folder))
 assert target.verify(manifest, load=False) == ()
-target.tag(manifest)
+target.finish(manifest)
 print(target.receipt(manifest).revision)
 """
 

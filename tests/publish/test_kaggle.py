@@ -47,6 +47,21 @@ class Clock:
 
 
 @dataclass
+class Watched:
+    """What a run tells of its progress."""
+
+    told: list[tuple[int, int]] = field(default_factory=list)
+    on_tell: Callable[[int, int], None] = lambda _done, _total: None
+
+    def note(self, text: str) -> None:
+        """Say nothing."""
+
+    def advance(self, stage: str, done: int, total: int) -> None:
+        self.told.append((done, total))
+        self.on_tell(done, total)
+
+
+@dataclass
 class Kaggle:
     """The site, and what a maintainer has to publish there."""
 
@@ -165,10 +180,12 @@ def test_first_release_is_a_private_dataset_with_the_release_as_it_is(
     plan = kaggle.publish(release)
     manifest = read_manifest(release)
     assert plan.steps == (Step.CREATE, Step.DESCRIBE)
-    assert {file.path for file in plan.files} == set(tree_digest(release))
-    assert plan.num_bytes == sum(path.stat().st_size for path in release.rglob("*") if path.is_file())
-    assert plan.num_writes == len(kaggle.site.writes)
-    assert digest(kaggle.versions[0].files) == tree_digest(release)
+    assert set(plan.add) == set(tree_digest(release)) - set(plan.left_out)
+    assert {path.partition("/")[0] for path in plan.left_out} == {"webdataset"}
+    assert all(size == (release / path).stat().st_size for path, size in plan.add.items())
+    assert plan.num_requests == len(kaggle.site.writes)
+    held = {path: value for path, value in tree_digest(release).items() if path not in plan.left_out}
+    assert digest(kaggle.versions[0].files) == held
     page = kaggle.site.datasets[DATASET].page
     assert (page["title"], page["subtitle"], page["isPrivate"]) == (PAGE.title, PAGE.subtitle, True)
     assert page["licenses"] == [{"name": "other"}]
@@ -218,7 +235,7 @@ def test_unchanged_release_sends_nothing(kaggle: Kaggle, release: Path) -> None:
     kaggle.publish(release)
     kaggle.site.calls.clear()
     plan = kaggle.publish(release)
-    assert (plan.action, plan.steps, plan.files, plan.num_writes) == (Action.KEEP, (), (), 0)
+    assert (plan.action, plan.steps, plan.add, plan.num_requests) == (Action.KEEP, (), {}, 0)
     kaggle.target().upload(release, read_manifest(release))
     assert kaggle.site.writes == []
 
@@ -629,12 +646,12 @@ def test_version_by_somebody_else_in_the_meantime_is_not_covered(kaggle: Kaggle,
     second = other_release(release)
     target, manifest = kaggle.target(), read_manifest(second)
 
-    def tell(stage: str, done: int, total: int) -> None:
+    def tell(done: int, total: int) -> None:
         if done == total:
             kaggle.versions.append(Version("By hand", {"a.csv": b"1"}))
 
     with pytest.raises(ReleaseError) as error:
-        target.upload(second, manifest, target.plan(manifest, second), tell)
+        target.upload(second, manifest, target.plan(manifest, second), Watched(on_tell=tell))
     assert "somebody else has created version 2" in problems_of(error)
     assert len([v for v in kaggle.versions if "1.1" in v.notes]) == 0
 
@@ -675,12 +692,14 @@ def test_upload_continues_where_it_was_cut(kaggle: Kaggle, release: Path) -> Non
 
 def test_progress_comes_to_its_end_whatever_is_sent_again(kaggle: Kaggle, release: Path) -> None:
     kaggle.site.faults += [Fault("PUT", "cut", skip=2), Fault("PUT", "lost"), Fault("PUT", "reset", skip=1)]
-    told: list[tuple[int, int]] = []
+    watched = Watched()
     target, manifest = kaggle.target(), read_manifest(release)
     plan = target.plan(manifest, release)
-    target.upload(release, manifest, plan, lambda _stage, done, total: told.append((done, total)))
-    assert {total for _, total in told} == {plan.num_bytes}
-    assert told[-1] == (plan.num_bytes, plan.num_bytes)
+    target.upload(release, manifest, plan, watched)
+    told = watched.told
+    num_bytes = sum(plan.add.values())
+    assert {total for _, total in told} == {num_bytes}
+    assert told[-1] == (num_bytes, num_bytes)
     assert all(0 <= done <= total for done, total in told)
 
 
@@ -714,14 +733,14 @@ def test_interrupted_run_is_finished_by_the_same_command(kaggle: Kaggle, release
     target, manifest = kaggle.target(), read_manifest(release)
     told = 0
 
-    def tell(stage: str, done: int, total: int) -> None:
+    def tell(done: int, total: int) -> None:
         nonlocal told
         told += 1
         if told == at:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        target.upload(release, manifest, target.plan(manifest, release), tell)
+        target.upload(release, manifest, target.plan(manifest, release), Watched(on_tell=tell))
     assert kaggle.versions == []
     kaggle.publish(release)
     assert digest(kaggle.versions[0].files) == tree_digest(release)

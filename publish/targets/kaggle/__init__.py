@@ -12,16 +12,16 @@ answer that got lost is no refusal; and a version counts when its files are list
 import json
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from hashlib import file_digest, sha256
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from publish.integrity import check_files
-from publish.plan import Action, TargetPlan
-from publish.targets.kaggle.access import Limits, Progress, SiteError, open_client, silence
+from publish.plan import UNWATCHED, Action, TargetPlan, Watcher
+from publish.targets.kaggle.access import Limits, SiteError, open_client, silence
 from publish.targets.kaggle.page import (
     KagglePage,
     check_new_name,
@@ -40,8 +40,9 @@ from schemas.versions import VERSION_PATTERN, parse_version
 if TYPE_CHECKING:
     from publish.targets.kaggle.client import Client, RemoteDataset
 
-__all__ = ["KagglePage", "KagglePlan", "KaggleTarget", "KaggleVersion", "Limits", "Progress", "Step"]
+__all__ = ["KagglePage", "KagglePlan", "KaggleTarget", "KaggleVersion", "Limits", "Step"]
 
+_TARGET = "kaggle"
 MAX_FILE_BYTES = 2_000_000_000  # nobody says what happens above 2 GB, so everything stays below
 MAX_TOP_FILES = 50  # what Kaggle takes outside of folders
 MAX_MANIFEST_BYTES = 256 * 1024 * 1024
@@ -71,18 +72,34 @@ class KagglePlan(TargetPlan):
     Attributes:
         steps: In their order; none where all is done.
         newest: Number of Kaggle's newest version when it was looked at; 0 where there is none.
-        files: What would be sent, all of it: Kaggle knows no unchanged files.
+        add: Files to send, each with its size in bytes: all of them, since Kaggle knows no unchanged files.
+        keep: Files that are there already.
         left_out: Paths of the release that Kaggle does not get.
-        num_bytes: Bytes of `files`.
-        num_writes: How many requests would change something.
+        num_requests: How many requests would change something.
     """
 
     steps: tuple[Step, ...] = ()
     newest: int = 0
-    files: tuple[FileEntry, ...] = ()
+    add: Mapping[str, int] = field(default_factory=dict)
+    keep: Mapping[str, int] = field(default_factory=dict)
     left_out: tuple[str, ...] = ()
-    num_bytes: int = 0
-    num_writes: int = 0
+    num_requests: int = 0
+
+    @property
+    def refusals(self) -> tuple[Problem, ...]:
+        """Every reason why it cannot be done."""
+        return self.problems
+
+    @property
+    def remove(self) -> Mapping[str, int]:
+        """Files that are to go: none ever do, each version is a whole of its own."""
+        return {}
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What is worth knowing before."""
+        count = len(self.left_out)
+        return (f"{count} files of WebDataset are left out, since Kaggle would unpack them",) if count else ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +157,22 @@ class KaggleTarget:
         self._limits = limits or Limits()
         self._url = f"https://www.kaggle.com/datasets/{dataset}"
 
+    def ready(self) -> tuple[Problem, ...]:
+        """Say what keeps a run from writing there: broken rules, the client, the credentials."""
+        try:
+            open_client(self._dataset, self._limits)
+        except ReleaseError as error:
+            return (*check_page(self._dataset, self._page), *error.problems)
+        return tuple(check_page(self._dataset, self._page))
+
+    def releases(self) -> Mapping[str, str | None]:
+        """Give version → manifest digest of what is there.
+
+        Raises:
+            ReleaseError: The site cannot be asked.
+        """
+        return {there.version: there.manifest_sha256 for there in self.status() if there.version is not None}
+
     def plan(self, manifest: Manifest, folder: Path | None = None) -> KagglePlan:
         """Say what a run would do, and every reason against it; nothing is changed.
 
@@ -150,7 +183,7 @@ class KaggleTarget:
         problems = [*check_page(self._dataset, self._page), *_check_layout(manifest)]
         if folder is not None:
             problems += _missing_files(folder, manifest)
-        plan = KagglePlan(target="kaggle", url=self._url, action=Action.REFUSE)
+        plan = KagglePlan(target=_TARGET, url=self._url, action=Action.REFUSE)
         try:
             client = open_client(self._dataset, self._limits)
             site = self._look(client)
@@ -160,16 +193,17 @@ class KaggleTarget:
             return replace(plan, problems=(*problems, *error.problems))
         if problems:
             return replace(plan, problems=tuple(problems), newest=site.newest_number)
-        files = _sent(manifest) if {Step.CREATE, Step.SEND, Step.SEND_AGAIN} & set(steps) else ()
+        is_sent = bool({Step.CREATE, Step.SEND, Step.SEND_AGAIN} & set(steps))
+        files = {entry.path: entry.num_bytes for entry in _sent(manifest)}
         return replace(
             plan,
             action=Action.ADD if steps else Action.KEEP,
             steps=steps,
             newest=site.newest_number,
-            files=files,
-            left_out=tuple(entry.path for entry in manifest.all_files if _is_archive(entry.path)),
-            num_bytes=sum(entry.num_bytes for entry in files),
-            num_writes=2 * len(files) + len([step for step in steps if step is not Step.WAIT]),
+            add=files if is_sent else {},
+            keep={} if is_sent else files,
+            left_out=tuple(entry.path for entry in manifest.all_files if entry.path not in files),
+            num_requests=2 * len(files) * is_sent + len([step for step in steps if step is not Step.WAIT]),
         )
 
     def upload(
@@ -177,7 +211,7 @@ class KaggleTarget:
         folder: Path,
         manifest: Manifest,
         plan: KagglePlan | None = None,
-        progress: Progress | None = None,
+        watcher: Watcher = UNWATCHED,
     ) -> None:
         """Do what is left to do of a release; after a failure, the same call continues.
 
@@ -185,7 +219,7 @@ class KaggleTarget:
             folder: The release, checked.
             manifest: Its manifest.
             plan: If given, only this is done.
-            progress: Is told how many bytes are through.
+            watcher: Is told how many bytes are through.
 
         Raises:
             ReleaseError: It cannot be done, the site has changed since the plan, or the end is not known.
@@ -207,7 +241,7 @@ class KaggleTarget:
         text = describe(self._dataset, _read_card(folder), manifest)
         description = "\n\n".join([*withdrawals(site.description), text])
         if steps and steps[0] is not Step.DESCRIBE:
-            self._send(client, site, folder, manifest, description, progress)
+            self._send(client, site, folder, manifest, description, watcher)
         if steps:
             # The mark comes only here: a version takes no title and no licence, so its text proves neither.
             client.update_page(f"{description}\n\n{page_mark(self._page, manifest)}\n", self._page)
@@ -235,6 +269,9 @@ class KaggleTarget:
         problems += [problem for entry in entries for problem in self._read_back(client, held[-1], entry)]
         return tuple(problems)
 
+    def finish(self, manifest: Manifest) -> None:
+        """Do nothing: the notes name a version from the beginning, and Kaggle has no tags."""
+
     def receipt(self, manifest: Manifest) -> Receipt:
         """Say where a release is.
 
@@ -245,7 +282,7 @@ class KaggleTarget:
         if not held:
             raise _error(f"Kaggle has no version of release {manifest.version}", "publish it")
         return Receipt(
-            target="kaggle",
+            target=_TARGET,
             url=f"{self._url}/versions/{held[-1].number}",
             version=manifest.version,
             revision=str(held[-1].number),
@@ -351,7 +388,7 @@ class KaggleTarget:
         folder: Path,
         manifest: Manifest,
         description: str,
-        progress: Progress | None,
+        watcher: Watcher,
     ) -> None:
         """Upload all files, make a version of them, and wait until it can be read."""
         problems = list(check_files(folder, manifest))
@@ -367,8 +404,7 @@ class KaggleTarget:
         def tell(num_bytes: int) -> None:
             nonlocal done
             done += num_bytes
-            if progress is not None:
-                progress("sending to Kaggle", done, total)
+            watcher.advance("sending to Kaggle", done, total)
 
         uploads = place / "uploads"
         is_resumed = uploads.is_dir() and any(uploads.iterdir())
@@ -457,15 +493,10 @@ class KaggleTarget:
                 yield _problem(message, "publish the next version", value=entry.path)
 
 
-def _is_archive(path: str) -> bool:
-    return path.lower().endswith(_ARCHIVES)
-
-
 def _sent(manifest: Manifest) -> tuple[FileEntry, ...]:
-    """Give every file that goes to Kaggle, the manifest last."""
-    data = manifest.to_json()
-    itself = FileEntry(path=MANIFEST_NAME, num_bytes=len(data), sha256=sha256(data).hexdigest())
-    return (*(entry for entry in manifest.all_files if not _is_archive(entry.path)), itself)
+    """Give every file that goes to Kaggle, the manifest last: no archives, which Kaggle would unpack."""
+    given = manifest.entries_for(_TARGET)
+    return tuple(entry for entry in given if not entry.path.lower().endswith(_ARCHIVES))
 
 
 def _check_layout(manifest: Manifest) -> Iterator[Problem]:
