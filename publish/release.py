@@ -104,8 +104,12 @@ def release(options: argparse.Namespace, terminal: Terminal) -> int:
         counts = catalog.counts()
         missing = list(_missing_changes(notes, version, is_rehearsal=not hosts))
         _show_problems(terminal, catalog, counts, () if hosts else missing)
-        refusals = [*_strict_refusals(options.strict, counts), *plan.problems, *unready, *missing]
-        refusals = [problem for problem in refusals if problem.severity is Severity.BLOCKING]
+        refusals = [
+            *_strict_refusals(options.strict, counts),
+            *plan.problems,
+            *unready,
+            *(missing if hosts else ()),
+        ]
         is_there = plan.action is Action.KEEP
         if plan.action is Action.ADD and not options.plan:
             write_rejected(catalog, out / REJECTED / f"{version}.parquet")
