@@ -1,4 +1,4 @@
-"""The command and both hosts at once: real clients, a Hub and a Kaggle on loopback, processes of their own."""
+"""The command and both hosts at once: real clients, loopback hosts, processes of their own."""
 
 import json
 import os
