@@ -112,6 +112,23 @@ class Unwatched:
 
 
 UNWATCHED = Unwatched()
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A release as a host holds it.
+
+    Attributes:
+        revision: The host's own name of it: a commit's sha, a number.
+        manifest_sha256: Digest of its manifest; None where that cannot be read.
+        missing: What has still to happen there, in words; empty if nothing has.
+    """
+
+    revision: str
+    manifest_sha256: str | None
+    missing: str = ""
+
+
 P = TypeVar("P", bound=HostPlan)
 
 
@@ -122,8 +139,8 @@ class Host(Protocol[P]):
         """Say what keeps a run from writing there, whatever the release: credentials, rights, names."""
         ...
 
-    def releases(self) -> Mapping[str, str | None]:
-        """Give version → manifest digest of what is there, None where that cannot be read.
+    def releases(self) -> Mapping[str, Held]:
+        """Give every version that is there.
 
         Raises:
             ReleaseError: The host does not say.
@@ -151,6 +168,16 @@ class Host(Protocol[P]):
 
         Raises:
             ReleaseError: The host does not say.
+        """
+        ...
+
+    def read_back(
+        self, manifest: Manifest, paths: Sequence[str] | None = None, watcher: Watcher = ...
+    ) -> tuple[Problem, ...]:
+        """Download files, all if no paths are given, and compare their bytes with the manifest.
+
+        Raises:
+            ReleaseError: The host does not give them.
         """
         ...
 

@@ -1,7 +1,7 @@
 """What a person sees: results on stdout; progress, problems and errors on stderr."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TypeVar
 
@@ -25,7 +25,7 @@ from rich.text import Text
 from builders.reading import Track
 from schemas.configs import Table
 from schemas.manifest import Counts
-from schemas.problems import Problem, Severity
+from schemas.problems import KitError, Problem, SettingsError, Severity
 
 T = TypeVar("T")
 MAX_PROBLEMS_SHOWN = 20
@@ -156,6 +156,21 @@ class Terminal:
     def line(self, text: str) -> None:
         """Show one line of results as it is, to be copied."""
         self._out.print(text, markup=False, soft_wrap=True)
+
+
+def guard(terminal: Terminal, command: Callable[[], int]) -> int:
+    """Run a command that only reads; show every error as a sentence, never as a traceback."""
+    try:
+        return command()
+    except KitError as error:
+        terminal.problems(error.problems)
+        return 2 if isinstance(error, SettingsError) else 1
+    except OSError as error:
+        terminal.note(f"{error.filename or 'reading'}: {error.strerror or error}")
+        return 1
+    except KeyboardInterrupt:
+        terminal.note("Stopped; nothing was changed.")
+        return 130
 
 
 def format_counts(counts: Mapping[str, int]) -> str:

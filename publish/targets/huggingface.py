@@ -39,7 +39,7 @@ from publish.hub.planning import (
     tag_of,
     version_of,
 )
-from publish.plan import UNWATCHED, Action, Watcher
+from publish.plan import UNWATCHED, Action, Held, Watcher
 from schemas.manifest import MANIFEST_NAME, FileEntry, Manifest, Receipt
 from schemas.problems import Problem, ReleaseError
 from schemas.versions import parse_version
@@ -107,8 +107,8 @@ class HubTarget:
         except ReleaseError as error:
             return error.problems
 
-    def releases(self) -> Mapping[str, str | None]:
-        """Give version → manifest digest of the tagged versions, and of one on `main` that has no tag yet.
+    def releases(self) -> Mapping[str, Held]:
+        """Give the tagged versions, and one on `main` that has no tag yet; files are not compared.
 
         Raises:
             ReleaseError: The Hub does not say.
@@ -119,10 +119,12 @@ class HubTarget:
                 return {}
             tags = {found: sha for tag, sha in refs.tags.items() if (found := version_of(tag))}
             head = self._contents.release(refs.head) if refs.head else None
-            there: dict[str, str | None] = {head.version: head.manifest_sha256} if head else {}
+            there: dict[str, Held] = {}
+            if head is not None and refs.head is not None:
+                there[head.version] = Held(refs.head, head.manifest_sha256, "it has no tag")
             for version, sha in tags.items():
                 release = self._contents.release(sha)
-                there[version] = release.manifest_sha256 if release else None
+                there[version] = Held(sha, release.manifest_sha256 if release else None)
             return there
 
     def plan(self, manifest: Manifest, folder: Path | None = None) -> HubPlan:

@@ -71,6 +71,17 @@ class World:
         self.said += [run.out, run.err]
         return run
 
+    def read(self, command: str, *arguments: str) -> Run:
+        """Run one of the commands that only read, and see that they do."""
+        self.forget()
+        places = ["--config", str(self.work / "release.toml"), "--out", str(self.out)]
+        door = (f"publish/{command}.py",)
+        run = run_release(*places, *arguments, door=door, environment=self.environment)
+        assert "Traceback" not in run.err
+        assert self.writes == ([], [])
+        self.said += [run.out, run.err]
+        return run
+
     def forget(self) -> None:
         """Count requests from here."""
         self.hub.seen.clear()
@@ -174,6 +185,14 @@ def test_both_hosts_hold_what_the_folder_holds_and_once_is_enough(world: World) 
     assert "hub: keep" in planned.out
     assert "kaggle: keep" in planned.out
 
+    status = world.read("status")
+    assert status.status == 0, status.err
+    assert status.out.count("there, the same") == 2
+    assert f"hub revision {sha}" in status.out
+    verified = world.read("verify", "--version", "1.0")
+    assert verified.status == 0, verified.err
+    assert verified.out.count("sound") == 3
+
     script = f"from datasets import load_dataset; print({line}.num_rows)"
     done = subprocess.run(
         [sys.executable, "-I", "-c", script],
@@ -215,12 +234,35 @@ def test_one_host_that_fails_is_finished_by_the_same_command(world: World) -> No
     assert set(world.receipts()) == {"1.0.folder", "1.0.hub"}
     assert world.hub_digest("v1.0") == world.manifest().digest
     assert f"{REPO}/tree/v1.0" in run.out  # what is done is shown, too
+    status = world.read("status")
+    assert status.status == 1
+    assert "there, the same" in status.out
+    assert "unfinished: it is on another host, and not here" in status.out
     world.forget()
     again = world.run()
     assert again.status == 0, again.err
     assert world.hub.writes() == []
     assert set(world.receipts()) == {"1.0.folder", "1.0.hub", "1.0.kaggle"}
     assert len(world.kaggle.datasets[DATASET].versions) == 1
+
+
+@pytest.mark.slow
+def test_what_is_spoiled_on_a_host_is_found(world: World) -> None:
+    assert world.run().status == 0
+    (shard,) = (each.path for each in world.manifest().shards if each.config == "default")
+    world.kaggle.flips = {shard}
+    run = world.read("verify", "--version", "1.0", "--all")
+    assert run.status == 1
+    assert f"{shard}" in run.err
+    assert "other bytes on Kaggle" in run.err
+    assert run.out.count("sound") == 2  # the folder and the Hub
+    world.kaggle.flips = set()
+    del world.kaggle.datasets[DATASET]
+    world.hub.repos[REPO].tags.clear()
+    status = world.read("status")
+    assert status.status == 1
+    assert "missing, though there is a receipt" in status.out
+    assert "unfinished: it has no tag" in status.out
 
 
 @pytest.mark.slow

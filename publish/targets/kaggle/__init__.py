@@ -12,7 +12,7 @@ answer that got lost is no refusal; and a version counts when its files are list
 import json
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from hashlib import file_digest, sha256
@@ -20,7 +20,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from publish.integrity import check_files
-from publish.plan import UNWATCHED, Action, TargetPlan, Watcher
+from publish.plan import UNWATCHED, Action, Held, TargetPlan, Watcher
 from publish.targets.kaggle.access import Limits, SiteError, open_client, silence
 from publish.targets.kaggle.page import (
     KagglePage,
@@ -165,13 +165,21 @@ class KaggleTarget:
             return (*check_page(self._dataset, self._page), *error.problems)
         return tuple(check_page(self._dataset, self._page))
 
-    def releases(self) -> Mapping[str, str | None]:
-        """Give version → manifest digest of what is there.
+    def releases(self) -> Mapping[str, Held]:
+        """Give every release that is there, as the newest of Kaggle's versions that hold it.
 
         Raises:
             ReleaseError: The site cannot be asked.
         """
-        return {there.version: there.manifest_sha256 for there in self.status() if there.version is not None}
+        return {
+            there.version: Held(
+                str(there.number),
+                there.manifest_sha256,
+                "" if there.state == "ready" else f"Kaggle says {there.state}",
+            )
+            for there in self.status()
+            if there.version is not None and VERSION_PATTERN.fullmatch(there.version)
+        }
 
     def plan(self, manifest: Manifest, folder: Path | None = None) -> KagglePlan:
         """Say what a run would do, and every reason against it; nothing is changed.
@@ -267,6 +275,31 @@ class KaggleTarget:
         wanted = {MANIFEST_NAME, *paths}
         entries = [entry for entry in _sent(manifest) if entry.path in wanted and entry.path not in missing]
         problems += [problem for entry in entries for problem in self._read_back(client, held[-1], entry)]
+        return tuple(problems)
+
+    def read_back(
+        self, manifest: Manifest, paths: Sequence[str] | None = None, watcher: Watcher = UNWATCHED
+    ) -> tuple[Problem, ...]:
+        """Download files of a release and compare their bytes with the manifest.
+
+        Args:
+            manifest: The release.
+            paths: Which files; all if None.
+            watcher: Is told how far it is.
+
+        Raises:
+            ReleaseError: The site does not give them.
+        """
+        client = open_client(self._dataset, self._limits)
+        held = self._look(client).holding(manifest)
+        if not held:
+            return (_problem(f"Kaggle has no version of release {manifest.version}", "publish it"),)
+        entries = [entry for entry in _sent(manifest) if paths is None or entry.path in paths]
+        done, total, problems = 0, sum(entry.num_bytes for entry in entries), list[Problem]()
+        for entry in entries:
+            problems += self._read_back(client, held[-1], entry)
+            done += entry.num_bytes
+            watcher.advance("reading from Kaggle", done, total)
         return tuple(problems)
 
     def finish(self, manifest: Manifest) -> None:
