@@ -392,8 +392,9 @@ def _show_release(
         rows.append(("rejected rows", str(rejected)))
     for receipt in published.receipts:
         rows += [(receipt.target, receipt.url), (f"{receipt.target} revision", receipt.revision)]
-    is_there = "Nothing to do, this version is there already with the same content"
-    terminal.title(f"{'Released' if is_new else is_there}: {manifest.inputs.dataset.name} {manifest.version}")
+    title = "Released" if is_new else "Nothing to do, this version is there already with the same content"
+    title = "Released, but not everywhere" if published.problems else title
+    terminal.title(f"{title}: {manifest.inputs.dataset.name} {manifest.version}")
     terminal.counts(manifest.counts)
     terminal.table(rows)
 

@@ -174,6 +174,7 @@ def test_both_hosts_hold_what_the_folder_holds_and_once_is_enough(world: World) 
     line = f'load_dataset("{REPO}", revision="v1.0", split="train")'
     assert line in run.out
 
+    assert {path.name for path in world.out.iterdir()} == {"1.0", "checked.txt", "receipts"}
     before = tree_digest(world.out)
     world.forget()
     again = world.run()
@@ -233,6 +234,7 @@ def test_one_host_that_fails_is_finished_by_the_same_command(world: World) -> No
     assert "kaggle" in run.err
     assert set(world.receipts()) == {"1.0.folder", "1.0.hub"}
     assert world.hub_digest("v1.0") == world.manifest().digest
+    assert "Released, but not everywhere" in run.out
     assert f"{REPO}/tree/v1.0" in run.out  # what is done is shown, too
     status = world.read("status")
     assert status.status == 1

@@ -13,6 +13,7 @@ import json
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from hashlib import file_digest, sha256
@@ -454,6 +455,8 @@ class KaggleTarget:
                 raise
         self._wait(client, site.newest_number, manifest)
         shutil.rmtree(place)
+        with suppress(OSError):  # another release's upload may be unfinished
+            self._state.rmdir()
 
     def _create(self, client: "Client", site: _Site, tree: Any, manifest: Manifest, description: str) -> None:
         """Ask for the version, and never twice while nobody knows whether the first time was heard."""
