@@ -1,10 +1,10 @@
 """Plans: what a run would do to each target, known before anything is done."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from schemas.manifest import Inputs, Manifest, Receipt
 from schemas.problems import Problem
@@ -23,7 +23,7 @@ class TargetPlan:
     """What a run would do to one target.
 
     Attributes:
-        target: Its key in `publish.targets.TARGETS`.
+        target: Its name in `publish.targets.TARGETS`.
         url: Where the release is or will be.
         action: `KEEP` where it is already there with the same content.
         problems: Every reason for a refusal.
@@ -35,27 +35,166 @@ class TargetPlan:
     problems: tuple[Problem, ...] = ()
 
 
-class Target(Protocol):
-    """A place that holds releases."""
+class HostPlan(Protocol):
+    """What a run would do to one host; each host's own plan may say more."""
 
-    def plan(self, inputs: Inputs) -> TargetPlan:
-        """Look at what is there, changing nothing."""
+    @property
+    def target(self) -> str:
+        """Its key in `publish.targets.HOSTS`."""
         ...
 
-    def upload(self, folder: Path, manifest: Manifest) -> None:
-        """Place a checked release, whole or not at all.
+    @property
+    def url(self) -> str:
+        """Where the release is or will be."""
+        ...
+
+    @property
+    def action(self) -> Action:
+        """`KEEP` where all is done."""
+        ...
+
+    @property
+    def refusals(self) -> tuple[Problem, ...]:
+        """Every reason why it cannot be done."""
+        ...
+
+    @property
+    def add(self) -> Mapping[str, int]:
+        """Files to send, each with its size in bytes."""
+        ...
+
+    @property
+    def keep(self) -> Mapping[str, int]:
+        """Files that are there already."""
+        ...
+
+    @property
+    def remove(self) -> Mapping[str, int]:
+        """Files of the release before that this one lacks."""
+        ...
+
+    @property
+    def steps(self) -> Sequence[str]:
+        """What is to be done, in order."""
+        ...
+
+    @property
+    def num_requests(self) -> int:
+        """Requests that change something, if none has to be repeated."""
+        ...
+
+    @property
+    def notes(self) -> Sequence[str]:
+        """What is worth knowing before."""
+        ...
+
+
+class Watcher(Protocol):
+    """Is told how far a host is."""
+
+    def note(self, text: str) -> None:
+        """Tell what is going on."""
+        ...
+
+    def advance(self, stage: str, done: int, total: int) -> None:
+        """Tell how many of a stage's bytes are done."""
+        ...
+
+
+class Unwatched:
+    """A watcher that nobody listens to."""
+
+    def note(self, text: str) -> None:
+        """Say nothing."""
+
+    def advance(self, stage: str, done: int, total: int) -> None:
+        """Say nothing."""
+
+
+UNWATCHED = Unwatched()
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A release as a host holds it.
+
+    Attributes:
+        revision: The host's own name of it: a commit's sha, a number.
+        manifest_sha256: Digest of its manifest; None where that cannot be read.
+        missing: What has still to happen there, in words; empty if nothing has.
+    """
+
+    revision: str
+    manifest_sha256: str | None
+    missing: str = ""
+
+
+P = TypeVar("P", bound=HostPlan)
+
+
+class Host(Protocol[P]):
+    """A place on the network that holds releases. Each call may be made again after any failure."""
+
+    def ready(self) -> tuple[Problem, ...]:
+        """Say what keeps a run from writing there, whatever the release: credentials, rights, names."""
+        ...
+
+    def releases(self) -> Mapping[str, Held]:
+        """Give every version that is there.
 
         Raises:
-            ReleaseError: It cannot be placed, or the version is there already.
+            ReleaseError: The host does not say.
+        """
+        ...
+
+    def plan(self, manifest: Manifest, folder: Path | None = None) -> P:
+        """Look at what is there, changing nothing.
+
+        Raises:
+            ReleaseError: The host cannot be asked at all.
+        """
+        ...
+
+    def upload(self, folder: Path, manifest: Manifest, plan: P | None = None, watcher: Watcher = ...) -> None:
+        """Send what is missing of a checked release; nothing if all is there.
+
+        Raises:
+            ReleaseError: It is refused, or the host did not do it.
         """
         ...
 
     def verify(self, manifest: Manifest) -> tuple[Problem, ...]:
-        """Compare what is there with the manifest, as far as the place can tell."""
+        """Compare what is there with the manifest, as far as the host can tell.
+
+        Raises:
+            ReleaseError: The host does not say.
+        """
+        ...
+
+    def read_back(
+        self, manifest: Manifest, paths: Sequence[str] | None = None, watcher: Watcher = ...
+    ) -> tuple[Problem, ...]:
+        """Download files, all if no paths are given, and compare their bytes with the manifest.
+
+        Raises:
+            ReleaseError: The host does not give them.
+        """
+        ...
+
+    def finish(self, manifest: Manifest) -> None:
+        """Name a release for ever that `verify` has found right; nothing where a host has no such names.
+
+        Raises:
+            ReleaseError: The name is taken, or the host did not do it.
+        """
         ...
 
     def receipt(self, manifest: Manifest) -> Receipt:
-        """Say where a release is that has been verified."""
+        """Say where a release is.
+
+        Raises:
+            ReleaseError: It is not there.
+        """
         ...
 
 

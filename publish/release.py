@@ -1,6 +1,6 @@
 """Build, check and publish a release: `python publish/release.py --version 1.1`.
 
-The steps are those of `release()`: settings → sources → plan → build → check → upload → verify. Also runs
+The steps are those of `release()`: settings → sources → plan → build → check → folder → hosts. Also runs
 as `python -m publish.release` and as the installed command `sfhq-release`. Exit status: 0 done, 1 problems
 with the data or the release, 2 wrong usage.
 """
@@ -15,7 +15,7 @@ import argparse
 import json
 import sqlite3
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 
 from builders.card.notes import changelog_entry, dataset_changelog, parse_citation
@@ -28,14 +28,16 @@ from builders.reading import Fetch, SourceReader
 from builders.rejected import write_rejected
 from publish.check import check_release
 from publish.history import find_previous, refuse_bump, refuse_previous, stated_previous
+from publish.hosts import Hosts, Published, not_ready, open_hosts, plan_hosts, publish, without_repeats
 from publish.integrity import read_manifest
-from publish.plan import Action, TargetPlan
+from publish.plan import Action, HostPlan, TargetPlan
 from publish.settings import Flags, Settings, load_settings, open_sources, refuse_output_in_sources
 from publish.targets import TARGETS
+from publish.targets.folder import FolderTarget
 from publish.terminal import MAX_PROBLEMS_SHOWN, Terminal, format_counts, format_size
 from publish.workspace import open_scratch, open_workspace
 from schemas.configs import Table
-from schemas.manifest import Counts, Manifest, Receipt, RowChanges
+from schemas.manifest import Counts, Inputs, Manifest, Receipt, RowChanges
 from schemas.problems import KitError, Problem, Reason, ReleaseError, SettingsError, Severity
 from schemas.versions import VERSION_PATTERN, next_version
 
@@ -82,7 +84,8 @@ def release(options: argparse.Namespace, terminal: Terminal) -> int:
     settings = load_settings(options.config, flags)
     refuse_output_in_sources(settings, base, out)
     notes = _read_notes(settings, base)
-    targets = [TARGETS[name](out) for name in dict.fromkeys(settings.release.to)]
+    folder, hosts = FolderTarget(out), open_hosts(settings, out)
+    unready = list(not_ready(hosts))
     previous = find_previous(out, version, options.previous, of_sample=settings.has_sample)
     workspace = open_scratch() if options.plan else open_workspace(out, version)
     with workspace as work, closing(Catalog(work / "catalog.sqlite", settings.build.splits)) as catalog:
@@ -99,22 +102,26 @@ def release(options: argparse.Namespace, terminal: Terminal) -> int:
         if entry is None and previous is not None:
             entry = previous.entry
         inputs = describe_inputs(version, settings.content, entries, notes, entry, repack=options.repack)
-        plans = [target.plan(inputs) for target in targets]
+        plan = folder.plan(inputs)
         counts = catalog.counts()
-        _show_problems(terminal, catalog, counts, _missing_changes(notes, version))
-        refusals = [*_strict_refusals(options.strict, counts), *(p for plan in plans for p in plan.problems)]
-        is_there = all(plan.action is Action.KEEP for plan in plans)
-        if all(plan.action is Action.ADD for plan in plans) and not options.plan:
+        missing = list(_missing_changes(notes, version, is_rehearsal=not hosts))
+        _show_problems(terminal, catalog, counts, () if hosts else missing)
+        refusals = [
+            *_strict_refusals(options.strict, counts),
+            *plan.problems,
+            *unready,
+            *(missing if hosts else ()),
+        ]
+        is_there = plan.action is Action.KEEP
+        if plan.action is Action.ADD and not options.plan:
             write_rejected(catalog, out / REJECTED / f"{version}.parquet")
         build = plan_build(catalog, inputs, previous) if not refusals and not is_there else None
-        if previous is not None and build is not None and build.changes is not None:
-            refusals += refuse_previous(previous, inputs)
-            if not options.allow_bump:
-                refusals += refuse_bump(previous, version, build.changes.bump)
+        refusals += _history_refusals(previous, build, inputs, allow_bump=options.allow_bump)
         if options.plan:
-            _show_plan(terminal, plans, counts, catalog.images.num_bytes())
+            _show_plan(terminal, plan, counts, catalog.images.num_bytes())
             _show_build(terminal, build, previous)
-        _refuse(refusals)
+            refusals += _plan_hosts(terminal, hosts, out / version, is_there=is_there)
+        _refuse(without_repeats(refusals))
         if options.plan:
             return 0
         if build is None:
@@ -124,17 +131,15 @@ def release(options: argparse.Namespace, terminal: Terminal) -> int:
             with terminal.progress() as track:
                 manifest = build_release(work / version, catalog, build, notes, sources, track)
             _check(terminal, work / version, work, {each.kept.path for each in build.shards if each.kept})
-            for target in targets:
-                target.upload(work / version, manifest)
-                _refuse(target.verify(manifest))
-        for target in targets:
-            _write_receipt(out / RECEIPTS, target.receipt(manifest))
-    title = "Nothing to do, this version is there already with the same content" if is_there else "Released"
-    _show_release(terminal, title, out, manifest)
+            folder.upload(work / version, manifest)
+            _refuse(folder.verify(manifest))
+        _write_receipts(out / RECEIPTS, folder.receipt(manifest))
+        published = publish(hosts, manifest, out / version, terminal)
+        _write_receipts(out / RECEIPTS, *published.receipts)
+    _show_release(terminal, out, manifest, published, is_new=build is not None or published.is_new)
     _show_build(terminal, build, previous)
-    terminal.line(
-        f'from datasets import load_dataset; load_dataset({json.dumps(str(out / version))}, split="train")'
-    )
+    _show_loading(terminal, out, manifest, published)
+    _refuse(published.problems)
     return 0
 
 
@@ -189,8 +194,8 @@ def _parser() -> argparse.ArgumentParser:
         "--to",
         action="append",
         default=[],
-        choices=sorted(TARGETS),
-        help="publish there in place of the configured targets (repeatable)",
+        choices=TARGETS,
+        help="publish there in place of the configured targets; the folder always is one (repeatable)",
     )
     parser.add_argument(
         "--plan",
@@ -242,10 +247,11 @@ def _read_notes(settings: Settings, base: Path) -> Notes:
     return Notes(citation=texts[0], changelog=texts[1])
 
 
-def _missing_changes(notes: Notes, version: str) -> Iterator[Problem]:
+def _missing_changes(notes: Notes, version: str, *, is_rehearsal: bool) -> Iterator[Problem]:
+    """Miss what is new in a version: worth a warning in a folder, but on a host a version is for ever."""
     if changelog_entry(dataset_changelog(notes.changelog, version), version) is None:
         yield Problem(
-            Reason.MISSING_CHANGES,
+            Reason.MISSING_CHANGES if is_rehearsal else Reason.NOTES,
             f"the changelog's Dataset part has no entry for {version}",
             file="CHANGELOG.md",
             fix=f"add a heading `### {version} - YYYY-MM-DD` with what changed",
@@ -283,6 +289,16 @@ def _strict_refusals(strict: bool, counts: Mapping[Table, Counts]) -> Iterator[P
         yield _blocking(Reason.SOURCE, message, "", "mend the rows, or run without --strict")
 
 
+def _history_refusals(
+    previous: PreviousRelease | None, build: Plan | None, inputs: Inputs, *, allow_bump: bool
+) -> Iterator[Problem]:
+    if previous is None or build is None or build.changes is None:
+        return
+    yield from refuse_previous(previous, inputs)
+    if not allow_bump:
+        yield from refuse_bump(previous, inputs.version, build.changes.bump)
+
+
 def _refuse(problems: Sequence[Problem]) -> None:
     if problems:
         raise ReleaseError(problems)
@@ -294,14 +310,15 @@ def _check(terminal: Terminal, folder: Path, scratch: Path, verified: Collection
         _refuse(check_release(folder, scratch, track, verified))
 
 
-def _write_receipt(folder: Path, receipt: Receipt) -> None:
+def _write_receipts(folder: Path, *receipts: Receipt) -> None:
     folder.mkdir(exist_ok=True)
-    path = folder / f"{receipt.version}.{receipt.target}.json"
-    if path.is_file() and path.read_bytes() == receipt.to_json():
-        return
-    open_path = path.with_suffix(".open")
-    open_path.write_bytes(receipt.to_json())
-    open_path.replace(path)
+    for receipt in receipts:
+        path = folder / f"{receipt.version}.{receipt.target}.json"
+        if path.is_file() and path.read_bytes() == receipt.to_json():
+            continue
+        open_path = path.with_suffix(".open")
+        open_path.write_bytes(receipt.to_json())
+        open_path.replace(path)
 
 
 def _all_rejected(counts: Mapping[Table, Counts]) -> Mapping[str, int]:
@@ -309,7 +326,7 @@ def _all_rejected(counts: Mapping[Table, Counts]) -> Mapping[str, int]:
 
 
 def _show_problems(
-    terminal: Terminal, catalog: Catalog, counts: Mapping[Table, Counts], notes: Iterator[Problem]
+    terminal: Terminal, catalog: Catalog, counts: Mapping[Table, Counts], notes: Iterable[Problem]
 ) -> None:
     rejected = sum(_all_rejected(counts).values())
     terminal.problems(catalog.ledger.problems(Severity.REJECTED, MAX_PROBLEMS_SHOWN), rejected)
@@ -322,15 +339,49 @@ def _show_problems(
 
 
 def _show_plan(
-    terminal: Terminal, plans: Sequence[TargetPlan], counts: Mapping[Table, Counts], image_bytes: int
+    terminal: Terminal, plan: TargetPlan, counts: Mapping[Table, Counts], image_bytes: int
 ) -> None:
-    rows = [(f"{plan.target}: {plan.action}", plan.url) for plan in plans]
     terminal.title("Plan")
     terminal.counts(counts)
-    terminal.table([("images", format_size(image_bytes)), *rows])
+    terminal.table([("images", format_size(image_bytes)), (f"{plan.target}: {plan.action}", plan.url)])
 
 
-def _show_release(terminal: Terminal, title: str, out: Path, manifest: Manifest) -> None:
+def _plan_hosts(terminal: Terminal, hosts: Hosts, folder: Path, *, is_there: bool) -> Sequence[Problem]:
+    """Show what would be done to each host: exactly if the release is built, otherwise what is known."""
+    if is_there:
+        plans, problems = plan_hosts(hosts, read_manifest(folder), folder)
+        for plan in plans.values():
+            _show_host_plan(terminal, plan)
+        return problems
+    problems = []
+    for name, host in hosts.items():
+        try:
+            there = host.releases()
+        except ReleaseError as error:
+            problems += error.problems
+            continue
+        terminal.title(f"{name}: exact once the release is built")
+        terminal.table([("there", ", ".join(there) or "no release")])
+        if folder.name in there:
+            text = f"{folder.name} is there already, and stays: only the same content can be published as it"
+            terminal.table([("note", text)])
+    return problems
+
+
+def _show_host_plan(terminal: Terminal, plan: HostPlan) -> None:
+    rows = [
+        (name, f"{len(files):,} files ({format_size(sum(files.values()))})")
+        for name, files in (("add", plan.add), ("keep", plan.keep), ("remove", plan.remove))
+    ]
+    rows.append(("to do", "; ".join(plan.steps) or "nothing"))
+    rows.append(("requests", f"{plan.num_requests:,} that write, if none has to be repeated"))
+    terminal.title(f"{plan.target}: {plan.action}  {plan.url}")
+    terminal.table([*rows, *(("note", note) for note in plan.notes)])
+
+
+def _show_release(
+    terminal: Terminal, out: Path, manifest: Manifest, published: Published, *, is_new: bool
+) -> None:
     folder, rejected = out / manifest.version, out / REJECTED / f"{manifest.version}.parquet"
     num_bytes = sum(entry.num_bytes for entry in manifest.all_files)
     rows = [
@@ -341,9 +392,22 @@ def _show_release(terminal: Terminal, title: str, out: Path, manifest: Manifest)
     ]
     if _all_rejected(manifest.counts):
         rows.append(("rejected rows", str(rejected)))
+    for receipt in published.receipts:
+        rows += [(receipt.target, receipt.url), (f"{receipt.target} revision", receipt.revision)]
+    title = "Released" if is_new else "Nothing to do, this version is there already with the same content"
+    title = "Released, but not everywhere" if published.problems else title
     terminal.title(f"{title}: {manifest.inputs.dataset.name} {manifest.version}")
     terminal.counts(manifest.counts)
     terminal.table(rows)
+
+
+def _show_loading(terminal: Terminal, out: Path, manifest: Manifest, published: Published) -> None:
+    """Give the lines that load what has been published, to be copied."""
+    folder, repository = json.dumps(str(out / manifest.version)), manifest.inputs.dataset.repository
+    terminal.line(f'from datasets import load_dataset; load_dataset({folder}, split="train")')
+    for receipt in published.receipts:
+        if receipt.target == "hub":
+            terminal.line(f'load_dataset("{repository}", revision="v{manifest.version}", split="train")')
 
 
 def _show_build(terminal: Terminal, build: Plan | None, previous: PreviousRelease | None) -> None:

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from builders.intake import Source, SourceOptions
 from builders.sources import SAMPLE_KIND, SOURCES, tell_kind
 from publish.targets import TARGETS
+from publish.targets.kaggle.page import KagglePage, check_page
 from schemas.configs import Format, Table
 from schemas.problems import Problem, Reason, SettingsError, SourceError, suggest
 from schemas.settings import BuildSettings, ContentSettings, DatasetSettings, PreferenceSettings
@@ -56,12 +57,15 @@ class SourceSettings(_Settings):
 class ReleaseSettings(_Settings):
     """The `[release]` table."""
 
-    to: tuple[str, ...] = Field(("folder",), min_length=1, description="Keys in `publish.targets.TARGETS`.")
+    to: tuple[str, ...] = Field(
+        ("folder",), min_length=1, description="Names in `publish.targets.TARGETS`; the folder always is one."
+    )
     citation: str = Field("CITATION.cff", description="Citation of the dataset.")
     changelog: str = Field("CHANGELOG.md", description="Changelog with a `## Dataset` part.")
     formats: Mapping[str, tuple[Format, ...]] = Field(
         {},
-        description='Target → what it is given; "parquet" and "webdataset" where it is not said.',
+        description='Target → what it is given. Where it is not said, the folder has "parquet" and '
+        '"webdataset", hosts what the folder has, and Kaggle, which unpacks tars, "parquet".',
     )
 
     @model_validator(mode="after")
@@ -72,12 +76,55 @@ class ReleaseSettings(_Settings):
         for name, formats in self.formats.items():
             if Format.PARQUET not in formats:
                 raise ValueError(f"the formats of {name} lack 'parquet', which every target is given")
+            if name == "kaggle" and Format.WEBDATASET in formats:
+                raise ValueError("the formats of kaggle hold 'webdataset', whose tars Kaggle would unpack")
+            if not set(formats) <= set(self.formats.get("folder", Format)):
+                raise ValueError(
+                    f"the formats of {name} hold what those of folder lack, where hosts' files lie"
+                )
         return self
 
     @property
     def all_formats(self) -> Mapping[str, tuple[Format, ...]]:
         """Every target's formats; not only of `to`, so that a release is the same wherever it goes."""
-        return {name: tuple(f for f in Format if f in self.formats.get(name, Format)) for name in TARGETS}
+        built = tuple(each for each in Format if each in self.formats.get("folder", Format))
+        default = {"kaggle": (Format.PARQUET,)}
+        given = {name: self.formats.get(name, default.get(name, built)) for name in TARGETS}
+        return {name: tuple(each for each in built if each in formats) for name, formats in given.items()}
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """The targets but the folder, which is always one, each once and in the order that they are told."""
+        return tuple(name for name in dict.fromkeys(self.to) if name != "folder")
+
+
+class HubSettings(_Settings):
+    """The `[hub]` table; the repository is `dataset.repository`."""
+
+    private: bool = Field(
+        default=False,
+        description="Whether a repository that is made here is private; one that is there stays.",
+    )
+
+
+class KaggleSettings(_Settings):
+    """The `[kaggle]` table: what Kaggle shows above the files; `publish.targets.kaggle.page` has rules."""
+
+    dataset: str = Field(description='Its name there: "owner/name-of-dataset".')
+    title: str = Field(description="6 to 50 characters.")
+    subtitle: str = Field(description="20 to 80 characters.")
+    license: str = Field(
+        "other", description="Kaggle's name of a licence; the default leaves it to LICENSES.md."
+    )
+    keywords: tuple[str, ...] = Field((), description="Tags; Kaggle leaves out those that it does not know.")
+    private: bool = Field(
+        default=True, description="Whether a dataset that is made here is private; one that is there stays."
+    )
+
+    @property
+    def page(self) -> KagglePage:
+        """What the page says."""
+        return KagglePage(self.title, self.subtitle, self.license, self.keywords, self.private)
 
 
 class Settings(_Settings):
@@ -87,6 +134,8 @@ class Settings(_Settings):
     build: BuildSettings = BuildSettings()
     preferences: PreferenceSettings = PreferenceSettings()
     release: ReleaseSettings = ReleaseSettings()
+    hub: HubSettings = HubSettings()
+    kaggle: KaggleSettings | None = Field(None, description="Needed to publish there.")
     sources: tuple[SourceSettings, ...]
 
     @property
@@ -147,10 +196,34 @@ def load_settings(path: Path, flags: Flags = NO_FLAGS) -> Settings:
         release = values.setdefault("release", {})
         if isinstance(release, dict):
             release["to"] = list(flags.to)
+    problems = list(_kaggle_problems(path, values))
     try:
-        return Settings.model_validate_json(json.dumps(values, default=str))  # JSON has lists for tuples
+        settings = Settings.model_validate_json(json.dumps(values, default=str))  # JSON has lists for tuples
     except ValidationError as error:
-        raise SettingsError(_problem(path, detail) for detail in error.errors()) from error
+        raise SettingsError([*(_problem(path, detail) for detail in error.errors()), *problems]) from error
+    if problems:
+        raise SettingsError(problems)
+    return settings
+
+
+def _kaggle_problems(path: Path, values: Mapping[str, Any]) -> Iterator[Problem]:
+    """Hold what is said of Kaggle against its rules, whatever else is wrong with the settings."""
+    release, kaggle = values.get("release"), values.get("kaggle")
+    if kaggle is None:
+        to = release.get("to") if isinstance(release, dict) else None
+        if isinstance(to, list) and "kaggle" in to:
+            message, fix = (
+                "publishing to Kaggle needs this table",
+                "add it: the shipped release.toml shows how",
+            )
+            yield Problem(Reason.SETTINGS, message, file=str(path), column="kaggle", fix=fix)
+        return
+    try:
+        settings = KaggleSettings.model_validate_json(json.dumps(kaggle, default=str))
+    except ValidationError:
+        return  # told with all the others
+    for problem in check_page(settings.dataset, settings.page):
+        yield replace(problem, file=str(path), column=f"kaggle.{problem.column}")
 
 
 def refuse_output_in_sources(settings: Settings, base: Path, out: Path) -> None:
@@ -303,6 +376,6 @@ def _problem(path: Path, detail: Any) -> Problem:
 def _all_keys() -> list[str]:
     models = (
         *(Settings, DatasetSettings, BuildSettings, PreferenceSettings),
-        *(ReleaseSettings, SourceSettings),
+        *(ReleaseSettings, SourceSettings, HubSettings, KaggleSettings),
     )
     return [name for model in models for name in model.model_fields]

@@ -1,7 +1,7 @@
 """What a person sees: results on stdout; progress, problems and errors on stderr."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TypeVar
 
@@ -10,19 +10,22 @@ from rich.filesize import decimal
 from rich.markup import escape
 from rich.progress import (
     BarColumn,
+    DownloadColumn,
     MofNCompleteColumn,
     Progress,
     ProgressColumn,
     Task,
+    TaskID,
     TextColumn,
     TimeRemainingColumn,
+    TransferSpeedColumn,
 )
 from rich.text import Text
 
 from builders.reading import Track
 from schemas.configs import Table
 from schemas.manifest import Counts
-from schemas.problems import Problem, Severity
+from schemas.problems import KitError, Problem, SettingsError, Severity
 
 T = TypeVar("T")
 MAX_PROBLEMS_SHOWN = 20
@@ -36,6 +39,23 @@ class _Speed(ProgressColumn):
     def render(self, task: Task) -> Text:
         speed = task.finished_speed or task.speed
         return Text(f"{speed:,.0f}/s" if speed else "", style="progress.data.speed")
+
+
+class Transfer:
+    """Shows how far a host is: a bar of bytes for each stage, and what is worth telling."""
+
+    def __init__(self, bars: Progress) -> None:
+        self._bars, self._tasks = bars, dict[str, TaskID]()
+
+    def note(self, text: str) -> None:
+        """Tell what is going on."""
+        self._bars.console.print(escape(text), soft_wrap=True)
+
+    def advance(self, stage: str, done: int, total: int) -> None:
+        """Show how many of a stage's bytes are done."""
+        if stage not in self._tasks:
+            self._tasks[stage] = self._bars.add_task(escape(stage), total=total)
+        self._bars.update(self._tasks[stage], completed=done, total=total)
 
 
 class Terminal:
@@ -67,6 +87,19 @@ class Terminal:
                 bars.update(task, total=bars.tasks[bars.task_ids.index(task)].completed)
 
             yield track
+
+    @contextmanager
+    def transfer(self) -> Iterator[Transfer]:
+        """Give a `Transfer` that shows bars on a terminal, and notes everywhere."""
+        columns = (
+            TextColumn("{task.description:<24}"),
+            BarColumn(),
+            DownloadColumn(),
+            TransferSpeedColumn(),
+            TimeRemainingColumn(compact=True),
+        )
+        with Progress(*columns, console=self._err, disable=not self._err.is_terminal) as bars:
+            yield Transfer(bars)
 
     def problems(self, problems: Iterable[Problem], total: int | None = None) -> None:
         """Show problems, the first of them in full.
@@ -123,6 +156,21 @@ class Terminal:
     def line(self, text: str) -> None:
         """Show one line of results as it is, to be copied."""
         self._out.print(text, markup=False, soft_wrap=True)
+
+
+def guard(terminal: Terminal, command: Callable[[], int]) -> int:
+    """Run a command that only reads; show every error as a sentence, never as a traceback."""
+    try:
+        return command()
+    except KitError as error:
+        terminal.problems(error.problems)
+        return 2 if isinstance(error, SettingsError) else 1
+    except OSError as error:
+        terminal.note(f"{error.filename or 'reading'}: {error.strerror or error}")
+        return 1
+    except KeyboardInterrupt:
+        terminal.note("Stopped; nothing was changed.")
+        return 130
 
 
 def format_counts(counts: Mapping[str, int]) -> str:

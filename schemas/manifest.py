@@ -5,12 +5,12 @@ The manifest is the last file of a build. A folder without one is not a release.
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from schemas.configs import Format, Table
+from schemas.configs import CONFIGS, Format, Table
 from schemas.settings import BuildSettings, DatasetSettings, PreferenceSettings
 from schemas.versions import Bump
 
@@ -177,6 +177,23 @@ class Manifest(_Frozen):
     def digest(self) -> str:
         """SHA-256 of the manifest's bytes: one name for the whole content of a release."""
         return hashlib.sha256(self.to_json()).hexdigest()
+
+    def entries_for(self, target: str) -> tuple[FileEntry, ...]:
+        """Give the files that a target is given, this one last: all but those of formats that it is not."""
+        formats = self.inputs.formats.get(target, tuple(Format))
+        given = (entry for entry in self.all_files if is_given(entry.path, formats))
+        return (*given, own_entry(self.to_json()))
+
+
+def is_given(path: str, formats: Collection[Format]) -> bool:
+    """Whether a target of these formats is given a file; what lies in no config's folder, every target is."""
+    folder = path.partition("/")[0]
+    return all(config.folder != folder or config.format in formats for config in CONFIGS.values())
+
+
+def own_entry(data: bytes) -> FileEntry:
+    """Give a manifest's own entry, which no manifest can list."""
+    return FileEntry(path=MANIFEST_NAME, num_bytes=len(data), sha256=hashlib.sha256(data).hexdigest())
 
 
 class Receipt(_Frozen):

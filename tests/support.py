@@ -145,9 +145,14 @@ class Run:
 
 
 def run_release(
-    *arguments: str | Path, door: Sequence[str] = ("publish/release.py",), cwd: Path = ROOT
+    *arguments: str | Path,
+    door: Sequence[str] = ("publish/release.py",),
+    cwd: Path = ROOT,
+    environment: Mapping[str, str] | None = None,
 ) -> Run:
     """Run the release command in a process of its own, as a user does."""
     command = [sys.executable, *door, *(str(argument) for argument in arguments)]
-    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False, timeout=110)
+    done = subprocess.run(
+        command, cwd=cwd, env=environment, capture_output=True, text=True, check=False, timeout=110
+    )
     return Run(done.returncode, done.stdout, done.stderr)

@@ -20,6 +20,14 @@ kind = "sample"
 """
 
 
+KAGGLE = f"""{GOOD}
+[kaggle]
+dataset = "org/faces-of-nobody"
+title = "Faces of nobody"
+subtitle = "Portraits by five text-to-image models"
+"""
+
+
 def write(tmp_path: Path, text: str) -> Path:
     """Write a settings file."""
     path = tmp_path / "release.toml"
@@ -50,6 +58,17 @@ def test_flags_go_before_the_file(tmp_path: Path) -> None:
         (GOOD.replace('"sample"', '"sfhq"'), "a source needs a path"),
         (GOOD + 'path = "x"', "the sample takes no path"),
         (GOOD + '[release]\nto = ["hug"]', "there is no target 'hug'"),
+        (GOOD + '[release]\nto = ["kaggle"]', "kaggle: publishing to Kaggle needs this table"),
+        (GOOD + "[hub]\nprivat = true", "hub.privat: there is no such key → did you mean private?"),
+        (KAGGLE + 'titel = "x"', "kaggle.titel: there is no such key → did you mean title?"),
+        (KAGGLE.replace("faces-of-nobody", "Faces!"), "kaggle.dataset"),
+        (KAGGLE + 'license = "MIT"', "Kaggle does not know this licence"),
+        (GOOD + '[release]\nformats = { kaggle = ["parquet", "webdataset"] }', "Kaggle would unpack"),
+        (GOOD + '[release]\nformats = { hub = ["webdataset"] }', "the formats of hub lack 'parquet'"),
+        (
+            GOOD + '[release]\nformats = { folder = ["parquet"], hub = ["parquet", "webdataset"] }',
+            "the formats of hub hold what those of folder lack",
+        ),
         (GOOD + "[release]\nto = []", "release.to"),
         (GOOD + "[build]\nmax_shard_bytes = 5", "build.max_shard_bytes"),
         (GOOD + '[build]\nmax_image_bytes = "1 MB"', "build.max_image_bytes"),
@@ -68,6 +87,31 @@ def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
     with pytest.raises(SettingsError) as caught:
         load_settings(write(tmp_path, text))
     assert len(caught.value.problems) == 4
+
+
+def test_broken_rules_of_kaggle_are_told_with_all_other_mistakes(tmp_path: Path) -> None:
+    text = KAGGLE.replace("Faces of nobody", "Faces").replace('"Faces."', '""').replace("Portraits", "")
+    with pytest.raises(SettingsError) as caught:
+        load_settings(write(tmp_path, text.replace("faces-of-nobody", "Faces!") + 'license = "MIT"'))
+    assert [problem.column for problem in caught.value.problems] == [
+        *("dataset.summary", "kaggle.dataset", "kaggle.title", "kaggle.license"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("formats", "hub", "kaggle"),
+    [
+        ("{}", ["parquet", "webdataset"], ["parquet"]),
+        ('{ folder = ["parquet"] }', ["parquet"], ["parquet"]),
+        ('{ hub = ["parquet"] }', ["parquet"], ["parquet"]),
+    ],
+)
+def test_hosts_are_given_what_the_folder_has_and_kaggle_no_tars(
+    formats: str, hub: list[str], kaggle: list[str], tmp_path: Path
+) -> None:
+    settings = load_settings(write(tmp_path, GOOD + f"[release]\nformats = {formats}"))
+    given = settings.content.formats
+    assert ([*given["hub"]], [*given["kaggle"]]) == (hub, kaggle)
 
 
 def test_two_sources_of_one_name_are_a_question_not_a_guess(

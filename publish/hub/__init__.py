@@ -1,0 +1,1 @@
+"""What the Hub target is made of: the client with limits, what a repository holds, and plans."""

@@ -1,0 +1,170 @@
+"""Say what is there of every version: `python publish/status.py`, or `sfhq-status`.
+
+Receipts say what has been published, hosts what they hold; each is held against the manifest of the release
+folder. Nothing is changed. Exit status: 0 all is as it should be, 1 something is not, 2 wrong usage.
+"""
+
+import sys
+from pathlib import Path
+
+if __package__ in (None, ""):  # run as a file: `publish/` must not stand for the libraries it is named like
+    sys.path[0] = str(Path(__file__).resolve().parent.parent)
+
+import argparse
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from pydantic import ValidationError
+
+from publish.history import find_releases
+from publish.hosts import host_parser, open_hosts
+from publish.integrity import read_manifest
+from publish.plan import Held
+from publish.settings import Flags, load_settings
+from publish.terminal import Terminal, guard
+from schemas.manifest import Receipt
+from schemas.problems import KitError, Problem, Reason, ReleaseError
+from schemas.versions import VERSION_PATTERN, parse_version
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """What is there of one version in one place.
+
+    Attributes:
+        version: The dataset's version.
+        target: Where.
+        state: In words.
+        revision: The host's own name of it; empty where it is not there.
+        manifest_sha256: Of what is there; None where it is not, or cannot be read.
+        is_good: Whether it is as it should be, or nobody has asked for it.
+    """
+
+    version: str
+    target: str
+    state: str
+    revision: str = ""
+    manifest_sha256: str | None = None
+    is_good: bool = True
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command."""
+    parser = host_parser("sfhq-status", "Say what is there of every version, in the folder and on the hosts.")
+    options, terminal = parser.parse_args(argv), Terminal()
+    return guard(terminal, lambda: _status(options, terminal))
+
+
+def read_status(
+    folders: Mapping[str, str], receipts: Sequence[Receipt], hosts: Mapping[str, Mapping[str, Held]]
+) -> Iterator[Line]:
+    """Compare what is there with what should be.
+
+    Args:
+        folders: Version → manifest digest of the release folders.
+        receipts: Of everything that was published.
+        hosts: Host → version → what it holds, of the hosts that were asked.
+
+    Yields:
+        Lines by version, the folder's first.
+    """
+    receipt_of = {(receipt.version, receipt.target): receipt for receipt in receipts}
+    versions = {
+        *folders,
+        *(version for version, _ in receipt_of),
+        *(v for held in hosts.values() for v in held),
+    }
+    for version in sorted(versions, key=parse_version):
+        told = [receipt for receipt in receipts if receipt.version == version]
+        expected = folders.get(version) or next((receipt.manifest_sha256 for receipt in told), None)
+        if version in folders or (version, "folder") in receipt_of:
+            yield _folder_line(version, folders.get(version), receipt_of.get((version, "folder")))
+        is_published = any(version in held for held in hosts.values())
+        for target in dict.fromkeys([*hosts, *(r.target for r in told if r.target != "folder")]):
+            receipt = receipt_of.get((version, target))
+            if target not in hosts:
+                digest = receipt.manifest_sha256 if receipt else None
+                yield Line(version, target, "by receipt, not asked", manifest_sha256=digest)
+            elif version not in hosts[target]:
+                yield _absent(version, target, receipt, is_elsewhere=is_published)
+            else:
+                yield _held_line(version, target, hosts[target][version], expected)
+
+
+def _status(options: argparse.Namespace, terminal: Terminal) -> int:
+    settings = load_settings(options.config, Flags(to=options.to))
+    problems: list[Problem] = []
+    held: dict[str, Mapping[str, Held]] = {}
+    for name, host in open_hosts(settings, options.out).items():
+        try:
+            held[name] = host.releases()
+        except KitError as error:
+            problems += error.problems
+    folders: dict[str, str] = {}
+    for version, folder in find_releases(options.out).items():
+        try:
+            folders[version] = read_manifest(folder).digest
+        except ReleaseError as error:
+            problems += error.problems
+    receipts = list(_read_receipts(options.out / "receipts", problems))
+    lines = list(read_status(folders, receipts, held))
+    terminal.title(f"Releases of {settings.dataset.name}")
+    terminal.table([(f"{line.version} {line.target}", _describe(line)) for line in lines] or [("none", "")])
+    terminal.problems(problems)
+    return 0 if not problems and all(line.is_good for line in lines) else 1
+
+
+def _read_receipts(folder: Path, problems: list[Problem]) -> Iterator[Receipt]:
+    for path in sorted(folder.glob("*.json")):
+        try:
+            receipt = Receipt.model_validate_json(path.read_bytes())
+        except (OSError, ValidationError):
+            message, fix = "the receipt cannot be read", "remove it; the release command writes it again"
+            problems.append(Problem(Reason.RELEASE, message, file=str(path), fix=fix))
+            continue
+        if VERSION_PATTERN.fullmatch(receipt.version):
+            yield receipt
+
+
+def _folder_line(version: str, digest: str | None, receipt: Receipt | None) -> Line:
+    if digest is None:
+        return Line(version, "folder", "not there any more, though there is a receipt")
+    if receipt is None or receipt.manifest_sha256 == digest:
+        state = "there" if receipt else "there, without a receipt"
+        return Line(version, "folder", state, version, digest)
+    return Line(version, "folder", "other content than its receipt says", version, digest, is_good=False)
+
+
+def _absent(version: str, target: str, receipt: Receipt | None, *, is_elsewhere: bool) -> Line:
+    if receipt is not None:
+        return Line(version, target, "missing, though there is a receipt", is_good=False)
+    if is_elsewhere:
+        return Line(version, target, "unfinished: it is on another host, and not here", is_good=False)
+    return Line(version, target, "not published")
+
+
+def _held_line(version: str, target: str, held: Held, expected: str | None) -> Line:
+    if held.manifest_sha256 is None or held.missing:
+        state = f"unfinished: {held.missing}" if held.missing else "there, with no manifest that can be read"
+    elif expected is None:
+        return Line(
+            version, target, "there, and nothing here to compare it with", held.revision, held.manifest_sha256
+        )
+    elif held.manifest_sha256 == expected:
+        return Line(version, target, "there, the same", held.revision, held.manifest_sha256)
+    else:
+        state = "other content"
+    return Line(version, target, state, held.revision, held.manifest_sha256, is_good=False)
+
+
+def _describe(line: Line) -> str:
+    revision = (
+        f"  {line.target} revision {line.revision}" if line.revision and line.target != "folder" else ""
+    )
+    return (
+        f"{line.state}{f'  manifest {line.manifest_sha256[:12]}…' if line.manifest_sha256 else ''}{revision}"
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

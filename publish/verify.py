@@ -1,0 +1,75 @@
+"""Read a release again wherever it is: `python publish/verify.py --version 1.1`, or `sfhq-verify`.
+
+The folder is compared byte for byte with its manifest. Each host's listing is compared with the manifest, the
+Hub's copy is loaded, and some files, or all, are downloaded and hashed. Nothing is changed. Exit status:
+0 sound, 1 not, 2 wrong usage.
+"""
+
+import sys
+from pathlib import Path
+
+if __package__ in (None, ""):  # run as a file: `publish/` must not stand for the libraries it is named like
+    sys.path[0] = str(Path(__file__).resolve().parent.parent)
+
+import argparse
+from collections.abc import Iterator, Sequence
+from secrets import SystemRandom
+from typing import Any
+
+from publish.hosts import host_parser, open_hosts
+from publish.integrity import check_files, read_manifest
+from publish.plan import Host
+from publish.settings import Flags, load_settings
+from publish.terminal import Terminal, guard
+from schemas.manifest import MANIFEST_NAME, Manifest
+from schemas.problems import KitError, Problem
+
+NUM_SAMPLED = 5
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command."""
+    parser = host_parser("sfhq-verify", "Read a release again in the folder and on the hosts.")
+    parser.add_argument("--version", required=True, help="the release, which lies in OUT/VERSION")
+    parser.add_argument(
+        "--all", action="store_true", help=f"download every file, not {NUM_SAMPLED} and the manifest"
+    )
+    options, terminal = parser.parse_args(argv), Terminal()
+    return guard(terminal, lambda: _verify(options, terminal))
+
+
+def _verify(options: argparse.Namespace, terminal: Terminal) -> int:
+    settings = load_settings(options.config, Flags(to=options.to))
+    folder = options.out / options.version
+    manifest = read_manifest(folder)
+    found = {"folder": list(check_files(folder, manifest))}
+    for name, host in open_hosts(settings, options.out).items():
+        terminal.note(f"{name}: comparing what is there, and downloading")
+        found[name] = list(_verify_host(terminal, name, host, manifest, read_all=options.all))
+    terminal.title(f"{manifest.inputs.dataset.name} {manifest.version}, manifest {manifest.digest}")
+    terminal.table(
+        [(name, f"{len(problems)} problems" if problems else "sound") for name, problems in found.items()]
+    )
+    terminal.problems(problem for problems in found.values() for problem in problems)
+    return 1 if any(found.values()) else 0
+
+
+def _verify_host(
+    terminal: Terminal, name: str, host: Host[Any], manifest: Manifest, *, read_all: bool
+) -> Iterator[Problem]:
+    try:
+        problems = host.verify(manifest)
+        yield from problems
+        if problems:
+            return
+        paths = [entry.path for entry in manifest.entries_for(name)]
+        if not read_all:  # another sample each time, so that many runs see all
+            paths = [MANIFEST_NAME, *SystemRandom().sample(paths[:-1], min(NUM_SAMPLED, len(paths) - 1))]
+        with terminal.transfer() as watcher:
+            yield from host.read_back(manifest, paths, watcher)
+    except KitError as error:
+        yield from error.problems
+
+
+if __name__ == "__main__":
+    sys.exit(main())
