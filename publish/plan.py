@@ -189,6 +189,17 @@ class Host(Protocol[P]):
         """
         ...
 
+    def withdraw(self, version: str, reason: str) -> bool:
+        """Say where people look that a release should not be used; nothing is removed.
+
+        Returns:
+            Whether it was not said before.
+
+        Raises:
+            ReleaseError: The release is not there, or the host did not do it.
+        """
+        ...
+
     def receipt(self, manifest: Manifest) -> Receipt:
         """Say where a release is.
 

@@ -158,8 +158,10 @@ class Terminal:
         self._out.print(text, markup=False, soft_wrap=True)
 
 
-def guard(terminal: Terminal, command: Callable[[], int]) -> int:
-    """Run a command that only reads; show every error as a sentence, never as a traceback."""
+def guard(
+    terminal: Terminal, command: Callable[[], int], stopped: str = "Stopped; nothing was changed."
+) -> int:
+    """Run a command that can be run again; show every error as a sentence, never as a traceback."""
     try:
         return command()
     except KitError as error:
@@ -169,7 +171,7 @@ def guard(terminal: Terminal, command: Callable[[], int]) -> int:
         terminal.note(f"{error.filename or 'reading'}: {error.strerror or error}")
         return 1
     except KeyboardInterrupt:
-        terminal.note("Stopped; nothing was changed.")
+        terminal.note(stopped)
         return 130
 
 

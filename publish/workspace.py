@@ -6,20 +6,24 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
+from socket import gethostname
 
 from builders.journal import journal_name
-from schemas.problems import BuildError, KitError, Problem, Reason, ReleaseError
+from schemas.problems import BuildError, KitError, Problem, Reason, ReleaseError, printable
 from schemas.versions import VERSION_PATTERN
+
+RUNNING = ".running"
 
 
 @contextmanager
 def open_workspace(out: Path, version: str) -> Iterator[Path]:
     """Make a folder `OUT/VERSION.work`, remove it afterwards, and let no other run into `OUT`.
 
-    The lock is the kernel's: it goes when the process does, however that ends. Of a run that was killed,
-    stopped or had no disk left, the release that it was building stays in the folder with its journal, for
-    the next run of that version; all else that such runs left, of any version, is removed under the lock.
+    Of a run that was killed, stopped or had no disk left, the release that it was building stays in the
+    folder with its journal, for the next run of that version; all else that such runs left, of any version,
+    is removed under the lock.
 
     Args:
         out: The output folder; made if missing.
@@ -28,11 +32,8 @@ def open_workspace(out: Path, version: str) -> Iterator[Path]:
     Raises:
         ReleaseError: Another run is working in `out`.
     """
-    out.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(out, os.O_RDONLY)
     work = out / f"{version}.work"
-    try:
-        _lock(descriptor, out)
+    with lock_output(out):
         for left in out.glob("*.work"):
             if VERSION_PATTERN.fullmatch(left.stem) and left != work:
                 shutil.rmtree(left)
@@ -49,6 +50,28 @@ def open_workspace(out: Path, version: str) -> Iterator[Path]:
                 shutil.rmtree(work, ignore_errors=True)
             raise
         shutil.rmtree(work, ignore_errors=True)
+
+
+@contextmanager
+def lock_output(out: Path) -> Iterator[None]:
+    """Let no other run write into an output folder, or to hosts from it; make it if missing.
+
+    The lock is the kernel's: it goes when the process does, however that ends. `RUNNING` in the folder only
+    tells others whose it is.
+
+    Raises:
+        ReleaseError: Another run is working in `out`.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(out, os.O_RDONLY)
+    try:
+        _lock(descriptor, out)
+        started = datetime.now().astimezone().isoformat(sep=" ", timespec="seconds")
+        (out / RUNNING).write_text(f"process {os.getpid()} on {gethostname()}, started {started}")
+        try:
+            yield
+        finally:
+            (out / RUNNING).unlink(missing_ok=True)
     finally:
         os.close(descriptor)
 
@@ -64,9 +87,13 @@ def _lock(descriptor: int, out: Path) -> None:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
+        try:
+            who = (out / RUNNING).read_text(errors="replace")[:200]
+        except OSError:
+            who = "process not known yet"
         problem = Problem(
             Reason.RELEASE,
-            "another run is working in this folder",
+            f"another run is working in this folder: {printable(who)}",
             file=str(out),
             fix="wait for it to end, or give another --out",
         )

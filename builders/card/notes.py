@@ -8,6 +8,7 @@ import yaml
 
 from schemas.manifest import Changes
 from schemas.problems import BuildError, Problem, Reason
+from schemas.withdrawals import entry_heading, mark_changelog, withdrawals
 
 CITATION_NAME = "CITATION.cff"
 CHANGELOG_NAME = "CHANGELOG.md"
@@ -64,17 +65,42 @@ def dataset_changelog(text: str, version: str) -> str:
         return ""
     end = _NEXT_HEADING.search(text, start.end())
     part = text[start.end() : end.start() if end else None]
-    entry = _entry_heading(version).search(part)
+    entry = entry_heading(version).search(part)
     return part[entry.start() if entry else 0 :].strip()
 
 
 def changelog_entry(changelog: str, version: str) -> tuple[str | None, str] | None:
     """Find a version's entry, `### 1.0 - 2026-11-21` or `### 1.0`; return its date, if any, and its text."""
-    start = _entry_heading(version).search(changelog)
+    start = entry_heading(version).search(changelog)
     if start is None:
         return None
     end = re.compile(r"^### ", re.MULTILINE).search(changelog, start.end())
     return start.group(1), changelog[start.end() : end.start() if end else None].strip()
+
+
+def mark_entry(text: str, version: str, reason: str) -> str:
+    """Mark a version's entry in the maintainer's changelog as withdrawn, and no other text of it.
+
+    Raises:
+        BuildError: The `## Dataset` part has no entry for the version.
+    """
+    start = _DATASET_HEADING.search(text)
+    end = _NEXT_HEADING.search(text, start.end()) if start else None
+    try:
+        if start is None:
+            raise ValueError("there is no part `## Dataset`")
+        part = text[start.end() : end.start() if end else None]
+        marked = mark_changelog(part, version, reason)
+    except ValueError as error:
+        fix = f"add a heading `### {version} - YYYY-MM-DD` with what the release was"
+        raise BuildError(_problem(CHANGELOG_NAME, str(error), fix)) from error
+    tail = f"\n{text[end.start() :]}" if end else ""
+    return text if marked == part else text[: start.end()] + marked + tail
+
+
+def withdrawn_reason(changelog: str, version: str) -> str | None:
+    """Give the reason why the changelog says that a version is withdrawn; None where it does not."""
+    return withdrawals(changelog).get(version)
 
 
 def release_changelog(
@@ -97,17 +123,11 @@ def release_changelog(
         ]
         lines += [f"- `{name}` is gone" for name in changes.lost_configs]
         counted = "\n".join([f"Since {previous}, a {changes.bump} change:", "", *lines, "", ""])
-    heading = _entry_heading(version).search(changelog)
+    heading = entry_heading(version).search(changelog)
     end = heading.end() if heading else 0
     before, after = changelog[:end].rstrip(), changelog[end:].strip()
     parts = [f"# Changelog of {title}", before, counted.strip(), after]
     return "\n\n".join(part for part in parts if part) + "\n"
-
-
-def _entry_heading(version: str) -> re.Pattern[str]:
-    return re.compile(
-        rf"^### {re.escape(version)}(?:\s+[-\u2013\u2014]\s+(\d{{4}}-\d{{2}}-\d{{2}}))?\s*$", re.MULTILINE
-    )
 
 
 def _bibtex_entry(work: Mapping[str, Any], key: str) -> str:

@@ -1,13 +1,16 @@
-"""Hand-written parts of a card on the Hub, which a release keeps.
+"""What a card on the Hub has beside what was built: hand-written parts and marks, which a release keeps.
 
 What stands between the two markers is somebody's own text. A new release puts it into the places that its
 card has for it (a pair of markers, each on its line), in order, and what is left at the end. The manifest
-holds the digest of the card as it was built, so that is compared with the card without these parts.
+holds the digest of the card as it was built, so that is compared with the card without these parts, and
+without the lines that say which versions are withdrawn.
 """
 
 import hashlib
 import re
 from collections.abc import Sequence
+
+from schemas.withdrawals import carry_over, without_marks
 
 BEGIN, END = "<!-- keep: begin -->", "<!-- keep: end -->"
 
@@ -29,18 +32,23 @@ def read_kept(card: bytes) -> list[str]:
     return parts
 
 
-def put_back(built: bytes, kept: Sequence[str]) -> bytes:
-    """Put hand-written parts into a card as it was built."""
+def put_back(built: bytes, kept: Sequence[str], marks: dict[str, str] | None = None) -> bytes:
+    """Put hand-written parts into a card as it was built, and marks of withdrawn versions."""
     left = list(kept)
-    text = _PART.sub(lambda place: f"{BEGIN}{left.pop(0)}{END}" if left else place[0], _decode(built))
+    text = carry_over(_decode(built), marks or {})
+    text = _PART.sub(lambda place: f"{BEGIN}{left.pop(0)}{END}" if left else place[0], text)
     return _encode(text + "".join(f"\n{BEGIN}{part}{END}\n" for part in left))
 
 
 def is_card(card: bytes, sha256: str) -> bool:
     """Whether a card, without its hand-written parts, is the one built that has this digest."""
-    if _digest(card) == sha256:
-        return True
     text = _decode(card)
+    return any(_is_built(each, sha256) for each in (text, *without_marks(text)))
+
+
+def _is_built(text: str, sha256: str) -> bool:
+    if _digest(_encode(text)) == sha256:
+        return True
     # Nobody knows here how many parts stand in places that the card was built with; the others are additions.
     return any(
         _digest(_encode(_without_parts(text, num_places))) == sha256

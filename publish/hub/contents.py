@@ -20,8 +20,10 @@ from schemas.configs import Format
 from schemas.manifest import MANIFEST_NAME, FileEntry, Manifest, is_given, own_entry
 from schemas.problems import Problem, Reason
 from schemas.versions import VERSION_PATTERN
+from schemas.withdrawals import mark_changelog, mark_text, withdrawals
 
-TARGET, BRANCH, CARD, REPO_TYPE = "hub", "main", "README.md", "dataset"
+TARGET, BRANCH, REPO_TYPE = "hub", "main", "dataset"
+CARD, CHANGELOG = "README.md", "CHANGELOG.md"
 
 _MAX_SMALL_BYTES = 10_000_000  # the Hub keeps larger files in its large file store
 _MAX_MANIFEST_BYTES = 100_000_000
@@ -102,14 +104,32 @@ class Contents:
             return None
         return _parse_release(self._read(file, sha))
 
-    def kept(self, sha: str) -> list[str]:
-        """Give the hand-written parts of a commit's card.
+    def kept(self, sha: str) -> tuple[list[str], dict[str, str]]:
+        """Give the hand-written parts of a commit's card, and the versions that it says are withdrawn.
 
         Raises:
             ValueError: Its markers are not pairs.
         """
-        card = self.files(sha).get(CARD)
-        return read_kept(self._read(card, sha)) if card is not None and _is_readable(card) else []
+        card = self._text(CARD, sha)
+        return (read_kept(card), withdrawals(card.decode("utf-8", "replace"))) if card else ([], {})
+
+    def marks(self, entry: FileEntry, sha: str) -> Mapping[str, str]:
+        """Give the versions that a commit's changelog says are withdrawn; none for any other file."""
+        text = self._text(CHANGELOG, sha) if entry.path == CHANGELOG else None
+        return withdrawals(text.decode("utf-8", "replace")) if text else {}
+
+    def marked(self, sha: str, version: str, reason: str) -> Mapping[str, bytes]:
+        """Give the texts of a commit that do not say yet that a version is withdrawn, as they should be."""
+        texts = {}
+        for path, mark in ((CARD, mark_text), (CHANGELOG, mark_changelog)):
+            data = self._text(path, sha)
+            try:
+                text = mark(data.decode(), version, reason) if data is not None else None
+            except ValueError:  # not UTF-8, or a changelog of other releases
+                continue
+            if text is not None and data != (new := text.encode()):
+                texts[path] = new
+        return texts
 
     def learn(self, manifest: Manifest, folder: Path, sha: str) -> None:
         """Note which small files are there as they are in a folder, which spares downloading them."""
@@ -177,6 +197,10 @@ class Contents:
     def file_problem(self, message: str, path: str, fix: str = "publish the release again") -> Problem:
         """Make a problem of one of its files."""
         return Problem(Reason.RELEASE, message, file=f"{self.url}: {path}", fix=fix)
+
+    def _text(self, path: str, sha: str) -> bytes | None:
+        file = self.files(sha).get(path)
+        return self._read(file, sha) if file is not None and _is_readable(file) else None
 
     def _read(self, file: RepoFile, sha: str) -> bytes:
         """Download a small file."""

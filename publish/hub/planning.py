@@ -178,7 +178,8 @@ class Planner:
         if before.version == manifest.version and before.manifest_sha256 != manifest.digest:
             yield f"{BRANCH} holds {before.version} with other content and no tag: it is replaced"
         for entry in before.files:
-            if entry.path in self._contents.files(head) and self._contents.difference(entry, head):
+            is_there = entry.path in self._contents.files(head)
+            if is_there and self._contents.difference(entry, head) and not self._contents.marks(entry, head):
                 yield f"{printable(entry.path)} was changed by hand; that change is not kept"
 
     def _with_access(self, plan: HubPlan) -> HubPlan:

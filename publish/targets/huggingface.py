@@ -308,6 +308,39 @@ class HubTarget:
                 rows.append(self._version(release.version, None, refs.head))
             return tuple(rows)
 
+    def withdraw(self, version: str, reason: str) -> bool:
+        """Say in the card and changelog on `main` that a release should not be used, in one commit.
+
+        The release's own commit, its tag and every file of data stay as they are.
+
+        Args:
+            version: The release.
+            reason: Why, in one line.
+
+        Returns:
+            Whether it was not said before.
+
+        Raises:
+            ReleaseError: The release is not there, or the Hub did not do it.
+        """
+        with self._hub.stage("marking a release"):
+            for _ in range(_MAX_PLANS):
+                refs = self._contents.refs()
+                if refs is None or refs.head is None or tag_of(version) not in refs.tags:
+                    message = f"the repository has no release {version}"
+                    raise ReleaseError(self._contents.problem(message, "see which releases are there"))
+                marked = self._contents.marked(refs.head, version, reason)
+                if not marked:
+                    return False
+                operations: list[CommitOperation] = [
+                    CommitOperationAdd(path, data) for path, data in marked.items()
+                ]
+                title, text = f"Withdraw release {version}", " ".join(reason.split())
+                if self._commit(operations, refs.head, title, text, UNWATCHED) is not None:
+                    return True
+        message = f"{BRANCH} has moved {_MAX_PLANS} times while this run was marking a release"
+        raise ReleaseError(self._contents.problem(message, "see who else publishes here, then run it again"))
+
     # Reading
 
     def _plan(self, manifest: Manifest, folder: Path | None) -> HubPlan:
@@ -356,15 +389,25 @@ class HubTarget:
         """Send content, then commit it on `base`. False if the branch has moved, maybe by this commit."""
         operations: list[CommitOperation] = [*self._send(folder, manifest, plan, base, watcher)]
         operations += [CommitOperationDelete(path, is_folder=False) for path in plan.remove]
+        title, text = f"Release {manifest.version}", f"Manifest SHA-256: {manifest.digest}"
+        made = self._commit(operations, base, title, text, watcher)
+        if made is not None:
+            self._commits[manifest.digest] = made
+        return made is not None
+
+    def _commit(
+        self, operations: list[CommitOperation], base: str, title: str, text: str, watcher: Watcher
+    ) -> str | None:
+        """Commit on `base`, and give the sha. None if the branch has moved, maybe by this commit."""
         attempts = self._hub.limits.attempts
         for attempt in range(1, attempts + 1):
             try:
-                made = self._hub.ask(
-                    lambda api: self._make_commit(api, operations, manifest, base, watcher), repeat=False
-                )
+                return self._hub.ask(
+                    lambda api: self._make_commit(api, operations, base, title, text, watcher), repeat=False
+                ).oid
             except HubError as error:
                 if error.status in (409, 412):
-                    return False
+                    return None
                 if not error.passing and error.status is not None:
                     raise
                 # Nobody knows whether it was made, or will be a little later.
@@ -372,24 +415,27 @@ class HubTarget:
                     self._hub.wait(error, attempt)
                 refs = self._contents.refs()
                 if refs is None or refs.head != base:
-                    return False
+                    return None
                 if not error.passing or attempt == attempts:
                     raise
-            else:
-                self._commits[manifest.digest] = made.oid
-                return True
-        return False
+        return None
 
     def _make_commit(
-        self, api: HfApi, operations: list[CommitOperation], manifest: Manifest, base: str, watcher: Watcher
+        self,
+        api: HfApi,
+        operations: list[CommitOperation],
+        base: str,
+        title: str,
+        text: str,
+        watcher: Watcher,
     ) -> CommitInfo:
         with warnings.catch_warnings(record=True) as warned:
             warnings.simplefilter("always")
             made = api.create_commit(
                 self._hub.repository,
                 operations,
-                commit_message=f"Release {manifest.version}",
-                commit_description=f"Manifest SHA-256: {manifest.digest}",
+                commit_message=title,
+                commit_description=text,
                 repo_type=REPO_TYPE,
                 parent_commit=base,
             )
@@ -443,7 +489,7 @@ class HubTarget:
             return CommitOperationAdd(entry.path, path)
         card = path.read_bytes()
         self._check_digest(entry, hashlib.sha256(card).hexdigest())
-        return CommitOperationAdd(entry.path, put_back(card, self._contents.kept(base)))
+        return CommitOperationAdd(entry.path, put_back(card, *self._contents.kept(base)))
 
     def _check_digest(self, entry: FileEntry, found: str) -> None:
         """See that what was sent is what was checked: somebody may have touched the build since."""

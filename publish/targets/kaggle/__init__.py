@@ -31,12 +31,11 @@ from publish.targets.kaggle.page import (
     note,
     page_mark,
     read_note,
-    withdraw,
-    withdrawals,
 )
 from schemas.manifest import MANIFEST_NAME, FileEntry, Manifest, Receipt
 from schemas.problems import Problem, Reason, ReleaseError
 from schemas.versions import VERSION_PATTERN, parse_version
+from schemas.withdrawals import carry_over, mark_text, withdrawals
 
 if TYPE_CHECKING:
     from publish.targets.kaggle.client import Client, RemoteDataset
@@ -248,7 +247,7 @@ class KaggleTarget:
         if plan is not None and not set(steps) <= set(plan.steps):
             raise _error("what is to be done on Kaggle has changed since it was planned", "plan anew")
         text = describe(self._dataset, _read_card(folder), manifest)
-        description = "\n\n".join([*withdrawals(site.description), text])
+        description = carry_over(text, withdrawals(site.description))
         if steps and steps[0] is not Step.DESCRIBE:
             self._send(client, site, folder, manifest, description, watcher)
         if steps:
@@ -331,7 +330,7 @@ class KaggleTarget:
         """
         return self._look(open_client(self._dataset, self._limits)).versions
 
-    def withdraw(self, version: str, reason: str) -> None:
+    def withdraw(self, version: str, reason: str) -> bool:
         """Say above the page's text that a release should not be used; later releases keep the line.
 
         Kaggle lets nobody change the notes of a version, and nothing is removed.
@@ -340,6 +339,9 @@ class KaggleTarget:
             version: The release.
             reason: Why, in one line.
 
+        Returns:
+            Whether it was not said before.
+
         Raises:
             ReleaseError: The release is not there, or the site refuses.
         """
@@ -347,9 +349,11 @@ class KaggleTarget:
         site = self._look(client)
         if version not in {there.version for there in site.versions}:
             raise _error(f"Kaggle has no version of release {version}", "see which releases are there")
-        description = withdraw(site.description, version, reason)
-        if description != site.description:
-            client.update_page(description)
+        description = mark_text(site.description, version, reason)
+        if description == site.description:
+            return False
+        client.update_page(description)
+        return True
 
     def _compare(self, client: "Client", number: int, manifest: Manifest) -> list[Problem]:
         """Compare paths and sizes, and look again where they differ: a listing may lag behind."""

@@ -18,7 +18,6 @@ LICENSES = (
     *("world-bank", "reddit-api", "copyright-authors", "other", "unknown"),
 )
 _NOTE = re.compile(r"Release (\S+) \(manifest sha256:([0-9a-f]{64})\)")
-_WITHDRAWN = re.compile(r"^> Release \S+ is withdrawn: .*$", re.MULTILINE)
 _HEADER = re.compile(r"\A---\n.*?\n---\n", re.DOTALL)
 _COLUMNS = re.compile(r"^## Columns\n.*?(?=^## |\Z)", re.DOTALL | re.MULTILINE)
 _IMAGE = re.compile(r"^!\[[^\]]*\]\((?!https?:)[^)]*\)\n+", re.MULTILINE)
@@ -120,17 +119,6 @@ path = kagglehub.dataset_download("{dataset}")
 dataset = load_dataset(path, "{config}")  # or pandas.read_parquet(f"{{path}}/{folder}")
 ```"""
     return f"{load}\n\n{text}\n\n{note(manifest)}"
-
-
-def withdraw(description: str, version: str, reason: str) -> str:
-    """Put a line above a description that says why a release should not be used; again changes nothing."""
-    line = f"> Release {version} is withdrawn: {' '.join(reason.split())}"
-    return description if line in withdrawals(description) else f"{line}\n\n{description}"
-
-
-def withdrawals(description: str) -> list[str]:
-    """Find the lines that `withdraw` has written."""
-    return _WITHDRAWN.findall(description)
 
 
 def page_mark(page: KagglePage, manifest: Manifest) -> str:

@@ -1,0 +1,84 @@
+"""Withdrawn versions: the line that says so, the same wherever it stands, and where it goes in a text.
+
+Nothing of a withdrawn version is removed: who has it may need it to repeat what they did. It is marked where
+people look: in the maintainer's changelog, in the card and changelog that readers see by default, on pages.
+"""
+
+import re
+
+MAX_REASON_CHARS = 300
+
+_LINE = re.compile(r"^> Release (\S+) is withdrawn: (.*)$", re.MULTILINE)
+_BLOCK = re.compile(r"^> Release \S+ is withdrawn: .*\n\n", re.MULTILINE)
+_TITLE = re.compile(r"\A(?:---\n[\s\S]*?\n---\n)?\s*# .*\n\n?")
+_MARK = "[YANKED]"  # as https://keepachangelog.com has it
+
+
+def entry_heading(version: str) -> re.Pattern[str]:
+    """Find the heading of a version in a changelog: `### 1.0`, `### 1.0 - 2026-11-21`, either with a mark.
+
+    The first group is the date, the second the mark that says it is withdrawn.
+    """
+    date = r"(?:\s+[-\u2013\u2014]\s+(\d{4}-\d{2}-\d{2}))?"
+    return re.compile(rf"^### {re.escape(version)}{date}[^\S\n]*({re.escape(_MARK)})?[^\S\n]*$", re.MULTILINE)
+
+
+def withdrawals(text: str) -> dict[str, str]:
+    """Give the versions that a text says are withdrawn, each with the reason."""
+    return {version: reason.strip() for version, reason in _LINE.findall(text)}
+
+
+def mark_text(text: str, version: str, reason: str) -> str:
+    """Say below a card's title, or above a text that has none, that a version is withdrawn.
+
+    Once is enough: the same again changes nothing, and another reason takes the place of the one before.
+    """
+    reason = " ".join(reason.split())
+    if withdrawals(text).get(version) == reason:
+        return text
+    text = _without(text, version)
+    title = _TITLE.match(text)
+    start = title.end() if title else 0
+    return f"{text[:start]}{_line(version, reason)}\n\n{text[start:]}"
+
+
+def mark_changelog(text: str, version: str, reason: str) -> str:
+    """Mark a version's entry in a changelog, as `mark_text` does.
+
+    Raises:
+        ValueError: The changelog has no entry for the version.
+    """
+    reason = " ".join(reason.split())
+    text, was = _without(text, version), text
+    heading = entry_heading(version).search(text)
+    if heading is None:
+        raise ValueError(f"there is no heading `### {version}`")
+    if heading[2] and withdrawals(was).get(version) == reason:
+        return was
+    before, after = text[: heading.start()], text[heading.end() :].lstrip("\n")
+    marked = heading[0].rstrip() if heading[2] else f"{heading[0].rstrip()} {_MARK}"
+    return f"{before}{marked}\n\n{_line(version, reason)}\n\n{after}".rstrip("\n") + "\n"
+
+
+def carry_over(text: str, marks: dict[str, str]) -> str:
+    """Put into a text what an older one has said of withdrawn versions, where it does not say it itself."""
+    for version, reason in reversed(marks.items()):
+        if version not in withdrawals(text):
+            text = mark_text(text, version, reason)
+    return text
+
+
+def without_marks(text: str) -> list[str]:
+    """Give what a text may have been before it was marked: without the first mark, the first two, and so on."""
+    texts = []
+    while (shorter := _BLOCK.sub("", text, count=1)) != text:
+        texts.append(text := shorter)
+    return texts
+
+
+def _without(text: str, version: str) -> str:
+    return re.sub(rf"^> Release {re.escape(version)} is withdrawn: .*\n\n?", "", text, flags=re.MULTILINE)
+
+
+def _line(version: str, reason: str) -> str:
+    return f"> Release {version} is withdrawn: {reason}"

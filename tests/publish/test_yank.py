@@ -1,0 +1,153 @@
+"""Withdrawing a release: marked wherever people look, and nothing removed, changed or published again."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from builders.card.notes import changelog_entry, dataset_changelog, mark_entry
+from publish.integrity import check_files
+from publish.workspace import RUNNING, lock_output
+from schemas.problems import BuildError, ReleaseError
+from schemas.withdrawals import carry_over, mark_text, withdrawals, without_marks
+from tests.publish.test_hosts import DATASET, REPO, World, world  # noqa: F401 - a fixture
+from tests.support import tree_digest
+
+REASON = "three faces are of real people"
+LINE = f"> Release 1.0 is withdrawn: {REASON}"
+_CARD = "---\nlicense: other\n---\n# Faces\n\n> Terms differ.\n\nText.\n"
+_LOG = "# Log\n\n## Dataset\n\n### 1.1 - 2026-01-02\n\n- More.\n\n### 1.0\n\n- First.\n\n## Kit\n\n### 1.0\n\n- Kit.\n"
+
+
+def _yank(world: World, *arguments: str, version: str = "1.0", reason: str = REASON) -> tuple[int, str, str]:
+    places = ["--config", str(world.work / "release.toml"), "--out", str(world.out)]
+    command = ["publish/yank.py", *places, "--version", version, "--reason", reason, *arguments]
+    done = subprocess.run(
+        [sys.executable, *command], env=world.environment, capture_output=True, text=True, check=False
+    )
+    assert "Traceback" not in done.stderr
+    world.said += [done.stdout, done.stderr]
+    return done.returncode, done.stdout, done.stderr
+
+
+def _hub_text(world: World, path: str, revision: str = "main") -> str:
+    return world.hub.content(REPO, path, revision).decode()
+
+
+def test_withdrawn_release_is_marked_everywhere_and_nothing_else_changes(world: World) -> None:  # noqa: F811
+    assert world.run().status == 0
+    folder, tag = tree_digest(world.out / "1.0"), world.hub.repos[REPO].tags["v1.0"]
+    card, files = _hub_text(world, "README.md"), world.hub_paths("main")
+    held = dict(world.kaggle.datasets[DATASET].versions[0].files)
+
+    status, out, err = _yank(world)
+    assert (status, out.count(": marked") + out.count("  marked")) == (0, 3), err
+    assert LINE in (world.work / "CHANGELOG.md").read_text()
+    assert "### 1.0 - 2026-01-01 [YANKED]\n" in (world.work / "CHANGELOG.md").read_text()
+    assert LINE in _hub_text(world, "README.md")
+    assert f"### 1.0 - 2026-01-01 [YANKED]\n\n{LINE}\n" in _hub_text(world, "CHANGELOG.md")
+    assert world.kaggle.datasets[DATASET].description.startswith(LINE)
+
+    assert tree_digest(world.out / "1.0") == folder
+    assert world.hub.repos[REPO].tags["v1.0"] == tag
+    assert _hub_text(world, "README.md", "v1.0") == card
+    assert world.hub_paths("main") == files
+    assert world.kaggle.datasets[DATASET].versions[0].files == held
+
+    world.forget()
+    status, out, err = _yank(world)
+    assert (status, out.count("was marked before"), world.writes) == (0, 3, ([], [])), err
+    assert world.read("verify", "--version", "1.0").status == 0
+    told = world.read("status")
+    assert told.status == 0, told.err
+    assert told.out.count(f"withdrawn: {REASON}") == 3
+
+    again = world.run()
+    assert again.status == 1
+    assert f"version 1.0 is withdrawn: {REASON}" in again.err
+
+    world.collection.rows[0]["text_prompt"] = "somebody else"
+    world.collection.write()
+    after = world.run("--allow-bump", version="1.1")
+    assert after.status == 0, after.err
+    assert "changed by hand" not in after.err + after.out
+    assert LINE in _hub_text(world, "README.md", "v1.1")
+    assert f"[YANKED]\n\n{LINE}\n" in _hub_text(world, "CHANGELOG.md", "v1.1")
+    assert LINE in world.kaggle.datasets[DATASET].description
+    assert not list(check_files(world.out / "1.1", world.manifest("1.1")))
+    assert world.read("verify", "--version", "1.1").status == 0
+
+
+def test_what_is_nowhere_cannot_be_withdrawn_and_a_host_that_is_down_is_done_later(world: World) -> None:  # noqa: F811
+    status, _, err = _yank(world)
+    assert status == 1
+    assert "there is no release 1.0" in err
+    assert _yank(world, version="7.0")[0] == 1
+    assert "[YANKED]" not in (world.work / "CHANGELOG.md").read_text()
+    assert world.run("--to", "hub").status == 0
+    status, out, err = _yank(world)
+    assert status == 0, err
+    assert "kaggle        not there" in out
+    status, _, err = _yank(world, reason="two\nlines \x07")
+    assert (status, "can be printed" in err) == (2, True)
+
+
+def test_other_run_is_named_with_its_process_and_start(tmp_path: Path) -> None:
+    code = (
+        "import sys, time; from pathlib import Path; from publish.workspace import lock_output\n"
+        "with lock_output(Path(sys.argv[1])): print('locked', flush=True); time.sleep(60)"
+    )
+    other = subprocess.Popen(
+        [sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, text=True, env={**os.environ}
+    )
+    try:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "locked\n"
+        with pytest.raises(ReleaseError) as caught, lock_output(tmp_path):
+            pass
+        assert f"process {other.pid} on " in str(caught.value)
+        assert f"started {time.strftime('%Y-')}" in str(caught.value)
+    finally:
+        other.kill()
+        other.communicate()
+    with lock_output(tmp_path):  # the lock went with the process, whatever the note says
+        assert f"process {os.getpid()} " in (tmp_path / RUNNING).read_text()
+    assert not (tmp_path / RUNNING).exists()
+
+
+def test_mark_stands_under_its_own_heading_and_readers_still_find_the_entry() -> None:
+    marked = mark_entry(_LOG, "1.0", "bad\n faces ")
+    assert marked.count("[YANKED]") == 1
+    assert "### 1.0 [YANKED]\n\n> Release 1.0 is withdrawn: bad faces\n\n- First.\n\n## Kit" in marked
+    assert mark_entry(marked, "1.0", "bad faces") == marked
+    other = mark_entry(marked, "1.0", "worse")
+    assert withdrawals(other) == {"1.0": "worse"}
+    both = mark_entry(other, "1.1", "as bad")
+    assert changelog_entry(dataset_changelog(both, "1.1"), "1.1") == (
+        "2026-01-02",
+        "> Release 1.1 is withdrawn: as bad\n\n- More.",
+    )
+    with pytest.raises(BuildError, match="no heading `### 2.0`"):
+        mark_entry(_LOG, "2.0", "bad")
+    with pytest.raises(BuildError, match="no part `## Dataset`"):
+        mark_entry("# Log\n", "1.0", "bad")
+
+
+@given(
+    marks=st.dictionaries(st.from_regex(r"\A[1-9]\.[0-9]\Z"), st.sampled_from(["bad", "a `b` \\1"])),
+    card=st.sampled_from([_CARD, "# Faces\n\nText.\n", "Text.\n", "", "\n\n# A\n"]),
+)
+def test_marks_are_put_on_and_taken_off_again(marks: dict[str, str], card: str) -> None:
+    marked = carry_over(card, marks)
+    assert withdrawals(marked) == marks
+    assert list(withdrawals(marked)) == list(marks)
+    assert carry_over(marked, marks) == marked
+    assert (not marks and marked == card) or card in without_marks(marked)
+    assert marked.startswith("---\n") == card.startswith("---\n")
+    for version, reason in marks.items():
+        assert mark_text(marked, version, reason) == marked
