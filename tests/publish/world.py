@@ -1,4 +1,4 @@
-"""A maintainer's folder with both hosts on loopback, for tests of whole commands in processes of their own."""
+"""A maintainer's folder with both hosts on loopback, for tests of whole commands."""
 
 import json
 import os
@@ -12,7 +12,7 @@ from publish.integrity import read_manifest
 from schemas.manifest import MANIFEST_NAME, Manifest
 from tests.publish.hub_server import READ_TOKEN, WRITE_TOKEN, HubServer
 from tests.publish.kaggle_server import KaggleServer
-from tests.support import ROOT, Run, SfhqFolder, good_folder, run_release
+from tests.support import ROOT, Run, SfhqFolder, run_release
 
 REPO, DATASET = "org/faces", "faces/sfhq-faces"
 KAGGLE_TOKEN = "KGAT_marked-token-that-nobody-may-see"
