@@ -1,148 +1,26 @@
 """The command and both hosts at once: real clients, loopback hosts, processes of their own."""
 
-import json
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack
-from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
-from publish.integrity import read_manifest
-from schemas.manifest import MANIFEST_NAME, Manifest
-from tests.publish.hub_server import READ_TOKEN, WRITE_TOKEN, HubServer, User
-from tests.publish.kaggle_server import Fault, KaggleServer
-from tests.support import ROOT, Run, SfhqFolder, good_folder, run_release, tree_digest
-
-REPO, DATASET = "org/faces", "faces/sfhq-faces"
-KAGGLE_TOKEN = "KGAT_marked-token-that-nobody-may-see"
-SECRETS = (WRITE_TOKEN, READ_TOKEN, KAGGLE_TOKEN)
-SETTINGS = f"""
-[dataset]
-name = "faces"
-title = "Faces"
-repository = "{REPO}"
-summary = "Faces."
-
-[kaggle]
-dataset = "{DATASET}"
-title = "Synthetic faces"
-subtitle = "Portraits by five text-to-image models"
-
-[release]
-to = ["hub", "kaggle"]
-
-[[sources]]
-kind = "sfhq"
-path = "collection"
-"""
-CHANGELOG = (
-    "# Changelog\n\n## Dataset\n\n### 1.1 - 2026-01-02\n\n- More.\n\n### 1.0 - 2026-01-01\n\n- First.\n"
-)
-
-
-@dataclass
-class World:
-    """A maintainer's folder, and both hosts."""
-
-    work: Path
-    hub: HubServer
-    kaggle: KaggleServer
-    collection: SfhqFolder
-    environment: dict[str, str] = field(default_factory=dict)
-    said: list[str] = field(default_factory=list)
-
-    @property
-    def out(self) -> Path:
-        return self.work / "dist"
-
-    def run(self, *arguments: str, version: str = "1.0", **environment: str) -> Run:
-        """Run the command, and keep what it says."""
-        places = ["--config", str(self.work / "release.toml"), "--out", str(self.out)]
-        run = run_release(
-            *("--version", version, *places, *arguments),
-            environment={**self.environment, **environment},
-        )
-        assert "Traceback" not in run.err
-        self.said += [run.out, run.err]
-        return run
-
-    def read(self, command: str, *arguments: str) -> Run:
-        """Run one of the commands that only read, and see that they do."""
-        self.forget()
-        places = ["--config", str(self.work / "release.toml"), "--out", str(self.out)]
-        door = (f"publish/{command}.py",)
-        run = run_release(*places, *arguments, door=door, environment=self.environment)
-        assert "Traceback" not in run.err
-        assert self.writes == ([], [])
-        self.said += [run.out, run.err]
-        return run
-
-    def forget(self) -> None:
-        """Count requests from here."""
-        self.hub.seen.clear()
-        self.kaggle.calls.clear()
-
-    @property
-    def writes(self) -> tuple[list[str], list[str]]:
-        return self.hub.writes(), self.kaggle.writes
-
-    def manifest(self, version: str = "1.0") -> Manifest:
-        return read_manifest(self.out / version)
-
-    def receipts(self) -> dict[str, dict[str, str]]:
-        found = sorted((self.out / "receipts").glob("*.json"))
-        return {path.name.removesuffix(".json"): json.loads(path.read_bytes()) for path in found}
-
-    def hub_digest(self, revision: str) -> str:
-        return sha256(self.hub.content(REPO, MANIFEST_NAME, revision)).hexdigest()
-
-    def hub_paths(self, revision: str) -> set[str]:
-        commit = self.hub.repos[REPO].find(revision)
-        assert commit is not None
-        return set(commit.files) - {".gitattributes"}
+from schemas.manifest import MANIFEST_NAME
+from tests.publish.hub_server import WRITE_TOKEN, User
+from tests.publish.kaggle_server import Fault
+from tests.publish.world import DATASET, REPO, SETTINGS, World, open_world
+from tests.support import good_folder, tree_digest
 
 
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[World]:
     collection = good_folder(tmp_path / "collection")
     collection.write()
-    (tmp_path / "release.toml").write_text(SETTINGS)
-    (tmp_path / "CHANGELOG.md").write_text(CHANGELOG)
-    (tmp_path / "CITATION.cff").write_bytes((ROOT / "CITATION.cff").read_bytes())
-    with ExitStack() as stack:
-        hub, kaggle = stack.enter_context(HubServer()), stack.enter_context(KaggleServer().running())
-        kaggle.token, kaggle.looks = KAGGLE_TOKEN, 0
-        found = World(tmp_path, hub, kaggle, collection)
-        found.environment = {
-            **{name: value for name, value in os.environ.items() if "proxy" not in name.lower()},
-            "HF_ENDPOINT": hub.endpoint,
-            "HF_TOKEN": WRITE_TOKEN,
-            "HF_HUB_DISABLE_XET": "1",
-            "HF_HUB_OFFLINE": "0",
-            "HF_HOME": str(tmp_path / "home"),
-            "HOME": str(tmp_path),
-            "KAGGLE_API_ENVIRONMENT": "LOCALHOST",
-            "KAGGLE_API_TOKEN": KAGGLE_TOKEN,
-            "KAGGLE_CONFIG_DIR": str(tmp_path / "kaggle"),
-            "HTTP_PROXY": kaggle.address,
-            "http_proxy": kaggle.address,
-            "NO_PROXY": "127.0.0.1",
-            "no_proxy": "127.0.0.1",
-        }
+    with open_world(tmp_path, collection) as found:
         yield found
-        assert_no_secrets(found)
-
-
-def assert_no_secrets(world: World) -> None:
-    """See that no token is in what was said, nor in any file that a run has left."""
-    files = [path for path in world.work.rglob("*") if path.is_file()]
-    texts = [*world.said, *(path.read_bytes().decode("latin-1") for path in files)]
-    assert not [secret for secret in SECRETS for text in texts if secret in text]
 
 
 def test_both_hosts_hold_what_the_folder_holds_and_once_is_enough(world: World) -> None:
