@@ -129,8 +129,9 @@ def release(options: argparse.Namespace, terminal: Terminal) -> int:
             manifest = read_manifest(out / version)
         else:
             with terminal.progress() as track:
-                manifest = build_release(work / version, catalog, build, notes, sources, track)
-            _check(terminal, work / version, work, {each.kept.path for each in build.shards if each.kept})
+                built = build_release(work / version, catalog, build, notes, sources, track)
+            manifest = built.manifest
+            _check(terminal, work / version, work, built.kept)
             folder.upload(work / version, manifest)
             _refuse(folder.verify(manifest))
         _write_receipts(out / RECEIPTS, folder.receipt(manifest))

@@ -6,6 +6,7 @@ import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
@@ -15,6 +16,7 @@ from builders.images import ImageFacts, inspect_image
 from publish.check import check_release
 from publish.integrity import read_manifest
 from publish.release import main
+from schemas.problems import Problem
 from schemas.settings import BuildSettings
 from schemas.versions import Bump, bump_between, next_version
 from tests.exports import REAL_RECORD
@@ -259,6 +261,27 @@ def test_a_damaged_file_of_images_is_written_anew(releases: Releases) -> None:
     assert releases.release("1.0.1") == 0
     assert releases.files("1.0.1", "default")[name][0] == digest
     assert check_release(releases.out / "1.0.1") == []
+
+
+def test_a_file_that_is_written_anew_is_checked_like_any_other(
+    releases: Releases, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The disk that spoiled a file of the previous release spoils it once more."""
+    name = next(iter(releases.files("1.0", "default")))
+
+    def spoil(folder: Path) -> None:
+        data = (folder / name).read_bytes()
+        (folder / name).write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+
+    def spoil_and_check(folder: Path, *rest: Any) -> list[Problem]:
+        spoil(folder)
+        return check_release(folder, *rest)
+
+    spoil(releases.out / "1.0")
+    monkeypatch.setattr("publish.release.check_release", spoil_and_check)
+    capsys.readouterr()
+    assert releases.release("1.0.1") == 1
+    assert f"{name}: the file has other bytes than the manifest says" in capsys.readouterr().err
 
 
 @pytest.mark.slow
