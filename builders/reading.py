@@ -143,8 +143,9 @@ class SourceReader:
         Raises:
             ImageRefusedError: It is not one that can be published.
         """
-        known = self._checked.find(data)
-        facts = inspect_image(data, self._settings, known)
+        sha256 = hashlib.sha256(data).hexdigest()
+        known = self._checked.find(sha256, len(data))
+        facts = inspect_image(data, sha256, self._settings, known)
         if known is None:
             self._checked.add(facts)
         return facts

@@ -352,9 +352,9 @@ def test_splits_keep_prompts_together_and_captions_with_their_image(
 def test_an_image_is_decoded_once_over_versions(
     releases: Releases, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    def refuse(data: bytes, limits: BuildSettings, known: ImageFacts | None) -> ImageFacts:
+    def refuse(data: bytes, sha256: str, limits: BuildSettings, known: ImageFacts | None) -> ImageFacts:
         assert known is not None, "an image is decoded again"
-        return inspect_image(data, limits, known)
+        return inspect_image(data, sha256, limits, known)
 
     monkeypatch.setattr("builders.reading.inspect_image", refuse)
     assert releases.release("1.0.1") == 0  # known from the last run
