@@ -1,6 +1,6 @@
 """The whole build: catalog → parts → shards → facts → figures, card, notes → manifest.
 
-`builders.reading.read_sources` has filled the catalog before; here the files are made. Between the two the
+`builders.reading.SourceReader` has filled the catalog before; here the files are made. Between the two the
 caller knows what a release would hold, and may decide not to build it.
 """
 
