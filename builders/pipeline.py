@@ -260,7 +260,10 @@ def _write_tables(
             return shard
         return journal.finished(change.config, change.split, change.number)
 
-    for change, found in track(ordered_map(find, wanted), "keeping what is there", len(wanted)):
+    looked_for: Iterable[tuple[ShardChange, Shard | None]] = ordered_map(find, wanted)
+    if not journal.is_empty or any(change.kept for change in wanted):  # a first release has nothing to keep
+        looked_for = track(looked_for, "keeping what is there", len(wanted))
+    for change, found in looked_for:
         config = CONFIGS[change.config]
         if found is not None:
             shards.append(found)
