@@ -162,7 +162,7 @@ def _plan_config(
 
 def _num_rows(config: Config, part: Part, previous: PreviousRelease | None) -> int:
     """Count the rows that a config has of a part; of a first release nobody knows yet which are decided."""
-    return part.num_decided if config.name == "binarized" and previous is not None else part.num_rows
+    return part.num_decided if config.decided_only and previous is not None else part.num_rows
 
 
 def _why(part: Part) -> str:

@@ -205,8 +205,8 @@ def row_name(row: Mapping[str, object]) -> str:
 
 
 def is_decided(row: Mapping[str, object]) -> bool:
-    """Say whether a row is of a pair that `binarized` has, too."""
-    return row.get("decision") in (Decision.IMAGE_1, Decision.IMAGE_2)
+    """Say whether a row is of a decided pair; a decision that this kit does not know is none."""
+    return any(each == row.get("decision") for each in Decision if each.is_decided)
 
 
 def _read_rows(path: Path, columns: Iterable[str]) -> Iterator[dict[str, Any]]:

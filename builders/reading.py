@@ -268,7 +268,7 @@ def _pair_rows(pairs: Iterable[PublishedPair], with_images: bool, settings: Buil
 
     def read(pair: PublishedPair) -> Rows:
         row = {"preferences": pair.record.model_dump()}
-        if not with_images or pair.record.decision not in (Decision.IMAGE_1, Decision.IMAGE_2):
+        if not with_images or not pair.record.decision.is_decided:
             return row
         images = [_encode(file, settings) if file else None for file in pair.files]
         return row | {"binarized": _binarized(pair, images).model_dump()}

@@ -118,7 +118,7 @@ class Entry:
         name: What it is called where it comes from; another row of that name may take its place. Empty if
             none may.
         digest: Of what it says; empty where there is nothing to compare it with.
-        is_decided: Of a pair, whether it is in `binarized`, too.
+        is_decided: Of a pair, whether it is in configs of decided ones, too.
     """
 
     key: str
@@ -288,20 +288,19 @@ class Layout:
     def changes(self, config: Config) -> Iterator[tuple[str, str, str]]:
         """Yield (key, split, "added", "edited" or "removed") for each row of a config that differs.
 
-        A pair that has become decided is added to `binarized`, wherever it was before.
+        A pair that has become decided is added to a config of decided ones, wherever it was before.
         """
-        is_of_decided = config.name == "binarized"
         for key, split, change, was_decided, is_decided in self._db.execute(
             _CHANGES, {"table": config.table}
         ):
-            if is_of_decided and was_decided != is_decided:
+            if config.decided_only and was_decided != is_decided:
                 yield key, split, "added" if is_decided else "removed"
-            elif is_decided or not is_of_decided:
+            elif is_decided or not config.decided_only:
                 yield key, split, change
 
     def rows(self, config: Config) -> Iterator[tuple[str, str]]:
         """Yield (key, split) for each row of a config, where the release follows another."""
-        decided = "AND is_decided" if config.name == "binarized" else ""
+        decided = "AND is_decided" if config.decided_only else ""
         query = f'SELECT key, split FROM now WHERE "table" = ? {decided} ORDER BY key'
         yield from self._db.execute(query, (config.table,))
 
