@@ -236,6 +236,7 @@ class Layout:
         self._db = db
         self._repacked: set[Table] = set()
         self._limits: dict[Table, Limits] = {}
+        self._parts: dict[Table, tuple[Part, ...]] = {}
         db.executescript(_SCHEMA)
 
     def arrange(
@@ -275,15 +276,11 @@ class Layout:
             most = min(limits.num_bytes * _MAX_GROWTH, max(limits.num_bytes, _MAX_PART_BYTES))
             self._db.execute(_MOVE_ROWS, (table, most))
         self._place_new_rows(table, limits)
+        self._parts[table] = tuple(self._count_parts(table))
 
-    def parts(self, table: Table) -> list[Part]:
+    def parts(self, table: Table) -> tuple[Part, ...]:
         """List the parts of a table, those that have gone with no rows, by split and number."""
-        tallies: dict[tuple[str, int], dict[str, int]] = {}
-        queries = dict(_ROWS) if table in self._repacked else _ROWS | _DIFFERENCES
-        for name, query in queries.items():
-            for split, number, value in self._db.execute(query, {"table": table}):
-                tallies.setdefault((split, number), dict.fromkeys(_TALLIED, 0))[name] = value
-        return [Part(table, split, number, **tally) for (split, number), tally in sorted(tallies.items())]
+        return self._parts.get(table, ())
 
     def changes(self, config: Config) -> Iterator[tuple[str, str, str]]:
         """Yield (key, split, "added", "edited" or "removed") for each row of a config that differs.
@@ -324,6 +321,16 @@ class Layout:
             groups[-1] = (group, num_rows + 1)
             group_bytes += num_bytes
         return groups
+
+    def _count_parts(self, table: Table) -> Iterator[Part]:
+        """Count the rows of each part, now and before: a pass over the table for each number."""
+        tallies: dict[tuple[str, int], dict[str, int]] = {}
+        queries = dict(_ROWS) if table in self._repacked else _ROWS | _DIFFERENCES
+        for name, query in queries.items():
+            for split, number, value in self._db.execute(query, {"table": table}):
+                tallies.setdefault((split, number), dict.fromkeys(_TALLIED, 0))[name] = value
+        for (split, number), tally in sorted(tallies.items()):
+            yield Part(table, split, number, **tally)
 
     def _place_new_rows(self, table: Table, limits: Limits) -> None:
         """Put the rows that have no place yet into new parts, in the order in which they came."""
