@@ -11,9 +11,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from builders.catalog import Catalog, Entry, Limits, Part
-from builders.previous import CONFIG_OF, PreviousRelease, is_decided, row_digest, row_key, row_name
+from builders.previous import PreviousRelease, is_decided, row_digest, row_key, row_name
 from schemas.columns import arrow_schema, type_names
-from schemas.configs import CONFIGS, Config, Format, Table, configs_of
+from schemas.configs import CONFIG_OF, CONFIGS, Config, Format, Table, configs_of
 from schemas.manifest import Changes, RowChanges, Shard
 from schemas.settings import BuildSettings
 from schemas.versions import Bump

@@ -123,6 +123,12 @@ _CONFIGS = (
     ),
 )
 CONFIGS: Mapping[str, Config] = {config.name: config for config in _CONFIGS}
+# The config without images that has a row for each row of a table.
+CONFIG_OF: Mapping[Table, Config] = {
+    Table.IMAGES: CONFIGS["prompts"],
+    Table.CAPTIONS: CONFIGS["captions"],
+    Table.PREFERENCES: CONFIGS["preferences"],
+}
 
 
 def configs_of(table: Table, formats: Collection[Format]) -> tuple[Config, ...]:
