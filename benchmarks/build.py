@@ -45,6 +45,7 @@ from rich.table import Table
 from benchmarks.corpus import Corpus, make_corpus, read_rows
 from benchmarks.jobs import ROOT, VERSION
 from benchmarks.measure import CommandFailedError, Usage, measure, warm_up
+from benchmarks.options import make_parser, positive
 
 _JOBS_FILE = str(ROOT / "benchmarks" / "jobs.py")
 _VERSIONS = ("datasets", "pillow", "pyarrow", "simplejpeg", "webdataset")
@@ -314,36 +315,17 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="build.py", description="Measure how the kit builds a release, beside its peers."
-    )
+    parser = make_parser("build.py", "Measure how the kit builds a release, beside its peers.", size=64)
     parser.add_argument(
         "--images",
-        type=_positive,
+        type=positive,
         nargs="+",
         default=[5000, 20000],
         metavar="N",
         help="how many images, for each measurement (default: 5000 20000)",
     )
-    parser.add_argument(
-        "--size", type=_positive, default=64, help="width and height of images in pixels (default: 64)"
-    )
-    parser.add_argument("--repeats", type=_positive, default=3, help="rounds to take medians of (default: 3)")
-    parser.add_argument(
-        "--work",
-        type=Path,
-        default=Path(tempfile.gettempdir()) / "sfhq-bench",
-        help="folder for images, kept for the next run, and for outputs, removed (default: %(default)s)",
-    )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the raw figures there")
+    parser.add_argument("--repeats", type=positive, default=3, help="rounds to take medians of (default: 3)")
     return parser
-
-
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError("it must be 1 or more")
-    return number
 
 
 if __name__ == "__main__":

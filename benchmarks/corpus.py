@@ -25,6 +25,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
+from benchmarks.options import positive
 from builders.sources.sample import invent_config
 from builders.sources.sfhq import COLUMNS, TABLE_NAME
 
@@ -214,8 +215,8 @@ def _draw_jpeg(index: int, size: int) -> bytes:
 def main() -> int:
     parser = argparse.ArgumentParser(prog="corpus.py", description="Make an SFHQ folder to measure with.")
     parser.add_argument("out", type=Path, metavar="OUT", help="the folder to make")
-    parser.add_argument("--images", type=int, required=True, metavar="N")
-    parser.add_argument("--size", type=int, default=64, help="width and height in pixels (default: 64)")
+    parser.add_argument("--images", type=positive, required=True, metavar="N")
+    parser.add_argument("--size", type=positive, default=64, help="width and height in pixels (default: 64)")
     options = parser.parse_args()
     try:
         corpus = make_corpus(options.out, options.images, options.size)

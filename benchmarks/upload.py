@@ -50,6 +50,7 @@ from rich.table import Table
 from benchmarks.corpus import Corpus, invent_caption, make_corpus, read_rows
 from benchmarks.jobs import ROOT
 from benchmarks.measure import CommandFailedError, measure
+from benchmarks.options import make_parser, positive
 from builders.sources.sfhq import COLUMNS, TABLE_NAME
 from schemas.records import image_id_of
 
@@ -468,22 +469,12 @@ def _keep_inside(folder: Path) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="upload.py", description="Measure what a new version costs to upload, beside `datasets`."
+    parser = make_parser(
+        "upload.py", "Measure what a new version costs to upload, beside `datasets`.", size=1024
     )
     parser.add_argument(
-        "--images", type=int, default=2000, metavar="N", help="how many images 1.0 has (default: 2000)"
+        "--images", type=positive, default=2000, metavar="N", help="how many images 1.0 has (default: 2000)"
     )
-    parser.add_argument(
-        "--size", type=int, default=1024, help="width and height of images in pixels (default: 1024)"
-    )
-    parser.add_argument(
-        "--work",
-        type=Path,
-        default=Path(tempfile.gettempdir()) / "sfhq-bench",
-        help="folder for images, kept for the next run, and for outputs, removed (default: %(default)s)",
-    )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the raw figures there")
     return parser
 
 

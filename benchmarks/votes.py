@@ -29,6 +29,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.measure import Usage, measure
+from benchmarks.options import positive
 from tests.exports import write_argilla
 
 VOTES_PER_PAIR = 3
@@ -105,8 +106,8 @@ JOBS: Mapping[str, Callable[[Path], float | None]] = {
 
 def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Measure how fast votes become decisions.")
-    parser.add_argument("--responses", type=int, default=1_000_000)
-    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--responses", type=positive, default=1_000_000)
+    parser.add_argument("--repeats", type=positive, default=3)
     parser.add_argument("--job", choices=JOBS, help="run one job on --file, and print its own seconds")
     parser.add_argument("--file", type=Path)
     options = parser.parse_args(argv)

@@ -11,9 +11,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from builders.catalog import Catalog, Entry, Limits, Part
-from builders.previous import CONFIG_OF, PreviousRelease, is_decided, row_digest, row_key, row_name
+from builders.previous import PreviousRelease, is_decided, row_digest, row_key, row_name
 from schemas.columns import arrow_schema, type_names
-from schemas.configs import CONFIGS, Config, Format, Table, configs_of
+from schemas.configs import CONFIG_OF, CONFIGS, Config, Format, Table, configs_of
 from schemas.manifest import Changes, RowChanges, Shard
 from schemas.settings import BuildSettings
 from schemas.versions import Bump
@@ -162,7 +162,7 @@ def _plan_config(
 
 def _num_rows(config: Config, part: Part, previous: PreviousRelease | None) -> int:
     """Count the rows that a config has of a part; of a first release nobody knows yet which are decided."""
-    return part.num_decided if config.name == "binarized" and previous is not None else part.num_rows
+    return part.num_decided if config.decided_only and previous is not None else part.num_rows
 
 
 def _why(part: Part) -> str:
@@ -180,11 +180,10 @@ def read_changes(catalog: Catalog, formats: Collection[Format], previous: Previo
     new_columns: list[str] = []
     lost_columns: list[str] = []
     lost_configs: list[str] = []
+    differences = _count_changes(catalog)
     for name, config in CONFIGS.items():
         was = previous.manifest.columns.get(name, {})
-        is_built = config.format in formats
-        counts = Counter(change for _, _, change in catalog.layout.changes(config))
-        parts = catalog.layout.parts(config.table) if is_built else []
+        parts = catalog.layout.parts(config.table) if config.format in formats else ()
         num_rows = sum(_num_rows(config, part, previous) for part in parts)
         if not was and not num_rows:
             continue
@@ -195,6 +194,7 @@ def read_changes(catalog: Catalog, formats: Collection[Format], previous: Previo
         elif was:
             lost_configs.append(name)
         if now and was:
+            counts = differences[config.table, config.decided_only]
             rows[name] = RowChanges(**{kind: counts[kind] for kind in RowChanges.model_fields})
         elif now:
             rows[name] = RowChanges(added=num_rows, edited=0, removed=0)
@@ -205,6 +205,15 @@ def read_changes(catalog: Catalog, formats: Collection[Format], previous: Previo
         new_columns=tuple(new_columns),
         lost_columns=tuple(lost_columns),
     )
+
+
+def _count_changes(catalog: Catalog) -> Mapping[tuple[Table, bool], Counter[str]]:
+    """Count what differs in each table, and in its decided pairs: configs of the same rows share that."""
+    configs = {(config.table, config.decided_only): config for config in CONFIGS.values()}
+    return {
+        rows: Counter(change for _, _, change in catalog.layout.changes(config))
+        for rows, config in configs.items()
+    }
 
 
 def _bump(rows: Collection[RowChanges], new_columns: Collection[str], lost: Collection[str]) -> Bump:

@@ -1,6 +1,5 @@
 """Images that were decoded in full and found sound, so that none is decoded twice."""
 
-import hashlib
 import importlib.metadata
 import re
 import sys
@@ -46,13 +45,10 @@ class CheckedImages:
         if self._file is not None:
             self._file.close()
 
-    def find(self, data: bytes) -> ImageFacts | None:
-        """Give what is known of an image, or None."""
-        sha256 = hashlib.sha256(data)
-        found = self._facts.get(sha256.digest()[:_KEY_BYTES])
-        if found is None or found[0] != len(data):
-            return None
-        return ImageFacts(sha256.hexdigest(), *found)
+    def find(self, sha256: str, num_bytes: int) -> ImageFacts | None:
+        """Give what is known of the image with a digest (hexadecimal) and a size, or None."""
+        found = self._facts.get(_key(sha256))
+        return ImageFacts(sha256, *found) if found is not None and found[0] == num_bytes else None
 
     def add(self, facts: ImageFacts) -> None:
         """Note an image that has been found sound."""
@@ -67,7 +63,7 @@ class CheckedImages:
             self._remember(facts)
 
     def _remember(self, facts: ImageFacts) -> None:
-        self._facts[bytes.fromhex(facts.sha256)[:_KEY_BYTES]] = _values(facts)
+        self._facts[_key(facts.sha256)] = _values(facts)
 
     def _load(self, path: Path, head: str) -> str:
         """Read the file and give its last line, which may be torn; nothing if it has another head."""
@@ -85,6 +81,10 @@ class CheckedImages:
         except OSError:
             return ""
         return line
+
+
+def _key(sha256: str) -> bytes:
+    return bytes.fromhex(sha256)[:_KEY_BYTES]
 
 
 def _values(facts: ImageFacts) -> tuple[int, str, str, int, int]:

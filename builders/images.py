@@ -6,7 +6,6 @@ reports damage that Pillow passes in silence (DECISIONS.md has the figures). Pil
 and decodes the other formats.
 """
 
-import hashlib
 import io
 import os
 import stat
@@ -91,11 +90,14 @@ def read_image(path: Path, max_bytes: int) -> bytes:
         os.close(descriptor)
 
 
-def inspect_image(data: bytes, limits: BuildSettings, known: ImageFacts | None = None) -> ImageFacts:
+def inspect_image(
+    data: bytes, sha256: str, limits: BuildSettings, known: ImageFacts | None = None
+) -> ImageFacts:
     """Decode an image in full and say what it is.
 
     Args:
         data: The image file's bytes.
+        sha256: Their digest, which whoever asks what is known of them has already.
         limits: What is accepted.
         known: What was found when these bytes were decoded before; they are not decoded again.
 
@@ -108,9 +110,7 @@ def inspect_image(data: bytes, limits: BuildSettings, known: ImageFacts | None =
         return known
     try:
         with Image.open(io.BytesIO(data), formats=list(IMAGE_FORMATS)) as image:
-            facts = ImageFacts(
-                hashlib.sha256(data).hexdigest(), len(data), str(image.format), image.mode, *image.size
-            )
+            facts = ImageFacts(sha256, len(data), str(image.format), image.mode, *image.size)
             _check_header(facts, getattr(image, "n_frames", 1), limits)
             if facts.format == "JPEG":
                 _decode_jpeg(data, facts)

@@ -35,6 +35,11 @@ class Journal:
         open_path.write_text(head + "".join(lines), encoding="utf-8")
         open_path.replace(self._path)
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether no earlier run has finished anything."""
+        return not self._finished
+
     def finished(self, config: str, split: str, number: int) -> Shard | None:
         """Give the file of a place that an earlier run has finished, if it is intact."""
         shard = self._finished.get((config, split, number))

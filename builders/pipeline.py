@@ -1,6 +1,6 @@
 """The whole build: catalog → parts → shards → facts → figures, card, notes → manifest.
 
-`builders.reading.read_sources` has filled the catalog before; here the files are made. Between the two the
+`builders.reading.SourceReader` has filled the catalog before; here the files are made. Between the two the
 caller knows what a release would hold, and may decide not to build it.
 """
 
@@ -115,6 +115,19 @@ class Plan:
     changes: Changes | None
 
 
+@dataclass(frozen=True, slots=True)
+class Built:
+    """A release that has been built.
+
+    Attributes:
+        manifest: Its manifest, as written.
+        kept: Paths of the files that are the previous release's, whose bytes have just been compared.
+    """
+
+    manifest: Manifest
+    kept: frozenset[str]
+
+
 def plan_build(catalog: Catalog, inputs: Inputs, previous: PreviousRelease | None) -> Plan:
     """Place every row of a settled catalog, and say what that changes.
 
@@ -147,7 +160,7 @@ def build_release(
     notes: Notes,
     sources: Iterable[Source],
     track: Track,
-) -> Manifest:
+) -> Built:
     """Write a release into a folder, the manifest last.
 
     Args:
@@ -160,14 +173,14 @@ def build_release(
         track: Shows progress.
 
     Returns:
-        The manifest, as written.
+        The manifest, as written, and which files were there before.
 
     Raises:
         BuildError: An image changed while it was read.
     """
     inputs, counts = plan.inputs, catalog.counts()
     folder.mkdir(exist_ok=True)
-    shards = _write_tables(folder, catalog, plan, track)
+    shards, kept = _write_tables(folder, catalog, plan, track)
     facts = read_facts(folder, shards)
     figures = draw_figures(folder, shards, facts)
     if tars := [shard for shard in shards if CONFIGS[shard.config].format is Format.WEBDATASET]:
@@ -222,24 +235,35 @@ def build_release(
         files=tuple(_other_files(folder, {shard.path for shard in shards})),
     )
     (folder / MANIFEST_NAME).write_bytes(manifest.to_json())
-    return manifest
+    return Built(manifest, kept)
 
 
-def _write_tables(folder: Path, catalog: Catalog, plan: Plan, track: Track) -> tuple[Shard, ...]:
-    """Have every data file: of the previous release, of a run that was killed, or written now."""
+def _write_tables(
+    folder: Path, catalog: Catalog, plan: Plan, track: Track
+) -> tuple[tuple[Shard, ...], frozenset[str]]:
+    """Have every data file: of the previous release, of a run that was killed, or written now.
+
+    Returns:
+        The files in order, and the paths of those that are the previous release's.
+    """
     journal = Journal(folder, plan.inputs)
     journal.clear_unknown_files()
     missing: dict[tuple[Table, str, int], list[Config]] = {}
     shards: list[Shard] = []
+    kept: set[str] = set()
     wanted = [change for change in plan.shards if change.state is not ShardState.REMOVED]
 
     def find(change: ShardChange) -> Shard | None:
-        kept = change.kept
-        if kept is not None and plan.previous is not None and keep_shard(plan.previous.folder, folder, kept):
-            return kept
+        shard = change.kept
+        if shard is not None and plan.previous and keep_shard(plan.previous.folder, folder, shard):
+            kept.add(shard.path)
+            return shard
         return journal.finished(change.config, change.split, change.number)
 
-    for change, found in track(ordered_map(find, wanted), "keeping what is there", len(wanted)):
+    looked_for: Iterable[tuple[ShardChange, Shard | None]] = ordered_map(find, wanted)
+    if not journal.is_empty or any(change.kept for change in wanted):  # a first release has nothing to keep
+        looked_for = track(looked_for, "keeping what is there", len(wanted))
+    for change, found in looked_for:
         config = CONFIGS[change.config]
         if found is not None:
             shards.append(found)
@@ -256,7 +280,8 @@ def _write_tables(folder: Path, catalog: Catalog, plan: Plan, track: Track) -> t
                 journal.add(shard)
                 shards.append(shard)
     order = list(CONFIGS)
-    return tuple(sorted(shards, key=lambda shard: (order.index(shard.config), shard.split, shard.number)))
+    shards.sort(key=lambda shard: (order.index(shard.config), shard.split, shard.number))
+    return tuple(shards), frozenset(kept)
 
 
 def _rows_of(

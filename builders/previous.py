@@ -15,17 +15,11 @@ import pyarrow.parquet as pq
 from builders.catalog import Placed
 from builders.images import ImageFacts
 from schemas.columns import arrow_schema, type_names
-from schemas.configs import CONFIGS, Config, Table
+from schemas.configs import CONFIG_OF, CONFIGS, Config, Table
 from schemas.manifest import Manifest, PreviousEntry, Shard
 from schemas.preferences import Decision
 from schemas.problems import Problem, Reason, ReleaseError
 
-# The config without images that has a row for each row of a table.
-CONFIG_OF: Mapping[Table, Config] = {
-    Table.IMAGES: CONFIGS["prompts"],
-    Table.CAPTIONS: CONFIGS["captions"],
-    Table.PREFERENCES: CONFIGS["preferences"],
-}
 # The config whose row groups are the groups of a table's layout.
 _GROUPED_AS = {
     Table.IMAGES: CONFIGS["default"],
@@ -205,8 +199,8 @@ def row_name(row: Mapping[str, object]) -> str:
 
 
 def is_decided(row: Mapping[str, object]) -> bool:
-    """Say whether a row is of a pair that `binarized` has, too."""
-    return row.get("decision") in (Decision.IMAGE_1, Decision.IMAGE_2)
+    """Say whether a row is of a decided pair; a decision that this kit does not know is none."""
+    return any(each == row.get("decision") for each in Decision if each.is_decided)
 
 
 def _read_rows(path: Path, columns: Iterable[str]) -> Iterator[dict[str, Any]]:

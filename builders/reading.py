@@ -143,8 +143,9 @@ class SourceReader:
         Raises:
             ImageRefusedError: It is not one that can be published.
         """
-        known = self._checked.find(data)
-        facts = inspect_image(data, self._settings, known)
+        sha256 = hashlib.sha256(data).hexdigest()
+        known = self._checked.find(sha256, len(data))
+        facts = inspect_image(data, sha256, self._settings, known)
         if known is None:
             self._checked.add(facts)
         return facts
@@ -267,7 +268,7 @@ def _pair_rows(pairs: Iterable[PublishedPair], with_images: bool, settings: Buil
 
     def read(pair: PublishedPair) -> Rows:
         row = {"preferences": pair.record.model_dump()}
-        if not with_images or pair.record.decision not in (Decision.IMAGE_1, Decision.IMAGE_2):
+        if not with_images or not pair.record.decision.is_decided:
             return row
         images = [_encode(file, settings) if file else None for file in pair.files]
         return row | {"binarized": _binarized(pair, images).model_dump()}

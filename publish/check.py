@@ -29,7 +29,7 @@ from builders.reading import Track, untracked
 from publish.integrity import check_files, read_manifest
 from publish.terminal import Terminal
 from schemas.columns import type_names
-from schemas.configs import CONFIGS, Config, Table
+from schemas.configs import CONFIG_OF, CONFIGS, Config, Table
 from schemas.manifest import MANIFEST_NAME, Manifest, Shard
 from schemas.problems import KitError, Problem, Reason, ReleaseError
 from schemas.records import image_id_of
@@ -40,8 +40,6 @@ MAX_BYTES_PER_GROUP = 100_000_000
 # `datasets` writes what it loads plainly to a cache whole; of larger configs every row is streamed.
 MAX_BYTES_LOADED_PLAINLY = 2_000_000_000
 _FIX = "build the release anew"
-# The config that has a row for each row counted of a table.
-_CONFIG_OF = {Table.IMAGES: "default", Table.CAPTIONS: "captions", Table.PREFERENCES: "preferences"}
 _CHECKED = (
     *("image", "image_id", "sha256", "captions", "caption_id", "caption", "source", "id"),
     *("chosen", "chosen_id", "rejected", "rejected_id"),
@@ -222,11 +220,11 @@ def _check_rows(manifest: Manifest, rows: Counter[tuple[str, str]]) -> Iterator[
             _FIX,
             str(rows),
         )
-    for table, config in _CONFIG_OF.items():
-        written = sum(count for (name, _), count in rows.items() if name == config)
+    for table, config in CONFIG_OF.items():
+        written = sum(count for (name, _), count in rows.items() if name == config.name)
         counted = manifest.counts[table].num_rows if table in manifest.counts else 0
         if written != counted:
-            value = f"{written} rows of {config}, {counted} counted"
+            value = f"{written} rows of {config.name}, {counted} counted"
             yield _problem("the manifest's counts differ from the files", MANIFEST_NAME, _FIX, value)
 
 

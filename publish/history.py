@@ -1,6 +1,7 @@
 """The releases in the output folder: which there are, and which one a new version follows."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from builders.previous import PreviousRelease
@@ -21,9 +22,20 @@ def find_releases(out: Path) -> Mapping[str, Path]:
     return dict(sorted(folders.items(), key=lambda item: parse_version(item[0])))
 
 
-def find_previous(
-    out: Path, version: str, given: Path | None, *, of_sample: bool = False
-) -> PreviousRelease | None:
+@dataclass(frozen=True, slots=True)
+class Predecessor:
+    """What a version follows.
+
+    Attributes:
+        entry: What its manifest says of that; None if it follows nothing.
+        release: The release to compare it with; None if there is none, or if that is not there any more.
+    """
+
+    entry: PreviousEntry | None = None
+    release: PreviousRelease | None = None
+
+
+def find_previous(out: Path, version: str, given: Path | None, *, of_sample: bool = False) -> Predecessor:
     """Find the release that a version follows.
 
     Args:
@@ -33,31 +45,34 @@ def find_previous(
         of_sample: Whether this is a release of the built-in sample: real collections do not follow those.
 
     Returns:
-        The given one, or else the newest in `out` that is older than the version; None if there is none.
+        The given one, or else the newest in `out` that is older than the version.
 
     Raises:
         ReleaseError: It is not a release, or its manifest is damaged.
     """
     if given is not None:
-        return PreviousRelease(given, read_manifest(given))
+        release = PreviousRelease(given, read_manifest(given))
+        return Predecessor(release.entry, release)
     releases = find_releases(out)
     _refuse_same_version(releases, version)
     if version in releases:
-        stated = stated_previous(out, version)
+        stated = read_manifest(releases[version]).inputs.previous
         older = [stated.version] if stated is not None and stated.version in releases else []
-    else:
-        older = [each for each in releases if parse_version(each) < parse_version(version)]
-    for each in reversed(older):
-        manifest = read_manifest(releases[each])
+        return Predecessor(stated, _newest(releases, older, of_sample=of_sample))
+    older = [each for each in releases if parse_version(each) < parse_version(version)]
+    newest = _newest(releases, older, of_sample=of_sample)
+    return Predecessor(newest.entry if newest else None, newest)
+
+
+def _newest(
+    releases: Mapping[str, Path], versions: Sequence[str], *, of_sample: bool
+) -> PreviousRelease | None:
+    """Read the last of some versions that is of the sample, or of a real collection."""
+    for version in reversed(versions):
+        manifest = read_manifest(releases[version])
         if is_of_sample(manifest.inputs) == of_sample:
-            return PreviousRelease(releases[each], manifest)
+            return PreviousRelease(releases[version], manifest)
     return None
-
-
-def stated_previous(out: Path, version: str) -> PreviousEntry | None:
-    """Give the release that a version in the output folder follows, whether that is still there or not."""
-    folder = find_releases(out).get(version)
-    return read_manifest(folder).inputs.previous if folder is not None else None
 
 
 def _refuse_same_version(releases: Mapping[str, Path], version: str) -> None:

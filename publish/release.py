@@ -27,7 +27,7 @@ from builders.previous import PreviousRelease
 from builders.reading import Fetch, SourceReader
 from builders.rejected import write_rejected
 from publish.check import check_release
-from publish.history import find_previous, refuse_bump, refuse_previous, stated_previous
+from publish.history import find_previous, refuse_bump, refuse_previous
 from publish.hosts import Hosts, Published, not_ready, open_hosts, plan_hosts, publish, without_repeats
 from publish.integrity import read_manifest
 from publish.plan import Action, HostPlan, TargetPlan
@@ -86,7 +86,8 @@ def release(options: argparse.Namespace, terminal: Terminal) -> int:
     notes = _read_notes(settings, base)
     folder, hosts = FolderTarget(out), open_hosts(settings, out)
     unready = list(not_ready(hosts))
-    previous = find_previous(out, version, options.previous, of_sample=settings.has_sample)
+    follows = find_previous(out, version, options.previous, of_sample=settings.has_sample)
+    previous = follows.release
     workspace = open_scratch() if options.plan else open_workspace(out, version)
     with workspace as work, closing(Catalog(work / "catalog.sqlite", settings.build.splits)) as catalog:
         sources = open_sources(settings, base, work)
@@ -98,10 +99,9 @@ def release(options: argparse.Namespace, terminal: Terminal) -> int:
             _open_checked(out, previous, is_read_only=options.plan) as checked,
         ):
             entries = SourceReader(catalog, settings.build, scratch, track, fetch, checked).read(sources)
-        entry = stated_previous(out, version) if options.previous is None else None
-        if entry is None and previous is not None:
-            entry = previous.entry
-        inputs = describe_inputs(version, settings.content, entries, notes, entry, repack=options.repack)
+        inputs = describe_inputs(
+            version, settings.content, entries, notes, follows.entry, repack=options.repack
+        )
         plan = folder.plan(inputs)
         counts = catalog.counts()
         missing = list(_missing_changes(notes, version, is_rehearsal=not hosts))
@@ -129,8 +129,9 @@ def release(options: argparse.Namespace, terminal: Terminal) -> int:
             manifest = read_manifest(out / version)
         else:
             with terminal.progress() as track:
-                manifest = build_release(work / version, catalog, build, notes, sources, track)
-            _check(terminal, work / version, work, {each.kept.path for each in build.shards if each.kept})
+                built = build_release(work / version, catalog, build, notes, sources, track)
+            manifest = built.manifest
+            _check(terminal, work / version, work, built.kept)
             folder.upload(work / version, manifest)
             _refuse(folder.verify(manifest))
         _write_receipts(out / RECEIPTS, folder.receipt(manifest))

@@ -85,7 +85,7 @@ class ReleaseSettings(_Settings):
         return self
 
     @property
-    def all_formats(self) -> Mapping[str, tuple[Format, ...]]:
+    def target_formats(self) -> Mapping[str, tuple[Format, ...]]:
         """Every target's formats; not only of `to`, so that a release is the same wherever it goes."""
         built = tuple(each for each in Format if each in self.formats.get("folder", Format))
         default = {"kaggle": (Format.PARQUET,)}
@@ -146,7 +146,7 @@ class Settings(_Settings):
     @property
     def content(self) -> ContentSettings:
         """What the content of a release depends on."""
-        formats = self.release.all_formats
+        formats = self.release.target_formats
         return ContentSettings(
             dataset=self.dataset, build=self.build, preferences=self.preferences, formats=formats
         )

@@ -42,6 +42,7 @@ class Config:
         columns: Its columns in order.
         description: What it is for.
         format: Format of its files.
+        decided_only: Whether only decided pairs are in it.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Config:
     columns: tuple[ColumnSpec, ...]
     description: str
     format: Format = Format.PARQUET
+    decided_only: bool = False
 
     @property
     def extension(self) -> str:
@@ -117,9 +119,16 @@ _CONFIGS = (
         ("source", "id"),
         columns_of(BinarizedPair),
         "The decided pairs as chosen and rejected image, for preference training.",
+        decided_only=True,
     ),
 )
 CONFIGS: Mapping[str, Config] = {config.name: config for config in _CONFIGS}
+# The config without images that has a row for each row of a table.
+CONFIG_OF: Mapping[Table, Config] = {
+    Table.IMAGES: CONFIGS["prompts"],
+    Table.CAPTIONS: CONFIGS["captions"],
+    Table.PREFERENCES: CONFIGS["preferences"],
+}
 
 
 def configs_of(table: Table, formats: Collection[Format]) -> tuple[Config, ...]:

@@ -52,6 +52,11 @@ class Decision(StrEnum):
     TOXIC = "toxic"
     NO_VOTES = "no_votes"
 
+    @property
+    def is_decided(self) -> bool:
+        """Whether one of the images is preferred."""
+        return self in (Decision.IMAGE_1, Decision.IMAGE_2)
+
 
 class Vote(BaseModel):
     """One person's response to one pair, counted or not."""

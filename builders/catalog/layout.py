@@ -118,7 +118,7 @@ class Entry:
         name: What it is called where it comes from; another row of that name may take its place. Empty if
             none may.
         digest: Of what it says; empty where there is nothing to compare it with.
-        is_decided: Of a pair, whether it is in `binarized`, too.
+        is_decided: Of a pair, whether it is in configs of decided ones, too.
     """
 
     key: str
@@ -236,6 +236,7 @@ class Layout:
         self._db = db
         self._repacked: set[Table] = set()
         self._limits: dict[Table, Limits] = {}
+        self._parts: dict[Table, tuple[Part, ...]] = {}
         db.executescript(_SCHEMA)
 
     def arrange(
@@ -275,33 +276,28 @@ class Layout:
             most = min(limits.num_bytes * _MAX_GROWTH, max(limits.num_bytes, _MAX_PART_BYTES))
             self._db.execute(_MOVE_ROWS, (table, most))
         self._place_new_rows(table, limits)
+        self._parts[table] = tuple(self._count_parts(table))
 
-    def parts(self, table: Table) -> list[Part]:
+    def parts(self, table: Table) -> tuple[Part, ...]:
         """List the parts of a table, those that have gone with no rows, by split and number."""
-        tallies: dict[tuple[str, int], dict[str, int]] = {}
-        queries = dict(_ROWS) if table in self._repacked else _ROWS | _DIFFERENCES
-        for name, query in queries.items():
-            for split, number, value in self._db.execute(query, {"table": table}):
-                tallies.setdefault((split, number), dict.fromkeys(_TALLIED, 0))[name] = value
-        return [Part(table, split, number, **tally) for (split, number), tally in sorted(tallies.items())]
+        return self._parts.get(table, ())
 
     def changes(self, config: Config) -> Iterator[tuple[str, str, str]]:
         """Yield (key, split, "added", "edited" or "removed") for each row of a config that differs.
 
-        A pair that has become decided is added to `binarized`, wherever it was before.
+        A pair that has become decided is added to a config of decided ones, wherever it was before.
         """
-        is_of_decided = config.name == "binarized"
         for key, split, change, was_decided, is_decided in self._db.execute(
             _CHANGES, {"table": config.table}
         ):
-            if is_of_decided and was_decided != is_decided:
+            if config.decided_only and was_decided != is_decided:
                 yield key, split, "added" if is_decided else "removed"
-            elif is_decided or not is_of_decided:
+            elif is_decided or not config.decided_only:
                 yield key, split, change
 
     def rows(self, config: Config) -> Iterator[tuple[str, str]]:
         """Yield (key, split) for each row of a config, where the release follows another."""
-        decided = "AND is_decided" if config.name == "binarized" else ""
+        decided = "AND is_decided" if config.decided_only else ""
         query = f'SELECT key, split FROM now WHERE "table" = ? {decided} ORDER BY key'
         yield from self._db.execute(query, (config.table,))
 
@@ -325,6 +321,16 @@ class Layout:
             groups[-1] = (group, num_rows + 1)
             group_bytes += num_bytes
         return groups
+
+    def _count_parts(self, table: Table) -> Iterator[Part]:
+        """Count the rows of each part, now and before: a pass over the table for each number."""
+        tallies: dict[tuple[str, int], dict[str, int]] = {}
+        queries = dict(_ROWS) if table in self._repacked else _ROWS | _DIFFERENCES
+        for name, query in queries.items():
+            for split, number, value in self._db.execute(query, {"table": table}):
+                tallies.setdefault((split, number), dict.fromkeys(_TALLIED, 0))[name] = value
+        for (split, number), tally in sorted(tallies.items()):
+            yield Part(table, split, number, **tally)
 
     def _place_new_rows(self, table: Table, limits: Limits) -> None:
         """Put the rows that have no place yet into new parts, in the order in which they came."""

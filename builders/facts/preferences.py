@@ -22,7 +22,6 @@ _COUNTED = [
     *("decision", "rule", "model_1", "model_2", "category", "evolution", "sides_shuffled"),
     *("source", "license", "prompt_license"),
 ]
-_DECIDED = (Decision.IMAGE_1, Decision.IMAGE_2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +122,9 @@ def _facts(
         labels={label: count for label, count in labels.items() if count},
         decisions=ranked(_count(pairs, "decision")),
         with_images=with_images,
-        first_side=proportion(shuffled[Decision.IMAGE_1], sum(shuffled[side] for side in _DECIDED)),
+        first_side=proportion(
+            shuffled[Decision.IMAGE_1], sum(shuffled[each] for each in Decision if each.is_decided)
+        ),
         alpha=krippendorff_alpha(
             np.array(ordered, dtype=np.int64), np.array([patterns[key] for key in ordered], dtype=np.int64)
         ),
@@ -149,7 +150,7 @@ def _wins(pairs: Iterable[Mapping[str, Any]]) -> Counter[tuple[str, str]]:
     wins: Counter[tuple[str, str]] = Counter()
     for pair in pairs:
         models = (pair["model_1"], pair["model_2"])
-        if pair["decision"] in _DECIDED and None not in models and models[0] != models[1]:
+        if Decision(pair["decision"]).is_decided and None not in models and models[0] != models[1]:
             wins[models if pair["decision"] == Decision.IMAGE_1 else models[::-1]] += pair["count"]
     return Counter(dict(sorted(wins.items())))
 

@@ -1,17 +1,29 @@
 """Where rows go: they stay where they were, what is new comes after, and parts keep their limits."""
 
 import itertools
+import json
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
+from pathlib import Path
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from builders.catalog import Entry, Layout, Limits, Part, Placed
+from builders.catalog import Catalog, Entry, Layout, Limits, Part, Placed
+from builders.changes import arrange
+from builders.intake import Source, SourceOptions
+from builders.reading import SourceReader, part_rows
+from builders.sources.captions import CaptionSource
+from builders.sources.preferences import PreferenceSource
+from builders.sources.sfhq import SfhqSource
 from builders.splits import split_of
-from schemas.configs import CONFIGS, Table
+from schemas.configs import CONFIGS, Table, configs_of
+from schemas.settings import BuildSettings
+from tests.exports import REAL_RECORD
+from tests.support import good_folder
 
+RULE = "submitted-majority"
 LIMITS = Limits(num_rows=6, num_bytes=1000, group_rows=2, group_bytes=400)
 # Key → (size, what it says, split)
 Rows = Mapping[str, tuple[int, int, str]]
@@ -169,7 +181,45 @@ def test_splits_have_their_shares_and_nothing_moves(groups: list[str]) -> None:
 
 
 def test_a_split_follows_from_the_group_alone() -> None:
-    shares = {"test": 0.5}
-    assert [split_of(group, shares) for group in ("a face", "another face", "b", "c", "d", "e")] == [
-        split_of(group, shares) for group in ("a face", "another face", "b", "c", "d", "e")
+    """Pinned: in a version of the kit that says otherwise, rows would change their split."""
+    splits = {
+        "an old man": "test",
+        "a young woman": "train",
+        "a portrait of a nurse": "test",
+        "prompt 3": "validation",
+        "prompt 4": "train",
+        "prompt 5": "validation",
+        "": "train",
+    }
+    shares = {"validation": 0.1, "test": 0.2}
+    assert {group: split_of(group, shares) for group in splits} == splits
+
+
+def test_the_rows_of_a_part_are_looked_up_and_no_table_is_scanned_for_them(tmp_path: Path) -> None:
+    faces = [SfhqSource(good_folder(tmp_path / name).write(), name) for name in ("a", "b")]
+    name = good_folder(tmp_path / "a").rows[0][0]
+    captions, votes = tmp_path / "captions.jsonl", tmp_path / "votes.jsonl"
+    captions.write_text(json.dumps({"file_name": name, "caption": "a caption"}))
+    votes.write_text(json.dumps(REAL_RECORD))
+    options = SourceOptions(of="a")
+    sources: list[Source] = [
+        *faces,
+        CaptionSource(captions, "captions", options),
+        PreferenceSource(votes, "votes", options),
     ]
+    statements: list[str] = []
+    with closing(Catalog(tmp_path / "catalog.sqlite")) as catalog:
+        SourceReader(catalog, BuildSettings(), tmp_path).read(sources)
+        arrange(catalog, BuildSettings(), RULE, None, repack=False)
+        catalog._db.set_trace_callback(statements.append)
+        for table in Table:
+            (part,) = catalog.layout.parts(table)
+            assert list(part_rows(catalog, part, configs_of(table, ()), RULE, BuildSettings()))
+        catalog._db.set_trace_callback(None)
+        of_parts = [statement for statement in statements if " layout " in statement]
+        assert len(of_parts) == len(Table)
+        assert "copy.first_id" in of_parts[0]  # other origins are asked for, since there are some
+        for statement in of_parts:
+            steps = [step for *_, step in catalog._db.execute(f"EXPLAIN QUERY PLAN {statement}")]
+            assert "SEARCH layout" in steps[0]
+            assert [step for step in steps if step.startswith("SCAN") and "subquery" not in step] == []

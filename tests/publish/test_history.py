@@ -6,6 +6,7 @@ import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
@@ -15,6 +16,7 @@ from builders.images import ImageFacts, inspect_image
 from publish.check import check_release
 from publish.integrity import read_manifest
 from publish.release import main
+from schemas.problems import Problem
 from schemas.settings import BuildSettings
 from schemas.versions import Bump, bump_between, next_version
 from tests.exports import REAL_RECORD
@@ -261,6 +263,27 @@ def test_a_damaged_file_of_images_is_written_anew(releases: Releases) -> None:
     assert check_release(releases.out / "1.0.1") == []
 
 
+def test_a_file_that_is_written_anew_is_checked_like_any_other(
+    releases: Releases, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The disk that spoiled a file of the previous release spoils it once more."""
+    name = next(iter(releases.files("1.0", "default")))
+
+    def spoil(folder: Path) -> None:
+        data = (folder / name).read_bytes()
+        (folder / name).write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+
+    def spoil_and_check(folder: Path, *rest: Any) -> list[Problem]:
+        spoil(folder)
+        return check_release(folder, *rest)
+
+    spoil(releases.out / "1.0")
+    monkeypatch.setattr("publish.release.check_release", spoil_and_check)
+    capsys.readouterr()
+    assert releases.release("1.0.1") == 1
+    assert f"{name}: the file has other bytes than the manifest says" in capsys.readouterr().err
+
+
 @pytest.mark.slow
 def test_repacking_makes_as_few_files_as_a_first_release(
     releases: Releases, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -329,9 +352,9 @@ def test_splits_keep_prompts_together_and_captions_with_their_image(
 def test_an_image_is_decoded_once_over_versions(
     releases: Releases, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    def refuse(data: bytes, limits: BuildSettings, known: ImageFacts | None) -> ImageFacts:
+    def refuse(data: bytes, sha256: str, limits: BuildSettings, known: ImageFacts | None) -> ImageFacts:
         assert known is not None, "an image is decoded again"
-        return inspect_image(data, limits, known)
+        return inspect_image(data, sha256, limits, known)
 
     monkeypatch.setattr("builders.reading.inspect_image", refuse)
     assert releases.release("1.0.1") == 0  # known from the last run
