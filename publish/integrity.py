@@ -10,7 +10,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from schemas.manifest import MANIFEST_NAME, FileEntry, Manifest
-from schemas.problems import Problem, Reason, ReleaseError
+from schemas.problems import Problem, Reason, ReleaseError, printable
 
 _OTHER_KIT = "build the release anew, or use the version of the kit that wrote it"
 _FIX = "restore the file from a copy, or build the release anew"
@@ -22,16 +22,29 @@ def read_manifest(folder: Path) -> Manifest:
     Raises:
         ReleaseError: There is none, or it is damaged.
     """
+    place = folder / MANIFEST_NAME
     try:
-        return Manifest.model_validate_json((folder / MANIFEST_NAME).read_bytes())
+        data = place.read_bytes()
     except OSError as error:
-        message, fix = f"there is no release here: {error.strerror}", "build it"
+        message = f"there is no release here: {error.strerror}"
+        raise ReleaseError(Problem(Reason.RELEASE, message, file=str(place), fix="build it")) from error
+    return parse_manifest(data, str(place))
+
+
+def parse_manifest(data: bytes, place: str) -> Manifest:
+    """Parse a manifest, wherever it was read.
+
+    Raises:
+        ReleaseError: It is damaged, or of another version of the kit.
+    """
+    try:
+        return Manifest.model_validate_json(data)
     except ValidationError as error:
         details = "; ".join(
             f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors()[:5]
         )
-        message, fix = f"the manifest is damaged: {details}", _OTHER_KIT
-    raise ReleaseError(Problem(Reason.RELEASE, message, file=str(folder / MANIFEST_NAME), fix=fix))
+        message = f"the manifest is damaged: {printable(details)}"
+        raise ReleaseError(Problem(Reason.RELEASE, message, file=place, fix=_OTHER_KIT)) from error
 
 
 def check_files(

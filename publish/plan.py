@@ -147,6 +147,14 @@ class Host(Protocol[P]):
         """
         ...
 
+    def manifest(self, version: str) -> Manifest:
+        """Read the manifest of a release from the host itself.
+
+        Raises:
+            ReleaseError: The release is not there, or its manifest cannot be read.
+        """
+        ...
+
     def plan(self, manifest: Manifest, folder: Path | None = None) -> P:
         """Look at what is there, changing nothing.
 

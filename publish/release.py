@@ -40,6 +40,7 @@ from schemas.configs import Table
 from schemas.manifest import Counts, Inputs, Manifest, Receipt, RowChanges
 from schemas.problems import KitError, Problem, Reason, ReleaseError, SettingsError, Severity
 from schemas.versions import VERSION_PATTERN, next_version
+from schemas.withdrawals import withdrawals
 
 RECEIPTS, REJECTED, FETCHED = "receipts", "rejected", "fetched"
 MAX_SHARDS_SHOWN = 10
@@ -84,6 +85,7 @@ def release(options: argparse.Namespace, terminal: Terminal) -> int:
     settings = load_settings(options.config, flags)
     refuse_output_in_sources(settings, base, out)
     notes = _read_notes(settings, base)
+    _refuse_withdrawn(notes, version)
     folder, hosts = FolderTarget(out), open_hosts(settings, out)
     unready = list(not_ready(hosts))
     follows = find_previous(out, version, options.previous, of_sample=settings.has_sample)
@@ -246,6 +248,14 @@ def _read_notes(settings: Settings, base: Path) -> Notes:
         raise SettingsError(problems)
     parse_citation(texts[0])
     return Notes(citation=texts[0], changelog=texts[1])
+
+
+def _refuse_withdrawn(notes: Notes, version: str) -> None:
+    """Refuse a version that the maintainer has withdrawn, whatever is left to do of it."""
+    reason = withdrawals(notes.changelog).get(version)
+    if reason is not None:
+        message = f"version {version} is withdrawn: {reason}"
+        raise ReleaseError(_blocking(Reason.NOTES, message, "CHANGELOG.md", "give the next version"))
 
 
 def _missing_changes(notes: Notes, version: str, *, is_rehearsal: bool) -> Iterator[Problem]:

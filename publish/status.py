@@ -25,6 +25,7 @@ from publish.terminal import Terminal, guard
 from schemas.manifest import Receipt
 from schemas.problems import KitError, Problem, Reason, ReleaseError
 from schemas.versions import VERSION_PATTERN, parse_version
+from schemas.withdrawals import withdrawals
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +109,12 @@ def _status(options: argparse.Namespace, terminal: Terminal) -> int:
             problems += error.problems
     receipts = list(_read_receipts(options.out / "receipts", problems))
     lines = list(read_status(folders, receipts, held))
+    withdrawn = _read_withdrawn(options.config.parent / settings.release.changelog)
     terminal.title(f"Releases of {settings.dataset.name}")
-    terminal.table([(f"{line.version} {line.target}", _describe(line)) for line in lines] or [("none", "")])
+    terminal.table(
+        [(f"{line.version} {line.target}", _describe(line, withdrawn.get(line.version))) for line in lines]
+        or [("none", "")]
+    )
     terminal.problems(problems)
     return 0 if not problems and all(line.is_good for line in lines) else 1
 
@@ -157,13 +162,23 @@ def _held_line(version: str, target: str, held: Held, expected: str | None) -> L
     return Line(version, target, state, held.revision, held.manifest_sha256, is_good=False)
 
 
-def _describe(line: Line) -> str:
-    revision = (
-        f"  {line.target} revision {line.revision}" if line.revision and line.target != "folder" else ""
-    )
-    return (
-        f"{line.state}{f'  manifest {line.manifest_sha256[:12]}…' if line.manifest_sha256 else ''}{revision}"
-    )
+def _read_withdrawn(changelog: Path) -> Mapping[str, str]:
+    """Read which versions the maintainer has withdrawn, and why; none where there is no changelog."""
+    try:
+        return withdrawals(changelog.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError):
+        return {}
+
+
+def _describe(line: Line, withdrawn: str | None) -> str:
+    parts = [line.state]
+    if line.manifest_sha256:
+        parts.append(f"manifest {line.manifest_sha256[:12]}…")
+    if line.revision and line.target != "folder":
+        parts.append(f"{line.target} revision {line.revision}")
+    if withdrawn is not None:
+        parts.append(f"withdrawn: {withdrawn}")
+    return "  ".join(parts)
 
 
 if __name__ == "__main__":

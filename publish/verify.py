@@ -1,8 +1,9 @@
 """Read a release again wherever it is: `python publish/verify.py --version 1.1`, or `sfhq-verify`.
 
 The folder is compared byte for byte with its manifest. Each host's listing is compared with the manifest, the
-Hub's copy is loaded, and some files, or all, are downloaded and hashed. Nothing is changed. Exit status:
-0 sound, 1 not, 2 wrong usage.
+Hub's copy is loaded, and some files, or all, are downloaded and hashed. A release whose folder is gone is
+compared with each host's own manifest, and these with each other. Nothing is changed. Exit status: 0 sound,
+1 not, 2 wrong usage.
 """
 
 import sys
@@ -22,7 +23,7 @@ from publish.plan import Host
 from publish.settings import Flags, load_settings
 from publish.terminal import Terminal, guard
 from schemas.manifest import MANIFEST_NAME, Manifest
-from schemas.problems import KitError, Problem
+from schemas.problems import KitError, Problem, Reason
 
 NUM_SAMPLED = 5
 
@@ -30,7 +31,7 @@ NUM_SAMPLED = 5
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command."""
     parser = host_parser("sfhq-verify", "Read a release again in the folder and on the hosts.")
-    parser.add_argument("--version", required=True, help="the release, which lies in OUT/VERSION")
+    parser.add_argument("--version", required=True, help="the release")
     parser.add_argument(
         "--all", action="store_true", help=f"download every file, not {NUM_SAMPLED} and the manifest"
     )
@@ -40,18 +41,34 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _verify(options: argparse.Namespace, terminal: Terminal) -> int:
     settings = load_settings(options.config, Flags(to=options.to))
-    folder = options.out / options.version
-    manifest = read_manifest(folder)
-    found = {"folder": list(check_files(folder, manifest))}
-    for name, host in open_hosts(settings, options.out).items():
+    folder, hosts = options.out / options.version, open_hosts(settings, options.out)
+    own = read_manifest(folder) if folder.exists() or not hosts else None
+    found = {} if own is None else {"folder": list(check_files(folder, own))}
+    digests = {} if own is None else {"folder": own.digest}
+    for name, host in hosts.items():
         terminal.note(f"{name}: comparing what is there, and downloading")
+        try:
+            # Where the folder is gone, each host is held against itself, and against the others below.
+            manifest = own or host.manifest(options.version)
+        except KitError as error:
+            found[name] = list(error.problems)
+            continue
+        digests[name] = manifest.digest
         found[name] = list(_verify_host(terminal, name, host, manifest, read_all=options.all))
-    terminal.title(f"{manifest.inputs.dataset.name} {manifest.version}, manifest {manifest.digest}")
-    terminal.table(
-        [(name, f"{len(problems)} problems" if problems else "sound") for name, problems in found.items()]
-    )
-    terminal.problems(problem for problems in found.values() for problem in problems)
-    return 1 if any(found.values()) else 0
+    problems = [problem for each in found.values() for problem in each]
+    if len(set(digests.values())) > 1:
+        told = ", ".join(f"{digest[:12]}… on {name}" for name, digest in digests.items())
+        message = f"the hosts hold different releases {options.version}: manifest {told}"
+        problems.append(
+            Problem(Reason.RELEASE, message, fix="withdraw it and give the next version")
+        )
+    terminal.title(f"{settings.dataset.name} {options.version}")
+    terminal.table([("manifest", digest) for digest in dict.fromkeys(digests.values())])
+    if own is None:
+        terminal.table([("folder", "not here: each host was compared with its own manifest")])
+    terminal.table([(name, f"{len(each)} problems" if each else "sound") for name, each in found.items()])
+    terminal.problems(problems)
+    return 1 if problems else 0
 
 
 def _verify_host(

@@ -62,7 +62,7 @@ def _yank(options: argparse.Namespace, terminal: Terminal) -> int:
             problems.append(Problem(Reason.RELEASE, message, file=str(options.out), fix=fix))
         if problems:
             raise ReleaseError(problems)
-        rows = [(str(changelog), _told(marked != text))]
+        rows = [("changelog", f"{_told(marked != text)} ({changelog})")]
         if marked != text:
             open_path = changelog.with_name(f".{changelog.name}.open")
             open_path.write_bytes(marked.encode())

@@ -69,7 +69,7 @@ def carry_over(text: str, marks: dict[str, str]) -> str:
 
 
 def without_marks(text: str) -> list[str]:
-    """Give what a text may have been before it was marked: without the first mark, the first two, and so on."""
+    """Give what a text may have been before it was marked: without the first mark, two of them, and so on."""
     texts = []
     while (shorter := _BLOCK.sub("", text, count=1)) != text:
         texts.append(text := shorter)

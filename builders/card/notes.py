@@ -8,7 +8,7 @@ import yaml
 
 from schemas.manifest import Changes
 from schemas.problems import BuildError, Problem, Reason
-from schemas.withdrawals import entry_heading, mark_changelog, withdrawals
+from schemas.withdrawals import entry_heading, mark_changelog
 
 CITATION_NAME = "CITATION.cff"
 CHANGELOG_NAME = "CHANGELOG.md"
@@ -96,11 +96,6 @@ def mark_entry(text: str, version: str, reason: str) -> str:
         raise BuildError(_problem(CHANGELOG_NAME, str(error), fix)) from error
     tail = f"\n{text[end.start() :]}" if end else ""
     return text if marked == part else text[: start.end()] + marked + tail
-
-
-def withdrawn_reason(changelog: str, version: str) -> str | None:
-    """Give the reason why the changelog says that a version is withdrawn; None where it does not."""
-    return withdrawals(changelog).get(version)
 
 
 def release_changelog(

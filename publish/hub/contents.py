@@ -99,10 +99,13 @@ class Contents:
 
     def release(self, sha: str) -> Release | None:
         """Read which release a commit holds; None where it has no manifest that can be read."""
+        data = self.manifest(sha)
+        return _parse_release(data) if data is not None else None
+
+    def manifest(self, sha: str) -> bytes | None:
+        """Read a commit's manifest; None where it has none, or one that is too large."""
         file = self.files(sha).get(MANIFEST_NAME)
-        if file is None or file.size > _MAX_MANIFEST_BYTES:
-            return None
-        return _parse_release(self._read(file, sha))
+        return self._read(file, sha) if file is not None and file.size <= _MAX_MANIFEST_BYTES else None
 
     def kept(self, sha: str) -> tuple[list[str], dict[str, str]]:
         """Give the hand-written parts of a commit's card, and the versions that it says are withdrawn.

@@ -39,6 +39,7 @@ from publish.hub.planning import (
     tag_of,
     version_of,
 )
+from publish.integrity import parse_manifest
 from publish.plan import UNWATCHED, Action, Held, Watcher
 from schemas.manifest import MANIFEST_NAME, FileEntry, Manifest, Receipt
 from schemas.problems import Problem, ReleaseError
@@ -126,6 +127,23 @@ class HubTarget:
                 release = self._contents.release(sha)
                 there[version] = Held(sha, release.manifest_sha256 if release else None)
             return there
+
+    def manifest(self, version: str) -> Manifest:
+        """Read the manifest of a release from its tag, or from `main` where that holds it without one.
+
+        Raises:
+            ReleaseError: The release is not there, or its manifest cannot be read.
+        """
+        with self._hub.stage("reading what is there"):
+            refs = self._contents.refs()
+            sha = refs.tags.get(tag_of(version), refs.head) if refs else None
+            data = self._contents.manifest(sha) if sha else None
+            place = f"{self._contents.url}: {MANIFEST_NAME}"
+            manifest = parse_manifest(data, place) if data is not None else None
+            if manifest is None or manifest.version != version:
+                message = f"the repository has no release {version}"
+                raise ReleaseError(self._contents.problem(message, "see which releases are there"))
+            return manifest
 
     def plan(self, manifest: Manifest, folder: Path | None = None) -> HubPlan:
         """See what is there and what is to be done, changing nothing and needing no right to write.

@@ -20,7 +20,7 @@ from hashlib import file_digest, sha256
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from publish.integrity import check_files
+from publish.integrity import check_files, parse_manifest
 from publish.plan import UNWATCHED, Action, Held, TargetPlan, Watcher
 from publish.targets.kaggle.access import Limits, SiteError, open_client, silence
 from publish.targets.kaggle.page import (
@@ -180,6 +180,19 @@ class KaggleTarget:
             for there in self.status()
             if there.version is not None and VERSION_PATTERN.fullmatch(there.version)
         }
+
+    def manifest(self, version: str) -> Manifest:
+        """Read the manifest of a release from the newest of Kaggle's versions that hold it.
+
+        Raises:
+            ReleaseError: The release is not there, or its manifest cannot be read.
+        """
+        client = open_client(self._dataset, self._limits)
+        held = [there for there in self._look(client).versions if there.version == version]
+        if not held:
+            raise _error(f"Kaggle has no version of release {version}", "see which releases are there")
+        data = _download_manifest(client, held[-1].number)
+        return parse_manifest(data, f"{self._url}/versions/{held[-1].number}: {MANIFEST_NAME}")
 
     def plan(self, manifest: Manifest, folder: Path | None = None) -> KagglePlan:
         """Say what a run would do, and every reason against it; nothing is changed.
@@ -605,18 +618,22 @@ def _compare(client: "Client", number: int, manifest: Manifest) -> Iterator[Prob
 
 def _read_manifest(client: "Client", number: int) -> tuple[str, str] | None:
     """Read version and digest from the manifest of a Kaggle version; None where it holds none."""
+    try:
+        data = _download_manifest(client, number)
+        return str(json.loads(data)["inputs"]["version"]), sha256(data).hexdigest()
+    except SiteError as error:
+        if error.status != 404:
+            raise
+        return None
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None
+
+
+def _download_manifest(client: "Client", number: int) -> bytes:
     with tempfile.TemporaryFile() as file:
-        try:
-            client.download(number, MANIFEST_NAME, file, MAX_MANIFEST_BYTES)
-            file.seek(0)
-            data = file.read()
-            return str(json.loads(data)["inputs"]["version"]), sha256(data).hexdigest()
-        except SiteError as error:
-            if error.status != 404:
-                raise
-            return None
-        except (ValueError, KeyError, TypeError, RecursionError):
-            return None
+        client.download(number, MANIFEST_NAME, file, MAX_MANIFEST_BYTES)
+        file.seek(0)
+        return file.read()
 
 
 def _stage(folder: Path, place: Path, manifest: Manifest) -> Path:
