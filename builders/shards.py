@@ -95,13 +95,13 @@ class _ShardWriter:
         if self._writer is None:
             return None
         self._pool.submit(self._writer.close).result()
-        config, split, number, digest = self._config, self._part.split, self._part.number, self._writer.sha256
-        path = f"{config.folder}/{split}-{number:05d}-{digest[:_DIGEST_CHARS]}.{config.extension}"
+        config, split, number, file = self._config, self._part.split, self._part.number, self._writer.file
+        path = f"{config.folder}/{split}-{number:05d}-{file.sha256[:_DIGEST_CHARS]}.{config.extension}"
         self._open_path.rename(self._folder / path)
         return Shard(
             path=path,
-            num_bytes=self._writer.num_bytes,
-            sha256=digest,
+            num_bytes=file.num_bytes,
+            sha256=file.sha256,
             config=config.name,
             split=split,
             number=number,

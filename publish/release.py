@@ -12,38 +12,44 @@ if __package__ in (None, ""):  # run as a file: `publish/` must not stand for th
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
 import argparse
-import json
 import sqlite3
-from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 
 from builders.card.notes import changelog_entry, dataset_changelog, parse_citation
 from builders.catalog import Catalog
-from builders.changes import ShardState
 from builders.checked import CHECKED_NAME, CheckedImages
+from builders.intake import Source
 from builders.pipeline import Notes, Plan, build_release, describe_inputs, plan_build
 from builders.previous import PreviousRelease
 from builders.reading import Fetch, SourceReader
 from builders.rejected import write_rejected
 from publish.check import check_release
 from publish.history import find_previous, refuse_bump, refuse_previous
-from publish.hosts import Hosts, Published, not_ready, open_hosts, plan_hosts, publish, without_repeats
+from publish.hosts import Hosts, not_ready, open_hosts, plan_hosts, publish, without_repeats
 from publish.integrity import read_manifest
-from publish.plan import Action, HostPlan, TargetPlan
+from publish.plan import Action
+from publish.report import (
+    all_rejected,
+    show_build,
+    show_host_plan,
+    show_loading,
+    show_plan,
+    show_problems,
+    show_release,
+)
 from publish.settings import Flags, Settings, load_settings, open_sources, refuse_output_in_sources
 from publish.targets import TARGETS
 from publish.targets.folder import FolderTarget
-from publish.terminal import MAX_PROBLEMS_SHOWN, Terminal, format_counts, format_size
+from publish.terminal import Terminal, format_counts
 from publish.workspace import open_scratch, open_workspace
 from schemas.configs import Table
-from schemas.manifest import Counts, Inputs, Manifest, Receipt, RowChanges
-from schemas.problems import KitError, Problem, Reason, ReleaseError, SettingsError, Severity
-from schemas.versions import VERSION_PATTERN, next_version
+from schemas.manifest import Counts, Inputs, Manifest, Receipt, SourceEntry
+from schemas.problems import KitError, Problem, Reason, ReleaseError, SettingsError
+from schemas.versions import VERSION_PATTERN
 from schemas.withdrawals import withdrawals
 
 RECEIPTS, REJECTED, FETCHED = "receipts", "rejected", "fetched"
-MAX_SHARDS_SHOWN = 10
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -92,22 +98,14 @@ def release(options: argparse.Namespace, terminal: Terminal) -> int:
     previous = follows.release
     workspace = open_scratch() if options.plan else open_workspace(out, version)
     with workspace as work, closing(Catalog(work / "catalog.sqlite", settings.build.splits)) as catalog:
-        sources = open_sources(settings, base, work)
-        fetched, scratch = work if options.plan else out, work / "embedded"
-        scratch.mkdir()
-        with (
-            terminal.progress() as track,
-            _open_fetch(options.fetch_images, fetched, settings) as fetch,
-            _open_checked(out, previous, is_read_only=options.plan) as checked,
-        ):
-            entries = SourceReader(catalog, settings.build, scratch, track, fetch, checked).read(sources)
+        sources, entries = _read_sources(options, settings, catalog, previous, work, terminal)
         inputs = describe_inputs(
             version, settings.content, entries, notes, follows.entry, repack=options.repack
         )
         plan = folder.plan(inputs)
         counts = catalog.counts()
         missing = list(_missing_changes(notes, version, is_rehearsal=not hosts))
-        _show_problems(terminal, catalog, counts, () if hosts else missing)
+        show_problems(terminal, catalog, counts, () if hosts else missing)
         refusals = [
             *_strict_refusals(options.strict, counts),
             *plan.problems,
@@ -120,8 +118,8 @@ def release(options: argparse.Namespace, terminal: Terminal) -> int:
         build = plan_build(catalog, inputs, previous) if not refusals and not is_there else None
         refusals += _history_refusals(previous, build, inputs, allow_bump=options.allow_bump)
         if options.plan:
-            _show_plan(terminal, plan, counts, catalog.images.num_bytes())
-            _show_build(terminal, build, previous)
+            show_plan(terminal, plan, counts, catalog.images.num_bytes())
+            show_build(terminal, build, previous)
             refusals += _plan_hosts(terminal, hosts, out / version, is_there=is_there)
         _refuse(without_repeats(refusals))
         if options.plan:
@@ -130,18 +128,16 @@ def release(options: argparse.Namespace, terminal: Terminal) -> int:
             _check(terminal, out / version, work)
             manifest = read_manifest(out / version)
         else:
-            with terminal.progress() as track:
-                built = build_release(work / version, catalog, build, notes, sources, track)
-            manifest = built.manifest
-            _check(terminal, work / version, work, built.kept)
+            manifest = _build(terminal, catalog, build, notes, sources, work)
             folder.upload(work / version, manifest)
             _refuse(folder.verify(manifest))
         _write_receipts(out / RECEIPTS, folder.receipt(manifest))
         published = publish(hosts, manifest, out / version, terminal)
         _write_receipts(out / RECEIPTS, *published.receipts)
-    _show_release(terminal, out, manifest, published, is_new=build is not None or published.is_new)
-    _show_build(terminal, build, previous)
-    _show_loading(terminal, out, manifest, published)
+    is_new = build is not None or published.is_new
+    show_release(terminal, out / version, out / REJECTED, manifest, published, is_new=is_new)
+    show_build(terminal, build, previous)
+    show_loading(terminal, out / version, manifest, published)
     _refuse(published.problems)
     return 0
 
@@ -269,6 +265,26 @@ def _missing_changes(notes: Notes, version: str, *, is_rehearsal: bool) -> Itera
         )
 
 
+def _read_sources(
+    options: argparse.Namespace,
+    settings: Settings,
+    catalog: Catalog,
+    previous: PreviousRelease | None,
+    work: Path,
+    terminal: Terminal,
+) -> tuple[Sequence[Source], tuple[SourceEntry, ...]]:
+    """Read every source into the catalog; a plan leaves nothing of that behind."""
+    sources = open_sources(settings, options.config.parent, work)
+    fetched, scratch = work if options.plan else options.out, work / "embedded"
+    scratch.mkdir()
+    with (
+        terminal.progress() as track,
+        _open_fetch(options.fetch_images, fetched, settings) as fetch,
+        _open_checked(options.out, previous, is_read_only=options.plan) as checked,
+    ):
+        return sources, SourceReader(catalog, settings.build, scratch, track, fetch, checked).read(sources)
+
+
 @contextmanager
 def _open_checked(
     out: Path, previous: PreviousRelease | None, *, is_read_only: bool
@@ -294,7 +310,7 @@ def _open_fetch(wanted: bool, folder: Path, settings: Settings) -> Iterator[Fetc
 
 
 def _strict_refusals(strict: bool, counts: Mapping[Table, Counts]) -> Iterator[Problem]:
-    rejected = _all_rejected(counts)
+    rejected = all_rejected(counts)
     if strict and rejected:
         message = f"rows are rejected ({format_counts(rejected)}), and --strict allows none"
         yield _blocking(Reason.SOURCE, message, "", "mend the rows, or run without --strict")
@@ -315,6 +331,17 @@ def _refuse(problems: Sequence[Problem]) -> None:
         raise ReleaseError(problems)
 
 
+def _build(
+    terminal: Terminal, catalog: Catalog, build: Plan, notes: Notes, sources: Iterable[Source], work: Path
+) -> Manifest:
+    """Build the release in the folder where this run works, and check it before it goes anywhere."""
+    folder = work / build.inputs.version
+    with terminal.progress() as track:
+        built = build_release(folder, catalog, build, notes, sources, track)
+    _check(terminal, folder, work, built.kept)
+    return built.manifest
+
+
 def _check(terminal: Terminal, folder: Path, scratch: Path, verified: Collection[str] = ()) -> None:
     terminal.note("checking every file and image, and loading every config with `datasets`")
     with terminal.progress() as track:
@@ -332,37 +359,12 @@ def _write_receipts(folder: Path, *receipts: Receipt) -> None:
         open_path.replace(path)
 
 
-def _all_rejected(counts: Mapping[Table, Counts]) -> Mapping[str, int]:
-    return sum((Counter(count.rejected) for count in counts.values()), Counter[str]())
-
-
-def _show_problems(
-    terminal: Terminal, catalog: Catalog, counts: Mapping[Table, Counts], notes: Iterable[Problem]
-) -> None:
-    rejected = sum(_all_rejected(counts).values())
-    terminal.problems(catalog.ledger.problems(Severity.REJECTED, MAX_PROBLEMS_SHOWN), rejected)
-    warnings = sum((Counter(count.warnings) for count in counts.values()), Counter[str]())
-    for reason, count in warnings.items():
-        terminal.problems(catalog.ledger.problems(Severity.WARNING, 1, reason))
-        if count > 1:
-            terminal.note(f"        … and {count - 1:,} more with {reason}")
-    terminal.problems(notes)
-
-
-def _show_plan(
-    terminal: Terminal, plan: TargetPlan, counts: Mapping[Table, Counts], image_bytes: int
-) -> None:
-    terminal.title("Plan")
-    terminal.counts(counts)
-    terminal.table([("images", format_size(image_bytes)), (f"{plan.target}: {plan.action}", plan.url)])
-
-
 def _plan_hosts(terminal: Terminal, hosts: Hosts, folder: Path, *, is_there: bool) -> Sequence[Problem]:
     """Show what would be done to each host: exactly if the release is built, otherwise what is known."""
     if is_there:
         plans, problems = plan_hosts(hosts, read_manifest(folder), folder)
         for plan in plans.values():
-            _show_host_plan(terminal, plan)
+            show_host_plan(terminal, plan)
         return problems
     problems = []
     for name, host in hosts.items():
@@ -377,88 +379,6 @@ def _plan_hosts(terminal: Terminal, hosts: Hosts, folder: Path, *, is_there: boo
             text = f"{folder.name} is there already, and stays: only the same content can be published as it"
             terminal.table([("note", text)])
     return problems
-
-
-def _show_host_plan(terminal: Terminal, plan: HostPlan) -> None:
-    rows = [
-        (name, f"{len(files):,} files ({format_size(sum(files.values()))})")
-        for name, files in (("add", plan.add), ("keep", plan.keep), ("remove", plan.remove))
-    ]
-    rows.append(("to do", "; ".join(plan.steps) or "nothing"))
-    rows.append(("requests", f"{plan.num_requests:,} that write, if none has to be repeated"))
-    terminal.title(f"{plan.target}: {plan.action}  {plan.url}")
-    terminal.table([*rows, *(("note", note) for note in plan.notes)])
-
-
-def _show_release(
-    terminal: Terminal, out: Path, manifest: Manifest, published: Published, *, is_new: bool
-) -> None:
-    folder, rejected = out / manifest.version, out / REJECTED / f"{manifest.version}.parquet"
-    num_bytes = sum(entry.num_bytes for entry in manifest.all_files)
-    rows = [
-        ("configs", ", ".join(manifest.configs)),
-        ("files", f"{len(manifest.all_files) + 1:,} ({format_size(num_bytes)})"),
-        ("manifest", manifest.digest),
-        ("folder", str(folder)),
-    ]
-    if _all_rejected(manifest.counts):
-        rows.append(("rejected rows", str(rejected)))
-    for receipt in published.receipts:
-        rows += [(receipt.target, receipt.url), (f"{receipt.target} revision", receipt.revision)]
-    title = "Released" if is_new else "Nothing to do, this version is there already with the same content"
-    title = "Released, but not everywhere" if published.problems else title
-    terminal.title(f"{title}: {manifest.inputs.dataset.name} {manifest.version}")
-    terminal.counts(manifest.counts)
-    terminal.table(rows)
-
-
-def _show_loading(terminal: Terminal, out: Path, manifest: Manifest, published: Published) -> None:
-    """Give the lines that load what has been published, to be copied."""
-    folder, repository = json.dumps(str(out / manifest.version)), manifest.inputs.dataset.repository
-    terminal.line(f'from datasets import load_dataset; load_dataset({folder}, split="train")')
-    for receipt in published.receipts:
-        if receipt.target == "hub":
-            terminal.line(f'load_dataset("{repository}", revision="v{manifest.version}", split="train")')
-
-
-def _show_build(terminal: Terminal, build: Plan | None, previous: PreviousRelease | None) -> None:
-    """Show what becomes of data files and rows, beside the previous release."""
-    if build is None or build.changes is None or previous is None:
-        return
-    changes = build.changes
-    terminal.title(f"Since {previous.manifest.version}")
-    terminal.grid(
-        ("rows", *RowChanges.model_fields),
-        [(name, *rows.model_dump().values()) for name, rows in changes.rows.items()],
-    )
-    states = Counter((shard.config, shard.state) for shard in build.shards)
-    configs = list(dict.fromkeys(shard.config for shard in build.shards))
-    terminal.grid(
-        ("data files", *ShardState),
-        [(name, *(states[name, state] for state in ShardState)) for name in configs],
-    )
-    told = [shard for shard in build.shards if shard.state in (ShardState.REWRITTEN, ShardState.REMOVED)]
-    for shard in told[:MAX_SHARDS_SHOWN]:
-        size = f" ({format_size(shard.num_bytes)})" if shard.num_bytes else ""
-        terminal.line(f"  {shard.state} {shard.config} {shard.split}-{shard.number:05d}{size}: {shard.why}")
-    if len(told) > MAX_SHARDS_SHOWN:
-        terminal.line(f"  … and {len(told) - MAX_SHARDS_SHOWN:,} more")
-    written = sum(
-        shard.num_bytes for shard in build.shards if shard.state in (ShardState.NEW, ShardState.REWRITTEN)
-    )
-    columns = [*(f"+{name}" for name in changes.new_columns), *(f"-{name}" for name in changes.lost_columns)]
-    least = next_version(previous.manifest.version, changes.bump)
-    terminal.table(
-        [
-            (
-                "to send",
-                f"files with {format_size(written)} of images; hosts that know their parts take less",
-            ),
-            ("version", f"this is a {changes.bump} change by Croissant's rule: {least} or later"),
-            *([("columns", ", ".join(columns))] if columns else []),
-            *([("lost", ", ".join(changes.lost_configs))] if changes.lost_configs else []),
-        ]
-    )
 
 
 def _blocking(reason: Reason, message: str, file: str, fix: str) -> Problem:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
+from builders.formats.hashing import HashingFile
 from builders.formats.parquet import ParquetShard
 from builders.formats.webdataset import (
     INDEX_PATH,
@@ -32,17 +33,13 @@ __all__ = [
 
 
 class ShardFile(Protocol):
-    """A data file being written; its size and digest are final once it is closed."""
+    """A data file being written; the size and the digest of `file` are final once it is closed."""
+
+    file: HashingFile
 
     def write_group(self, rows: Sequence[Mapping[str, object]]) -> None: ...  # noqa: D102
 
     def close(self) -> None: ...  # noqa: D102
-
-    @property
-    def sha256(self) -> str: ...  # noqa: D102
-
-    @property
-    def num_bytes(self) -> int: ...  # noqa: D102
 
 
 FORMATS: Mapping[Format, Callable[[Path, Sequence[ColumnSpec]], ShardFile]] = {

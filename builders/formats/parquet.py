@@ -26,11 +26,14 @@ class ParquetShard:
     Args:
         path: File to make.
         columns: Its columns; rows may have others, which are left out.
+
+    Attributes:
+        file: The file, whose size and digest are final once it is closed.
     """
 
     def __init__(self, path: Path, columns: Sequence[ColumnSpec]) -> None:
         self._schema = arrow_schema(columns)
-        self._file = HashingFile(path)
+        self.file = HashingFile(path)
         images = {f"{column.name}.bytes" for column in columns if column.image}
         leaves = _leaves(self._schema)
         others = [leaf for leaf in leaves if leaf not in images]
@@ -38,7 +41,7 @@ class ParquetShard:
         # that an edited caption re-sends the ends of the images on both sides. Uncompressed, they have chunks
         # that begin and end within them. Xet compresses what it sends, so this costs next to nothing there.
         self._writer = pq.ParquetWriter(
-            self._file,
+            self.file,
             self._schema,
             compression="none" if images else "zstd",
             use_dictionary=others,
@@ -54,19 +57,9 @@ class ParquetShard:
         self._writer.write_table(table, row_group_size=len(rows))
 
     def close(self) -> None:
-        """Finish the file; its size and digest are final afterwards."""
+        """Finish the file."""
         self._writer.close()
-        self._file.close()
-
-    @property
-    def sha256(self) -> str:
-        """Digest of the file; final once it is closed."""
-        return self._file.sha256
-
-    @property
-    def num_bytes(self) -> int:
-        """Size of the file so far."""
-        return self._file.num_bytes
+        self.file.close()
 
 
 def _leaves(schema: pa.Schema) -> list[str]:

@@ -72,12 +72,15 @@ class TarShard:
     Args:
         path: File to make.
         columns: Those of its rows: `image`, `image_id`, `generator`, `prompt` and any others.
+
+    Attributes:
+        file: The file, whose size and digest are final once it is closed.
     """
 
     def __init__(self, path: Path, columns: Sequence[ColumnSpec] = CONFIGS["webdataset"].columns) -> None:
         self._columns = [column for column in columns if not column.image]
         self._schema = arrow_schema(self._columns)
-        self._file = HashingFile(path)
+        self.file = HashingFile(path)
 
     def write_group(self, rows: Sequence[Mapping[str, object]]) -> None:
         """Write rows as one sample each."""
@@ -88,22 +91,12 @@ class TarShard:
             key = sample_key(values["generator"], values["image_id"])
             contents = (image["bytes"], *sample_texts(values, self._columns))
             members = zip(_EXTENSIONS, contents, strict=True)
-            self._file.write(b"".join(_member(f"{key}.{extension}", each) for extension, each in members))
+            self.file.write(b"".join(_member(f"{key}.{extension}", each) for extension, each in members))
 
     def close(self) -> None:
-        """Finish the file; its size and digest are final afterwards."""
-        self._file.write(_END)
-        self._file.close()
-
-    @property
-    def sha256(self) -> str:
-        """Digest of the file; final once it is closed."""
-        return self._file.sha256
-
-    @property
-    def num_bytes(self) -> int:
-        """Size of the file so far."""
-        return self._file.num_bytes
+        """Finish the file."""
+        self.file.write(_END)
+        self.file.close()
 
 
 def sample_texts(row: Mapping[str, Any], columns: Sequence[ColumnSpec]) -> tuple[bytes, bytes]:

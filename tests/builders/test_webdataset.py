@@ -101,10 +101,10 @@ def write(folder: Path, groups: Iterable[Sequence[Row]]) -> list[Shard]:
             tar.write_group(rows[start : start + 4])
         tar.close()
         data = path.read_bytes()
-        assert (tar.num_bytes, tar.sha256) == (len(data), hashlib.sha256(data).hexdigest())
+        assert (tar.file.num_bytes, tar.file.sha256) == (len(data), hashlib.sha256(data).hexdigest())
         shards.append(
             Shard(
-                path=path.name, num_bytes=tar.num_bytes, sha256=tar.sha256,
+                path=path.name, num_bytes=tar.file.num_bytes, sha256=tar.file.sha256,
                 config="webdataset", split="train", number=number, num_rows=len(rows),
             )
         )  # fmt: skip
