@@ -1,7 +1,7 @@
 """Publishing to hosts: each is given a release from its folder, whatever becomes of the others."""
 
 import argparse
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -87,11 +87,37 @@ def plan_hosts(
         except ReleaseError as error:
             problems += error.problems
         else:
-            problems += plans[name].refusals
+            problems += plans[name].problems
     return plans, problems
 
 
-def publish(hosts: Hosts, manifest: Manifest, folder: Path, screen: Screen) -> Published:
+def read_states(hosts: Hosts, manifest: Manifest | None = None) -> Mapping[str, str]:
+    """Ask every host for its state; leave out those that hold a release already, whole or not.
+
+    Raises:
+        ReleaseError: Some do not say; all of them at once.
+    """
+    states: dict[str, str] = {}
+    problems: list[Problem] = []
+    for name, host in hosts.items():
+        try:
+            held = host.releases().get(manifest.version) if manifest is not None else None
+            if held is None or manifest is None or held.manifest_sha256 != manifest.digest:
+                states[name] = host.state()
+        except ReleaseError as error:
+            problems += error.problems
+    if problems:
+        raise ReleaseError(without_repeats(problems))
+    return states
+
+
+def publish(
+    hosts: Hosts,
+    manifest: Manifest,
+    folder: Path,
+    screen: Screen,
+    confirm: Callable[[Mapping[str, str]], None] | None = None,
+) -> Published:
     """Give each host what it lacks of a release; one that fails keeps none of the others from being done.
 
     Args:
@@ -99,6 +125,8 @@ def publish(hosts: Hosts, manifest: Manifest, folder: Path, screen: Screen) -> P
         manifest: The release's.
         folder: The release, checked.
         screen: Where to show how far it is.
+        confirm: Is given the state of each host before anything is written, and raises where it must not be;
+            then each host's plan is kept to exactly.
 
     Returns:
         What came of each.
@@ -107,12 +135,17 @@ def publish(hosts: Hosts, manifest: Manifest, folder: Path, screen: Screen) -> P
         ReleaseError: A host refuses the release; then nothing has been written to any.
     """
     plans, problems = plan_hosts(hosts, manifest, folder)
+    problems = [*problems, *(problem for plan in plans.values() for problem in plan.access)]
     if problems:
         raise ReleaseError(without_repeats(problems))
+    if confirm is not None:
+        confirm(read_states(hosts, manifest))
     published = Published(is_new=any(plan.action is not Action.KEEP for plan in plans.values()))
     for name, host in hosts.items():
         try:
-            published.receipts.append(_publish_to(host, plans[name], manifest, folder, screen))
+            published.receipts.append(
+                _publish_to(host, plans[name], manifest, folder, screen, exact=confirm is not None)
+            )
         except KitError as error:
             published.problems += error.problems
         except OSError as error:  # of this machine: the hosts' own are problems
@@ -123,11 +156,13 @@ def publish(hosts: Hosts, manifest: Manifest, folder: Path, screen: Screen) -> P
     return published
 
 
-def _publish_to(host: Host[Any], plan: HostPlan, manifest: Manifest, folder: Path, screen: Screen) -> Receipt:
+def _publish_to(
+    host: Host[Any], plan: HostPlan, manifest: Manifest, folder: Path, screen: Screen, *, exact: bool
+) -> Receipt:
     if plan.action is not Action.KEEP:
         screen.note(f"{plan.target}: {', '.join(plan.steps)}")
         with screen.transfer() as watcher:
-            host.upload(folder, manifest, plan, watcher)
+            host.upload(folder, manifest, plan, watcher, exact=exact)
     screen.note(f"{plan.target}: comparing what is there with the manifest")
     problems = host.verify(manifest)
     if problems:

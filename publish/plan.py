@@ -54,8 +54,13 @@ class HostPlan(Protocol):
         ...
 
     @property
-    def refusals(self) -> tuple[Problem, ...]:
-        """Every reason why it cannot be done."""
+    def problems(self) -> tuple[Problem, ...]:
+        """Every reason why it cannot be done that lies in the release, or in what is there."""
+        ...
+
+    @property
+    def access(self) -> tuple[Problem, ...]:
+        """What keeps whoever runs this from doing it. To plan, nobody needs a right to write."""
         ...
 
     @property
@@ -147,6 +152,14 @@ class Host(Protocol[P]):
         """
         ...
 
+    def state(self) -> str:
+        """Say what is there in one line, which is another one after any change that a release could meet.
+
+        Raises:
+            ReleaseError: The host does not say.
+        """
+        ...
+
     def manifest(self, version: str) -> Manifest:
         """Read the manifest of a release from the host itself.
 
@@ -163,8 +176,18 @@ class Host(Protocol[P]):
         """
         ...
 
-    def upload(self, folder: Path, manifest: Manifest, plan: P | None = None, watcher: Watcher = ...) -> None:
+    def upload(
+        self,
+        folder: Path,
+        manifest: Manifest,
+        plan: P | None = None,
+        watcher: Watcher = ...,
+        *,
+        exact: bool = False,
+    ) -> None:
         """Send what is missing of a checked release; nothing if all is there.
+
+        If `exact`, what is there must be as it was when `plan` was made.
 
         Raises:
             ReleaseError: It is refused, or the host did not do it.

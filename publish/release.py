@@ -13,8 +13,11 @@ if __package__ in (None, ""):  # run as a file: `publish/` must not stand for th
 
 import argparse
 import sqlite3
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Literal
 
 from builders.card.notes import changelog_entry, dataset_changelog, parse_citation
 from builders.catalog import Catalog
@@ -26,18 +29,21 @@ from builders.reading import Fetch, SourceReader
 from builders.rejected import write_rejected
 from publish.check import check_release
 from publish.history import find_previous, refuse_bump, refuse_previous
-from publish.hosts import Hosts, not_ready, open_hosts, plan_hosts, publish, without_repeats
+from publish.hosts import Hosts, not_ready, open_hosts, plan_hosts, publish, read_states, without_repeats
 from publish.integrity import read_manifest
 from publish.plan import Action
 from publish.report import (
     all_rejected,
+    show_access,
     show_build,
+    show_host_outlook,
     show_host_plan,
     show_loading,
     show_plan,
     show_problems,
     show_release,
 )
+from publish.saved_plan import SavedHost, SavedPlan, read_plan, refuse_changes, save_host, write_plan
 from publish.settings import Flags, Settings, load_settings, open_sources, refuse_output_in_sources
 from publish.targets import TARGETS
 from publish.targets.folder import FolderTarget
@@ -92,6 +98,7 @@ def release(options: argparse.Namespace, terminal: Terminal) -> int:
     refuse_output_in_sources(settings, base, out)
     notes = _read_notes(settings, base)
     _refuse_withdrawn(notes, version)
+    saved = read_plan(options.apply, version) if options.apply else None
     folder, hosts = FolderTarget(out), open_hosts(settings, out)
     unready = list(not_ready(hosts))
     follows = find_previous(out, version, options.previous, of_sample=settings.has_sample)
@@ -103,16 +110,12 @@ def release(options: argparse.Namespace, terminal: Terminal) -> int:
             version, settings.content, entries, notes, follows.entry, repack=options.repack
         )
         plan = folder.plan(inputs)
+        is_there = plan.action is Action.KEEP
         counts = catalog.counts()
         missing = list(_missing_changes(notes, version, is_rehearsal=not hosts))
         show_problems(terminal, catalog, counts, () if hosts else missing)
-        refusals = [
-            *_strict_refusals(options.strict, counts),
-            *plan.problems,
-            *unready,
-            *(missing if hosts else ()),
-        ]
-        is_there = plan.action is Action.KEEP
+        refusals = [*_strict_refusals(options.strict, counts), *plan.problems, *(missing if hosts else ())]
+        refusals += () if options.plan else unready
         if plan.action is Action.ADD and not options.plan:
             write_rejected(catalog, out / REJECTED / f"{version}.parquet")
         build = plan_build(catalog, inputs, previous) if not refusals and not is_there else None
@@ -120,19 +123,21 @@ def release(options: argparse.Namespace, terminal: Terminal) -> int:
         if options.plan:
             show_plan(terminal, plan, counts, catalog.images.num_bytes())
             show_build(terminal, build, previous)
-            refusals += _plan_hosts(terminal, hosts, out / version, is_there=is_there)
-        _refuse(without_repeats(refusals))
-        if options.plan:
+            found = _plan_hosts(terminal, hosts, out / version, is_there=is_there)
+            _refuse(without_repeats([*refusals, *found.problems]))
+            show_access(terminal, without_repeats([*unready, *found.access]))
+            _save_plan(terminal, options.plan, inputs, build, found.hosts, is_built=is_there)
             return 0
+        _refuse(without_repeats(refusals))
+        confirm = _keep_to_plan(options.apply, saved, inputs, hosts, out / version if is_there else None)
         if build is None:
-            _check(terminal, out / version, work)
-            manifest = read_manifest(out / version)
+            manifest = _check_again(terminal, out / version, work)
         else:
             manifest = _build(terminal, catalog, build, notes, sources, work)
             folder.upload(work / version, manifest)
             _refuse(folder.verify(manifest))
         _write_receipts(out / RECEIPTS, folder.receipt(manifest))
-        published = publish(hosts, manifest, out / version, terminal)
+        published = publish(hosts, manifest, out / version, terminal, confirm)
         _write_receipts(out / RECEIPTS, *published.receipts)
     is_new = build is not None or published.is_new
     show_release(terminal, out / version, out / REJECTED, manifest, published, is_new=is_new)
@@ -196,10 +201,20 @@ def _parser() -> argparse.ArgumentParser:
         choices=TARGETS,
         help="publish there in place of the configured targets; the folder always is one (repeatable)",
     )
-    parser.add_argument(
+    doing = parser.add_mutually_exclusive_group()
+    doing.add_argument(
         "--plan",
-        action="store_true",
-        help="read and check everything, say what would be done, change nothing",
+        nargs="?",
+        type=Path,
+        const=True,
+        metavar="FILE",
+        help="read and check everything, say what would be done, change nothing; save it if a FILE is given",
+    )
+    doing.add_argument(
+        "--apply",
+        type=Path,
+        metavar="FILE",
+        help="do exactly what this saved plan says, or refuse because something has changed since",
     )
     parser.add_argument(
         "--previous",
@@ -348,6 +363,31 @@ def _check(terminal: Terminal, folder: Path, scratch: Path, verified: Collection
         _refuse(check_release(folder, scratch, track, verified))
 
 
+def _check_again(terminal: Terminal, folder: Path, scratch: Path) -> Manifest:
+    """Check a release that is there already: it may go to hosts now."""
+    _check(terminal, folder, scratch)
+    return read_manifest(folder)
+
+
+def _keep_to_plan(
+    path: Path, saved: SavedPlan | None, inputs: Inputs, hosts: Hosts, folder: Path | None
+) -> Callable[[Mapping[str, str]], None] | None:
+    """Refuse where something has changed since a plan was saved; give what refuses it later on, too.
+
+    Args:
+        path: Where the plan lies.
+        saved: The plan; nothing is refused without one.
+        inputs: What the release is built from.
+        hosts: Where it is to go.
+        folder: The release, if it is built.
+    """
+    if saved is None:
+        return None
+    confirm = partial(refuse_changes, path, saved, inputs, hosts)
+    confirm(read_states(hosts, read_manifest(folder) if folder is not None else None))
+    return confirm
+
+
 def _write_receipts(folder: Path, *receipts: Receipt) -> None:
     folder.mkdir(exist_ok=True)
     for receipt in receipts:
@@ -359,26 +399,58 @@ def _write_receipts(folder: Path, *receipts: Receipt) -> None:
         open_path.replace(path)
 
 
-def _plan_hosts(terminal: Terminal, hosts: Hosts, folder: Path, *, is_there: bool) -> Sequence[Problem]:
+@dataclass(slots=True)
+class _PlannedHosts:
+    """What would be done to each host, and the reasons against it; see `HostPlan`."""
+
+    hosts: dict[str, SavedHost] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+    access: list[Problem] = field(default_factory=list)
+
+
+def _plan_hosts(terminal: Terminal, hosts: Hosts, folder: Path, *, is_there: bool) -> _PlannedHosts:
     """Show what would be done to each host: exactly if the release is built, otherwise what is known."""
+    found = _PlannedHosts()
     if is_there:
         plans, problems = plan_hosts(hosts, read_manifest(folder), folder)
-        for plan in plans.values():
+        found.problems += problems
+        for name, plan in plans.items():
             show_host_plan(terminal, plan)
-        return problems
-    problems = []
+            found.hosts[name] = save_host(hosts[name].state(), plan)
+            found.access += plan.access
+        return found
     for name, host in hosts.items():
         try:
-            there = host.releases()
+            there, state = host.releases(), host.state()
         except ReleaseError as error:
-            problems += error.problems
+            found.problems += error.problems
             continue
-        terminal.title(f"{name}: exact once the release is built")
-        terminal.table([("there", ", ".join(there) or "no release")])
-        if folder.name in there:
-            text = f"{folder.name} is there already, and stays: only the same content can be published as it"
-            terminal.table([("note", text)])
-    return problems
+        show_host_outlook(terminal, name, there, folder.name)
+        found.hosts[name] = save_host(state, None)
+    return found
+
+
+def _save_plan(
+    terminal: Terminal,
+    path: Path | Literal[True],
+    inputs: Inputs,
+    build: Plan | None,
+    hosts: Mapping[str, SavedHost],
+    *,
+    is_built: bool,
+) -> None:
+    if path is True:
+        return
+    changes = build.changes if build is not None else None
+    plan = SavedPlan(
+        inputs=inputs,
+        is_built=is_built,
+        bump=changes.bump if changes else None,
+        rows=changes.rows if changes else {},
+        hosts=hosts,
+    )
+    write_plan(path, plan)
+    terminal.note(f"The plan is in {path}; do exactly this with --apply {path}")
 
 
 def _blocking(reason: Reason, message: str, file: str, fix: str) -> Problem:

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from builders.catalog import Catalog
@@ -51,6 +51,23 @@ def show_host_plan(terminal: Terminal, plan: HostPlan) -> None:
     rows.append(("requests", f"{plan.num_requests:,} that write, if none has to be repeated"))
     terminal.title(f"{plan.target}: {plan.action}  {plan.url}")
     terminal.table([*rows, *(("note", note) for note in plan.notes)])
+
+
+def show_host_outlook(terminal: Terminal, name: str, there: Collection[str], version: str) -> None:
+    """Show what is known of a host while the release is not built."""
+    rows = [("there", ", ".join(there) or "no release")]
+    if version in there:
+        text = f"{version} is there already, and stays: only the same content can be published as it"
+        rows.append(("note", text))
+    terminal.title(f"{name}: exact once the release is built")
+    terminal.table(rows)
+
+
+def show_access(terminal: Terminal, access: Sequence[Problem]) -> None:
+    """Show what would keep a run from writing, which a plan does not need to."""
+    if access:
+        terminal.note("Planning needs no right to write. A run as you are now would be refused:")
+        terminal.problems(access)
 
 
 def show_build(terminal: Terminal, build: Plan | None, previous: PreviousRelease | None) -> None:

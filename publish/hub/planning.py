@@ -62,11 +62,6 @@ class HubPlan:
         return sum(self.add.values())
 
     @property
-    def refusals(self) -> tuple[Problem, ...]:
-        """Every reason why it cannot be done."""
-        return (*self.problems, *self.access)
-
-    @property
     def steps(self) -> tuple[str, ...]:
         """What is to be done, in order."""
         done = {"create the repository": self.creates, "1 commit": self.commits, "1 tag": self.tags}

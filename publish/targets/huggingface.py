@@ -128,6 +128,18 @@ class HubTarget:
                 there[version] = Held(sha, release.manifest_sha256 if release else None)
             return there
 
+    def state(self) -> str:
+        """Say what is there in one line: the commit of `main`, and the tags.
+
+        Raises:
+            ReleaseError: The Hub does not say.
+        """
+        with self._hub.stage("reading what is there"):
+            refs = self._contents.refs()
+            if refs is None:
+                return "no repository"
+            return ", ".join([f"{BRANCH} at {refs.head}", *(f"tag {name}" for name in sorted(refs.tags))])
+
     def manifest(self, version: str) -> Manifest:
         """Read the manifest of a release from its tag, or from `main` where that holds it without one.
 

@@ -51,6 +51,7 @@ def _hub_text(world: World, path: str, revision: str = "main") -> str:
     return world.hub.content(REPO, path, revision).decode()
 
 
+@pytest.mark.slow
 def test_withdrawn_release_is_marked_everywhere_and_nothing_else_changes(world: World) -> None:
     assert world.run().status == 0
     folder, tag = tree_digest(world.out / "1.0"), world.hub.repos[REPO].tags["v1.0"]

@@ -86,9 +86,9 @@ class KagglePlan(TargetPlan):
     num_requests: int = 0
 
     @property
-    def refusals(self) -> tuple[Problem, ...]:
-        """Every reason why it cannot be done."""
-        return self.problems
+    def access(self) -> tuple[Problem, ...]:
+        """What keeps whoever runs this from writing: nothing, since all who can look are signed in."""
+        return ()
 
     @property
     def remove(self) -> Mapping[str, int]:
@@ -181,6 +181,15 @@ class KaggleTarget:
             if there.version is not None and VERSION_PATTERN.fullmatch(there.version)
         }
 
+    def state(self) -> str:
+        """Say what is there in one line: Kaggle's number of the newest version.
+
+        Raises:
+            ReleaseError: The site cannot be asked.
+        """
+        site = self._look(open_client(self._dataset, self._limits))
+        return f"version {site.newest_number}" if site.exists else "no dataset"
+
     def manifest(self, version: str) -> Manifest:
         """Read the manifest of a release from the newest of Kaggle's versions that hold it.
 
@@ -233,14 +242,17 @@ class KaggleTarget:
         manifest: Manifest,
         plan: KagglePlan | None = None,
         watcher: Watcher = UNWATCHED,
+        *,
+        exact: bool = False,
     ) -> None:
         """Do what is left to do of a release; after a failure, the same call continues.
 
         Args:
             folder: The release, checked.
             manifest: Its manifest.
-            plan: If given, only this is done.
+            plan: What was shown before. Where the site has changed since, that is told.
             watcher: Is told how many bytes are through.
+            exact: Refuse where the site has changed since `plan`.
 
         Raises:
             ReleaseError: It cannot be done, the site has changed since the plan, or the end is not known.
@@ -253,12 +265,15 @@ class KaggleTarget:
             message = (
                 f"Kaggle has version {site.newest_number} now; it was {plan.newest} when this was planned"
             )
-            raise _error(message, "plan anew")
+            if exact:
+                raise _error(message, "make a new plan, and look at it")
+            watcher.note(f"{message}; planned anew")
         if not site.is_settled:
-            site = self._wait(client)
+            site = self._wait(client, watcher)
         steps = self._steps(client, site, manifest)
-        if plan is not None and not set(steps) <= set(plan.steps):
-            raise _error("what is to be done on Kaggle has changed since it was planned", "plan anew")
+        if exact and plan is not None and not set(steps) <= set(plan.steps):
+            message = "what is to be done on Kaggle has changed since it was planned"
+            raise _error(message, "make a new plan, and look at it")
         text = describe(self._dataset, _read_card(folder), manifest)
         description = carry_over(text, withdrawals(site.description))
         if steps and steps[0] is not Step.DESCRIBE:
@@ -464,21 +479,29 @@ class KaggleTarget:
             if _count(tree) != len(_sent(manifest)):
                 raise _error("the client has left out files", "see whether it has a newer version")
             try:
-                self._create(client, site, tree, manifest, description)
+                self._create(client, site, tree, manifest, description, watcher)
             except ReleaseError as error:
                 # Tokens of an earlier run may have expired: then only sending all again can help.
                 if is_resumed and getattr(error, "status", None) in _REFUSED:
                     shutil.rmtree(place)
                 raise
-        self._wait(client, site.newest_number, manifest)
+        self._wait(client, watcher, site.newest_number, manifest)
         shutil.rmtree(place)
         with suppress(OSError):  # another release's upload may be unfinished
             self._state.rmdir()
 
-    def _create(self, client: "Client", site: _Site, tree: Any, manifest: Manifest, description: str) -> None:
+    def _create(
+        self,
+        client: "Client",
+        site: _Site,
+        tree: Any,
+        manifest: Manifest,
+        description: str,
+        watcher: Watcher,
+    ) -> None:
         """Ask for the version, and never twice while nobody knows whether the first time was heard."""
         if site.exists:
-            self._wait(client)  # so that what is processed after this is what was asked for
+            self._wait(client, watcher)  # so that what is processed after this is what was asked for
         for _ in range(self._limits.attempts):
             if self._has_appeared(client, site, manifest):
                 return
@@ -513,17 +536,28 @@ class KaggleTarget:
         message = f"somebody else has created version {now.newest_number} on Kaggle meanwhile"
         raise _error(message, "see what it is, and run the same command again")
 
-    def _wait(self, client: "Client", above: int = 0, manifest: Manifest | None = None) -> _Site:
+    def _wait(
+        self,
+        client: "Client",
+        watcher: Watcher,
+        above: int = 0,
+        manifest: Manifest | None = None,
+    ) -> _Site:
         """Wait until the newest version is processed; if a manifest is given, until it is one that holds it.
+
+        It tells once a minute that it still waits.
 
         Raises:
             ReleaseError: Processing fails, takes too long, or gives another release.
         """
-        end = self._limits.clock() + self._limits.processing_seconds
+        start, minutes = self._limits.clock(), -1
+        end = start + self._limits.processing_seconds
         while True:
             site = self._look(client)
             if site.state == "failed" or (site.is_settled and site.newest_number > above):
                 break
+            if minutes != (minutes := int(self._limits.clock() - start) // 60):
+                watcher.note(f"Kaggle is processing ({site.state}), for {minutes} minutes so far")
             if self._limits.clock() >= end:
                 spent = self._limits.processing_seconds / 60
                 message = f"Kaggle has been processing a version for {spent:,.0f} minutes ({site.state})"
