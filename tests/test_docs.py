@@ -124,7 +124,7 @@ def test_the_picture_is_what_a_release_draws(sample_release: Path) -> None:
 
 
 def test_links_lead_somewhere() -> None:
-    for document in ("README.md", "CONTRIBUTING.md", "DECISIONS.md"):
+    for document in ("README.md", "CONTRIBUTING.md", "DECISIONS.md", "PUBLISHING.md"):
         text = (ROOT / document).read_text(encoding="utf-8")
         for link in re.findall(r"\]\(([^)#]+)\)", text):
             assert link.startswith("https://") or (ROOT / link).exists(), link
