@@ -153,6 +153,46 @@ def plan_build(catalog: Catalog, inputs: Inputs, previous: PreviousRelease | Non
     )
 
 
+def expect_manifest(plan: Plan) -> Manifest:
+    """Give the manifest that a build would write, as far as it is known before.
+
+    Files that are kept are what they are. New ones have the size of their images, texts that of the release
+    before, and all of them a digest of noughts; counts are left out.
+    """
+    unknown = "0" * 64
+    shards = [
+        change.kept
+        or Shard(
+            path=f"{CONFIGS[change.config].folder}/{change.split}-{change.number:05d}-new"
+            f".{CONFIGS[change.config].extension}",
+            num_bytes=change.num_bytes,
+            sha256=unknown,
+            config=change.config,
+            split=change.split,
+            number=change.number,
+            num_rows=0,
+        )
+        for change in plan.shards
+        if change.state is not ShardState.REMOVED
+    ]
+    names = {CARD_NAME, LICENSES_NAME, CITATION_NAME, CHANGELOG_NAME, CROISSANT_NAME}
+    sizes = dict.fromkeys(sorted(names), 0)
+    if plan.previous is not None:
+        sizes |= {entry.path: entry.num_bytes for entry in plan.previous.manifest.files}
+        sizes.setdefault(CHANGES_NAME, 0)
+    return Manifest(
+        inputs=plan.inputs,
+        changes=plan.changes,
+        counts={},
+        configs={},
+        columns={},
+        shards=tuple(shards),
+        files=tuple(
+            FileEntry(path=path, num_bytes=size, sha256=unknown) for path, size in sorted(sizes.items())
+        ),
+    )
+
+
 def build_release(
     folder: Path,
     catalog: Catalog,

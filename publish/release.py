@@ -23,13 +23,13 @@ from builders.card.notes import changelog_entry, dataset_changelog, parse_citati
 from builders.catalog import Catalog
 from builders.checked import CHECKED_NAME, CheckedImages
 from builders.intake import Source
-from builders.pipeline import Notes, Plan, build_release, describe_inputs, plan_build
+from builders.pipeline import Notes, Plan, build_release, describe_inputs, expect_manifest, plan_build
 from builders.previous import PreviousRelease
 from builders.reading import Fetch, SourceReader
 from builders.rejected import write_rejected
 from publish.check import check_release
 from publish.history import find_previous, refuse_bump, refuse_previous
-from publish.hosts import Hosts, not_ready, open_hosts, plan_hosts, publish, read_states, without_repeats
+from publish.hosts import Hosts, not_ready, open_hosts, publish, read_states, without_repeats
 from publish.integrity import read_manifest
 from publish.plan import Action
 from publish.report import (
@@ -50,7 +50,7 @@ from publish.targets.folder import FolderTarget
 from publish.terminal import Terminal, format_counts
 from publish.workspace import open_scratch, open_workspace
 from schemas.configs import Table
-from schemas.manifest import Counts, Inputs, Manifest, Receipt, SourceEntry
+from schemas.manifest import MANIFEST_NAME, Counts, Inputs, Manifest, Receipt, SourceEntry
 from schemas.problems import KitError, Problem, Reason, ReleaseError, SettingsError
 from schemas.versions import VERSION_PATTERN
 from schemas.withdrawals import withdrawals
@@ -123,7 +123,7 @@ def release(options: argparse.Namespace, terminal: Terminal) -> int:
         if options.plan:
             show_plan(terminal, plan, counts, catalog.images.num_bytes())
             show_build(terminal, build, previous)
-            found = _plan_hosts(terminal, hosts, out / version, is_there=is_there)
+            found = _plan_hosts(terminal, hosts, out / version, build)
             _refuse(without_repeats([*refusals, *found.problems]))
             show_access(terminal, without_repeats([*unready, *found.access]))
             _save_plan(terminal, options.plan, inputs, build, found.hosts, is_built=is_there)
@@ -408,25 +408,34 @@ class _PlannedHosts:
     access: list[Problem] = field(default_factory=list)
 
 
-def _plan_hosts(terminal: Terminal, hosts: Hosts, folder: Path, *, is_there: bool) -> _PlannedHosts:
-    """Show what would be done to each host: exactly if the release is built, otherwise what is known."""
+def _plan_hosts(terminal: Terminal, hosts: Hosts, folder: Path, build: Plan | None) -> _PlannedHosts:
+    """Show what would be done to each host, as exactly as it is known.
+
+    Args:
+        terminal: Where to show it.
+        hosts: By name.
+        folder: Where the release is or will be.
+        build: What will be built, if anything can be.
+    """
     found = _PlannedHosts()
-    if is_there:
-        plans, problems = plan_hosts(hosts, read_manifest(folder), folder)
-        found.problems += problems
-        for name, plan in plans.items():
-            show_host_plan(terminal, plan)
-            found.hosts[name] = save_host(hosts[name].state(), plan)
-            found.access += plan.access
-        return found
+    is_built = (folder / MANIFEST_NAME).is_file()
+    manifest = read_manifest(folder) if is_built else expect_manifest(build) if build is not None else None
     for name, host in hosts.items():
         try:
             there, state = host.releases(), host.state()
+            if manifest is None or (not is_built and folder.name in there):
+                # What it is to be compared with is not known.
+                show_host_outlook(terminal, name, there, folder.name)
+                found.hosts[name] = save_host(state, None, is_exact=False)
+                continue
+            plan = host.plan(manifest, folder if is_built else None)
         except ReleaseError as error:
             found.problems += error.problems
             continue
-        show_host_outlook(terminal, name, there, folder.name)
-        found.hosts[name] = save_host(state, None)
+        show_host_plan(terminal, plan, is_built=is_built)
+        found.hosts[name] = save_host(state, plan, is_exact=is_built)
+        found.problems += plan.problems
+        found.access += plan.access
     return found
 
 

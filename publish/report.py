@@ -41,25 +41,30 @@ def show_plan(terminal: Terminal, plan: TargetPlan, counts: Mapping[Table, Count
     terminal.table([("images", format_size(image_bytes)), (f"{plan.target}: {plan.action}", plan.url)])
 
 
-def show_host_plan(terminal: Terminal, plan: HostPlan) -> None:
-    """Show what would be done to a host."""
+def show_host_plan(terminal: Terminal, plan: HostPlan, *, is_built: bool) -> None:
+    """Show what would be done to a host; sizes of files that are not built are those of their images."""
+    about = "" if is_built else "about "
     rows = [
-        (name, f"{len(files):,} files ({format_size(sum(files.values()))})")
-        for name, files in (("add", plan.add), ("keep", plan.keep), ("remove", plan.remove))
+        ("add", f"{len(plan.add):,} files ({about}{format_size(sum(plan.add.values()))})"),
+        ("keep", f"{len(plan.keep):,} files ({format_size(sum(plan.keep.values()))})"),
+        ("remove", f"{len(plan.remove):,} files ({format_size(sum(plan.remove.values()))})"),
+        ("to do", "; ".join(plan.steps) or "nothing"),
+        ("requests", f"{plan.num_requests:,} that write, if none has to be repeated"),
+        *(("note", note) for note in plan.notes),
     ]
-    rows.append(("to do", "; ".join(plan.steps) or "nothing"))
-    rows.append(("requests", f"{plan.num_requests:,} that write, if none has to be repeated"))
+    if not is_built:
+        rows.append(("note", "sizes of new files are exact once they are built"))
     terminal.title(f"{plan.target}: {plan.action}  {plan.url}")
-    terminal.table([*rows, *(("note", note) for note in plan.notes)])
+    terminal.table(rows)
 
 
 def show_host_outlook(terminal: Terminal, name: str, there: Collection[str], version: str) -> None:
-    """Show what is known of a host while the release is not built."""
+    """Show what a host holds where nobody knows yet what it is to be given."""
     rows = [("there", ", ".join(there) or "no release")]
     if version in there:
         text = f"{version} is there already, and stays: only the same content can be published as it"
         rows.append(("note", text))
-    terminal.title(f"{name}: exact once the release is built")
+    terminal.title(f"{name}: known once the release is built")
     terminal.table(rows)
 
 

@@ -28,7 +28,7 @@ class SavedHost(_Frozen):
 
     Attributes:
         state: What was there, as `Host.state` says it.
-        is_exact: Whether the release was built, so that all of what follows was known.
+        is_exact: Whether the release was built; sizes and names of new files are not known before.
         steps: What is to be done, in order.
         add: Files to send, each with its size in bytes.
         keep: Files that are there already.
@@ -61,13 +61,13 @@ class SavedPlan(_Frozen):
     hosts: Mapping[str, SavedHost]
 
 
-def save_host(state: str, plan: HostPlan | None) -> SavedHost:
+def save_host(state: str, plan: HostPlan | None, *, is_exact: bool) -> SavedHost:
     """Note what a host held and, where it is known, what would be done to it."""
     if plan is None:
         return SavedHost(state=state)
     return SavedHost(
         state=state,
-        is_exact=True,
+        is_exact=is_exact,
         steps=tuple(map(str, plan.steps)),
         add=dict(plan.add),
         keep=dict(plan.keep),

@@ -87,8 +87,9 @@ def test_both_hosts_hold_what_the_folder_holds_and_once_is_enough(world: World) 
 def test_plan_tells_what_is_known_and_changes_nothing(world: World) -> None:
     first = world.run("--plan")
     assert first.status == 0, first.err
-    assert "hub: exact once the release is built" in first.out
-    assert "kaggle: exact once the release is built" in first.out
+    assert first.out.count("exact once they are built") == 2
+    assert "create the repository; 1 commit; 1 tag" in first.out
+    assert "create the dataset; update the page" in first.out
     assert not world.out.exists()
     assert world.writes == ([], [])
     assert world.run("--to", "folder").status == 0
