@@ -45,7 +45,7 @@ T = TypeVar("T")
 _PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
 _QUOTA = re.compile(r"quota|storage|limit reached|exceed|too large|payment", re.IGNORECASE)
 _XET_STATUS = re.compile(r"\((\d{3}) [A-Z]")
-_AGAIN = "run the same command again; what has arrived is not sent again"
+AGAIN = "run the same command again; what has arrived is not sent again"
 _SIGN_IN = "make a token with write access, and put it into HF_TOKEN or use `hf auth login`"
 # Beside our own tries of a whole upload: the Xet library would wait five minutes for each answer.
 _XET_LIMITS = {"HF_XET_CLIENT_READ_TIMEOUT": "90s", "HF_XET_CLIENT_CONNECT_TIMEOUT": "30s"}
@@ -257,17 +257,18 @@ class Hub:
         for cause in chain:
             if isinstance(cause, _StageOverError):
                 message = f"{self._doing} took too long and was ended"
-                return HubError(self._problem(message, _AGAIN))
+                return HubError(self._problem(message, AGAIN))
             if isinstance(cause, _PassingError):
-                problem = self._problem(f"{cause} while {self._doing}", _AGAIN)
+                problem = self._problem(f"{cause} while {self._doing}", AGAIN)
                 return HubError(problem, cause.status, passing=True, wait_seconds=cause.wait_seconds)
             if isinstance(cause, httpx2.TransportError):
-                problem = self._problem(f"the connection broke while {self._doing}", _AGAIN)
+                problem = self._problem(f"the connection broke while {self._doing}", AGAIN)
                 return HubError(problem, passing=True)
             if isinstance(cause, HfHubHTTPError):
                 said, status = self.redact(cause.server_message or ""), cause.response.status_code
-                if status == 403 and not str(cause.response.url).startswith(f"{self.endpoint}/"):
-                    problem = self._problem("the address for sending a file has expired", _AGAIN)
+                is_elsewhere = not str(cause.response.url).startswith(f"{self.endpoint}/")
+                if is_elsewhere and status in (401, 403) and not _QUOTA.search(said):
+                    problem = self._problem("the address of a file in the store has expired", AGAIN)
                     return HubError(problem, status, passing=True)
                 return self._refused(status, said)
         return self._strange(chain[0])
@@ -277,19 +278,19 @@ class Hub:
         namespace = self.repository.partition("/")[0]
         if status in (402, 413, 507) or (status == 403 and _QUOTA.search(said)):
             message = f"the Hub takes no more data{quoted}"
-            fix = f"free or buy space, or ask the Hub for more, then {_AGAIN}"
+            fix = f"free or buy space, or ask the Hub for more, then {AGAIN}"
         elif status == 401 and self.token is None:
-            message, fix = "the Hub wants a token, and none is set", f"{_SIGN_IN}, then {_AGAIN}"
+            message, fix = "the Hub wants a token, and none is set", f"{_SIGN_IN}, then {AGAIN}"
         elif status == 401:
-            message, fix = "the token is wrong or has expired", f"{_SIGN_IN}, then {_AGAIN}"
+            message, fix = "the token is wrong or has expired", f"{_SIGN_IN}, then {AGAIN}"
         elif status == 403:
             message = f"the token may not do this: it only reads, or has no rights in {namespace}{quoted}"
-            fix = f"{_SIGN_IN}, then {_AGAIN}"
+            fix = f"{_SIGN_IN}, then {AGAIN}"
         elif status == 404:
             message = f"there is no such thing, or the token may not see it{quoted}"
             fix = "see that the repository's name is right and that it still exists"
         else:
-            message, fix = f"the Hub answers {status} while {self._doing}{quoted}", _AGAIN
+            message, fix = f"the Hub answers {status} while {self._doing}{quoted}", AGAIN
         return HubError(self._problem(message, fix), status)
 
     def _strange(self, error: BaseException) -> HubError:
@@ -298,18 +299,18 @@ class Hub:
         is_xet = isinstance(error, OSError) and error.filename is None
         found = _XET_STATUS.search(said) if is_xet else None
         if type(error).__name__ == "XetAuthenticationError" or (found and found[1] == "401"):
-            return HubError(self._problem("the upload's token has expired or is not accepted", _AGAIN), 401)
-        if found and found[1] == "403":
-            return self._refused(403, said)
+            return HubError(self._problem("the upload's token has expired or is not accepted", AGAIN), 401)
+        if found and found[1] in ("402", "403", "413", "507"):
+            return self._refused(int(found[1]), said)
         if isinstance(error, ConnectionError | TimeoutError):
-            return HubError(self._problem(f"the upload broke off ({said})", _AGAIN), passing=True)
+            return HubError(self._problem(f"the upload broke off ({said})", AGAIN), passing=True)
         if isinstance(error, OSError) and error.filename is not None:
             message = f"{error.filename} cannot be read: {error.strerror}"
             return HubError(self._problem(self.redact(message), "see what happened to the file"))
         if "LFS batch" in said and _QUOTA.search(said):
             return self._refused(403, said)
         message = f"the Hub's answer cannot be used while {self._doing} ({type(error).__name__}: {said})"
-        return HubError(self._problem(message, _AGAIN))
+        return HubError(self._problem(message, AGAIN))
 
 
 class _LimitedClient(httpx2.Client):
@@ -334,8 +335,8 @@ class _LimitedClient(httpx2.Client):
             raise OfflineModeIsEnabled("offline mode is set")
         self._check_time()
         where = printable(f"{request.method} {request.url.path}")  # the query may hold a signature
-        # Some of the library's requests ask for no time limit, whatever the client's is.
-        request.extensions = {**request.extensions, "timeout": self.timeout.as_dict()}
+        # Whatever the client's limit is, some of the library's requests ask for none, others for a short one.
+        request.extensions = {**request.extensions, "timeout": self._limit(request)}
         try:
             response = super().send(request, stream=True, **options)
             response.stream = _Timed(response.stream, self._check_time)
@@ -352,6 +353,13 @@ class _LimitedClient(httpx2.Client):
             raise _PassingError(message + asked, response.status_code, seconds)
         response.headers.pop("X-HF-Warning", None)  # the library would print it as it is
         return response
+
+    def _limit(self, request: httpx2.Request) -> dict[str, float | None]:
+        asked, own = request.extensions.get("timeout", {}), self.timeout.as_dict()
+        return {
+            name: min((each for each in (own[name], asked.get(name)) if each is not None), default=None)
+            for name in own
+        }
 
 
 class _Timed(httpx2.SyncByteStream):

@@ -15,7 +15,7 @@ from huggingface_hub.hf_api import RepoFile
 from pydantic import ValidationError
 
 from publish.hub.card import is_card, read_kept
-from publish.hub.client import Hub, HubError
+from publish.hub.client import AGAIN, Hub, HubError
 from schemas.configs import Format
 from schemas.manifest import MANIFEST_NAME, FileEntry, Manifest, is_given, own_entry
 from schemas.problems import Problem, Reason
@@ -141,8 +141,7 @@ class Contents:
             file = files.get(entry.path)
             if file is not None and _is_readable(file) and file.size == entry.num_bytes:
                 data = (folder / entry.path).read_bytes()
-                git_id = hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest()
-                self._digests[git_id] = hashlib.sha256(data).hexdigest()
+                self._digests[_git_id(data)] = hashlib.sha256(data).hexdigest()
 
     def difference(self, entry: FileEntry, sha: str) -> str | None:
         """Say how a file of a commit differs from what it should be; None where it does not."""
@@ -211,6 +210,10 @@ class Contents:
         def read(_: HfApi) -> bytes:
             data = bytearray()
             self._hub.read(file.path, sha, file.size, data.extend)
+            if not _is_content(bytes(data), file):
+                # What somebody wrote by hand would be lost if another answer were taken for the card.
+                problem = self.file_problem("other bytes come back than the Hub lists", file.path, AGAIN)
+                raise HubError(problem, passing=True)
             return bytes(data)
 
         if file.blob_id not in self._texts:
@@ -231,6 +234,17 @@ def all_entries(manifest: Manifest) -> tuple[FileEntry, ...]:
 
 def _is_readable(file: RepoFile) -> bool:
     return file.lfs is None and file.size <= _MAX_SMALL_BYTES
+
+
+def _is_content(data: bytes, file: RepoFile) -> bool:
+    """Whether bytes are those of a file by the digest that the Hub lists of it."""
+    if file.lfs is not None:
+        return hashlib.sha256(data).hexdigest() == file.lfs.sha256
+    return _git_id(data) == file.blob_id
+
+
+def _git_id(data: bytes) -> str:
+    return hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest()
 
 
 def _parse_release(data: bytes) -> Release | None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from publish.hub.client import Hub, HubError
+from publish.hub.client import AGAIN, Hub, HubError
 from publish.hub.contents import BRANCH, CARD, Contents, Release, all_entries
 from publish.plan import Action
 from schemas.manifest import Manifest
@@ -190,6 +190,9 @@ class Planner:
             who = self._who = self._who or self._hub.ask(lambda api: api.whoami())
         except HubError as error:
             yield from error.problems
+            return
+        if not isinstance(_dig(who, "name"), str):
+            yield self._contents.problem("the Hub does not say whose token it is", AGAIN)
             return
         role = _dig(who, "auth", "accessToken", "role")
         if role == "read":

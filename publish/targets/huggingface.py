@@ -195,7 +195,7 @@ class HubTarget:
         Raises:
             ReleaseError: It is refused, or the Hub did not do it. The same call continues.
         """
-        seen = None if plan is None else (plan.base,)
+        seen, is_made = None if plan is None else (plan.base,), False
         with self._hub.stage("sending files", sum(entry.num_bytes for entry in manifest.all_files)):
             for _ in range(_MAX_PLANS):
                 current = self._plan(manifest, folder)
@@ -204,8 +204,12 @@ class HubTarget:
                     return
                 if seen is not None and seen != (current.base,):
                     self._tell_who_moved(seen[0], watcher, exact)
+                if current.base is None and is_made:
+                    message = "the repository has been made, and cannot be seen"
+                    raise ReleaseError(self._contents.problem(message, "see that the token may read there"))
                 if current.base is None:
                     self._create()
+                    is_made = True
                 elif self._publish(folder, manifest, current, current.base, watcher):
                     return
                 seen = None if current.base is None else (current.base,)
@@ -436,19 +440,23 @@ class HubTarget:
                     lambda api: self._make_commit(api, operations, base, title, text, watcher), repeat=False
                 ).oid
             except HubError as error:
-                if error.status in (409, 412):
+                is_conflict = error.status in (409, 412)
+                if is_conflict and self._has_moved(base):
                     return None
-                if not error.passing and error.status is not None:
+                if not (is_conflict or error.passing) and error.status is not None:
                     raise
-                # Nobody knows whether it was made, or will be a little later.
-                if error.passing and attempt < attempts:
+                # Nobody knows whether it was made, or will be a little later; a conflict with nobody passes.
+                if (is_conflict or error.passing) and attempt < attempts:
                     self._hub.wait(error, attempt)
-                refs = self._contents.refs()
-                if refs is None or refs.head != base:
+                if self._has_moved(base):
                     return None
-                if not error.passing or attempt == attempts:
+                if not (is_conflict or error.passing) or attempt == attempts:
                     raise
         return None
+
+    def _has_moved(self, base: str) -> bool:
+        refs = self._contents.refs()
+        return refs is None or refs.head != base
 
     def _make_commit(
         self,

@@ -36,6 +36,7 @@ _ROUTES: tuple[tuple[str, str, str], ...] = (
     ("GET", "/api/whoami-v2", "whoami"),
     ("POST", "/api/repos/create", "create_repo"),
     ("POST", "/api/validate-yaml", "validate_yaml"),
+    ("GET", "/api/agent-harnesses", "harnesses"),
     ("GET", f"{_API}/refs", "refs"),
     ("GET", f"{_API}/tree/(?P<revision>[^/]+)(/(?P<path>.+))?", "tree"),
     ("POST", f"{_API}/paths-info/(?P<revision>[^/]+)", "paths_info"),
@@ -53,6 +54,7 @@ _ROUTES: tuple[tuple[str, str, str], ...] = (
     ("PUT", r"/lfs/(?P<oid>[0-9a-f]{64})", "upload"),
     ("HEAD", r"/lfs/(?P<oid>[0-9a-f]{64})", "download"),
     ("GET", r"/lfs/(?P<oid>[0-9a-f]{64})", "download"),
+    *((method, r"/cas/.*", "cas") for method in ("HEAD", "GET", "POST", "PUT")),
 )
 
 
@@ -192,8 +194,11 @@ class HubServer:
         self.repos: dict[str, Repo] = {}
         self.seen: list[Seen] = []
         self.faults: list[Fault] = []
+        self.on_call: Callable[[str], None] = lambda _: None  # told each request's kind before all else
         self.card_warnings: list[str] = []
         self.stored: dict[str, bytes] = {}  # large files by SHA-256
+        self.sent_again: list[str] = []  # SHA-256 of large files that came in though they were there
+        self.cas = f"local://{xet}"  # address of the Xet store; one over HTTP only ever fails
         self._blobs: dict[str, bytes] = {}  # small files by git's id
         self._xet, self._known, self._page_size = xet, list(known), page_size
         self._late: list[tuple[str, Callable[[], object]]] = []
@@ -269,6 +274,9 @@ class HubServer:
         token = {"displayName": "release", "role": user.role}
         orgs = [{"type": "org", "name": name, "roleInOrg": "write"} for name in user.orgs]
         return _json({"type": "user", "name": user.name, "orgs": orgs, "auth": {"accessToken": token}})
+
+    def _harnesses(self, **_: Any) -> Answer:
+        raise _Refused(404, "this Hub knows none")
 
     def _create_repo(self, user: User | None, body: bytes, **_: Any) -> Answer:
         wanted = json.loads(body)
@@ -394,6 +402,7 @@ class HubServer:
     def _upload(self, oid: str, body: bytes, spoiled: Fault | None, **_: Any) -> Answer:
         if hashlib.sha256(body).hexdigest() != oid:
             raise _Refused(400, "the content is not that of the name")
+        self.sent_again += [oid] if oid in self.stored else []
         self.stored[oid] = body[:-1] + bytes([body[-1] ^ 1]) if spoiled else body
         return Answer(headers={"ETag": f'"{oid}"'})
 
@@ -413,9 +422,12 @@ class HubServer:
     def _xet_read(self, **_: Any) -> Answer:
         return self._xet_token()
 
+    def _cas(self, **_: Any) -> Answer:
+        raise _Refused(404, "this store holds nothing")
+
     def _xet_token(self) -> Answer:
         assert self._xet is not None, "the client was not told that there is no Xet here"
-        told = {"casUrl": f"local://{self._xet}", "accessToken": "xet-token", "exp": int(time.time()) + 3600}
+        told = {"casUrl": self.cas, "accessToken": "xet-token", "exp": int(time.time()) + 3600}
         answer = _json(told)
         answer.headers |= {
             "X-Xet-Cas-Url": str(told["casUrl"]),
@@ -581,6 +593,7 @@ class HubServer:
         parts = urlsplit(handler.path)
         kind, named = _route(handler.command, parts.path)
         headers = {name.lower(): value for name, value in handler.headers.items()}
+        self.on_call(kind)
         with self._lock:
             due, self._late = self._late, []
             for after, finish in due:
@@ -646,7 +659,7 @@ class HubServer:
 
     def _user(self, headers: Mapping[str, str], kind: str) -> User | None:
         token = headers.get("authorization", "")
-        if not token or kind in ("upload", "download"):
+        if not token or kind in ("upload", "download", "cas"):
             return None
         user = self.users.get(token.removeprefix("Bearer "))
         if user is None:

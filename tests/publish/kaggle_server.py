@@ -8,6 +8,7 @@ another origin, as they go to a storage service on the real site.
 import base64
 import hashlib
 import io
+import itertools
 import json
 import sys
 import threading
@@ -123,6 +124,7 @@ class KaggleServer:
         self.on_call: Callable[[str], None] = lambda _: None
         self.unhang = threading.Event()
         self.lock = threading.Lock()
+        self._numbers = itertools.count()
         self._http = _Http(("127.0.0.1", 0), type("Handler", (_Handler,), {"site": self}))
         self.address = f"http://127.0.0.1:{self._http.server_address[1]}"
 
@@ -184,7 +186,7 @@ class KaggleServer:
         if not self.may_write:
             raise ApiError(403, "Permission 'blobs.create' was denied")
         assert body["type"] == "DATASET"
-        token = f"blob-{len(self.blobs)}"
+        token = f"blob-{next(self._numbers)}"
         self.blobs[token] = Blob(body["name"], body.get("contentLength", 0))
         return {"token": token, "createUrl": f"{self.address}/upload/{token}"}
 

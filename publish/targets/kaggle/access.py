@@ -78,7 +78,7 @@ class SiteError(ReleaseError):
     @property
     def is_unknown(self) -> bool:
         """Whether the site may have done what it was asked for all the same."""
-        return self.status is None or self.status >= 500 or self.status == 408
+        return self.status is None or self.status == 408 or (self.status >= 500 and self.status != 507)
 
 
 def open_client(dataset: str, limits: Limits) -> "Client":

@@ -108,6 +108,7 @@ class Client(KaggleApi):  # type: ignore[misc] # it is not typed
         self._owner, _, self._slug = dataset.partition("/")
         self._limits = limits
         self._told: Callable[[int], None] = lambda _: None
+        self._failure: SiteError | None = None  # the last one of sending a file
         self.MAX_UPLOAD_RESUME_ATTEMPTS = limits.attempts
 
     def check_endpoint(self, expected: str) -> None:
@@ -260,6 +261,8 @@ class Client(KaggleApi):  # type: ignore[misc] # it is not typed
                 self.upload_files(tree, None, str(folder), ApiBlobType.DATASET, state, quiet=True)
         except ValueError as error:
             message = f"Kaggle did not take all of a file: {self._clean(str(error))}"
+            if self._failure is not None:
+                message = f"{message} ({self._failure.problems[0].message})"
             raise SiteError(message, "run the same command again: it continues") from error
         tree.directories = [
             self.send_files(below, state, progress) for below in sorted(folder.iterdir()) if below.is_dir()
@@ -365,7 +368,7 @@ class Client(KaggleApi):  # type: ignore[misc] # it is not typed
         try:
             return self._send(Path(path), url, resume)
         except requests.RequestException as error:
-            failure = self._explain(what, error)
+            failure = self._failure = self._explain(what, error)
         if failure.status in (400, 401, 403, 404, 410):  # the address has expired
             return int(ResumableUploadResult.EXPIRED)
         if not failure.passing:
