@@ -8,7 +8,8 @@ travels in an exception, together with every other that was found at the same st
     ├── SettingsError   the settings file or a flag          exit 2
     ├── SourceError     a source folder or its table         exit 1
     ├── BuildError      building the files                   exit 1
-    └── ReleaseError    checking or placing a release        exit 1
+    ├── ReleaseError    checking or placing a release        exit 1
+    └── EmbeddingError  vectors that cannot be compared      exit 1
 """
 
 from collections.abc import Iterable
@@ -82,6 +83,7 @@ class Reason(StrEnum):
     SOURCE = "source"
     NOTES = "notes"
     RELEASE = "release"
+    EMBEDDING = "embedding"
 
     @property
     def severity(self) -> Severity:
@@ -106,6 +108,7 @@ _SEVERITIES = {
     Reason.SOURCE: Severity.BLOCKING,
     Reason.NOTES: Severity.BLOCKING,
     Reason.RELEASE: Severity.BLOCKING,
+    Reason.EMBEDDING: Severity.BLOCKING,
 }
 
 
@@ -171,6 +174,10 @@ class BuildError(KitError):
 
 class ReleaseError(KitError):
     """A built release is not what it says, or cannot be placed."""
+
+
+class EmbeddingError(KitError):
+    """Embeddings are not what they should be, or do not fit each other."""
 
 
 def shorten(value: str, limit: int = SHOWN_VALUE_CHARS) -> str:

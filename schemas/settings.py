@@ -77,6 +77,17 @@ class PreferenceSettings(_Settings):
     )
 
 
+class DuplicateSettings(_Settings):
+    """How alike two images must be to count as near-duplicates."""
+
+    similarity: Annotated[float, Field(ge=0.5, le=1)] = Field(
+        0.95, description="Least cosine similarity of two images' embeddings."
+    )
+    hash_distance: Annotated[int, Field(ge=0, le=16)] = Field(
+        4, description="Most bits, of 64, in which two images' perceptual hashes differ."
+    )
+
+
 class ContentSettings(_Settings):
     """Every setting that the content of a release depends on."""
 
