@@ -28,6 +28,7 @@ from builders.card.notes import (
 from builders.card.readme import CARD_NAME, LICENSES_NAME, CardInputs, render_card, render_licenses
 from builders.catalog import Catalog, Part
 from builders.changes import ShardChange, ShardState, arrange, plan_shards, read_changes, write_changes
+from builders.exclusions import Exclusions
 from builders.facts import read_facts
 from builders.formats import INDEX_PATH, write_index
 from builders.intake import Source
@@ -63,10 +64,11 @@ _TOOLS = (
 
 @dataclass(frozen=True, slots=True)
 class Notes:
-    """The maintainer's citation and changelog, as text."""
+    """What the maintainer writes beside the settings: citation, changelog, and which images are left out."""
 
     citation: str
     changelog: str
+    exclusions: Exclusions | None = None
 
 
 def describe_inputs(
@@ -95,6 +97,7 @@ def describe_inputs(
             CITATION_NAME: _sha256(notes.citation.encode()),
             CHANGELOG_NAME: _sha256(dataset_changelog(notes.changelog, version).encode()),
         },
+        exclusions=notes.exclusions.sha256 if notes.exclusions else None,
     )
 
 

@@ -79,14 +79,15 @@ class SourceReader:
             What was read of each source, with digests.
 
         Raises:
-            SourceError: A source turns out to be damaged on the way.
+            SourceError: A source turns out to be damaged on the way, or what is to be excluded may be several
+                images.
             BuildError: Two different images share an image id.
         """
         sources = tuple(sources)
         entries = [self._read_source(source) for source in sources]
         self._catalog.resolve()
         found = self._look_for_loose_images({source.name: source.images for source in sources})
-        self._catalog.pairs.settle()
+        self._catalog.settle()
         return tuple(_with_loose_images(entry, found.get(entry.name, [])) for entry in entries)
 
     def _read_source(self, source: Source) -> SourceEntry:

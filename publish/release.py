@@ -19,6 +19,7 @@ from contextlib import closing, contextmanager
 from builders.card.notes import changelog_entry, dataset_changelog, parse_citation
 from builders.catalog import Catalog
 from builders.checked import CHECKED_NAME, CheckedImages
+from builders.exclusions import read_exclusions
 from builders.intake import Source
 from builders.pipeline import Notes, Plan, build_release, describe_inputs, plan_build
 from builders.previous import PreviousRelease
@@ -97,7 +98,7 @@ def release(options: argparse.Namespace, terminal: Terminal) -> int:
     follows = find_previous(out, version, options.previous, of_sample=settings.has_sample)
     previous = follows.release
     workspace = open_scratch() if options.plan else open_workspace(out, version)
-    with workspace as work, closing(Catalog(work / "catalog.sqlite", settings.build.splits)) as catalog:
+    with workspace as work, closing(_open_catalog(work, settings, notes)) as catalog:
         sources, entries = _read_sources(options, settings, catalog, previous, work, terminal)
         inputs = describe_inputs(
             version, settings.content, entries, notes, follows.entry, repack=options.repack
@@ -230,7 +231,7 @@ def _version(text: str) -> str:
 
 
 def _read_notes(settings: Settings, base: Path) -> Notes:
-    """Read citation and changelog, and check them before any work is done."""
+    """Read citation, changelog and exclusions, and check them before any work is done."""
     texts, problems = [], []
     for name in (settings.release.citation, settings.release.changelog):
         try:
@@ -243,7 +244,13 @@ def _read_notes(settings: Settings, base: Path) -> Notes:
     if problems:
         raise SettingsError(problems)
     parse_citation(texts[0])
-    return Notes(citation=texts[0], changelog=texts[1])
+    listed = settings.release.exclusions
+    exclusions = read_exclusions(base / listed) if listed is not None else None
+    return Notes(citation=texts[0], changelog=texts[1], exclusions=exclusions)
+
+
+def _open_catalog(work: Path, settings: Settings, notes: Notes) -> Catalog:
+    return Catalog(work / "catalog.sqlite", settings.build.splits, notes.exclusions)
 
 
 def _refuse_withdrawn(notes: Notes, version: str) -> None:

@@ -62,6 +62,9 @@ class ReleaseSettings(_Settings):
     )
     citation: str = Field("CITATION.cff", description="Citation of the dataset.")
     changelog: str = Field("CHANGELOG.md", description="Changelog with a `## Dataset` part.")
+    exclusions: str | None = Field(
+        None, description="CSV with the columns image and reason: images that are not published."
+    )
     formats: Mapping[str, tuple[Format, ...]] = Field(
         {},
         description='Target → what it is given. Where it is not said, the folder has "parquet" and '

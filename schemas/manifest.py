@@ -138,6 +138,9 @@ class Inputs(_Frozen):
     previous: PreviousEntry | None
     repack: bool
     notes: Mapping[str, str] = Field(description="SHA-256 of the citation and the changelog, by file name.")
+    exclusions: _Sha256 | None = Field(
+        description="SHA-256 of the list of images to leave out; null without."
+    )
 
     @property
     def all_formats(self) -> tuple[Format, ...]:

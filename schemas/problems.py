@@ -53,6 +53,7 @@ class Reason(StrEnum):
     NAME_WITH_TWO_CONTENTS = "name_with_two_contents"
     IMAGE_MISSING = "image_missing"
     IMAGE_WITHOUT_ROW = "image_without_row"
+    EXCLUDED = "excluded"
     # Rows that point at an image
     UNKNOWN_IMAGE = "unknown_image"
     AMBIGUOUS_IMAGE = "ambiguous_image"
@@ -78,6 +79,7 @@ class Reason(StrEnum):
     SHARED_NAME = "shared_name"
     UNKNOWN_COLUMN = "unknown_column"
     MISSING_CHANGES = "missing_changes"
+    IDLE_EXCLUSION = "idle_exclusion"
     # A whole file, folder or release
     SETTINGS = "settings"
     SOURCE = "source"
@@ -104,6 +106,7 @@ _SEVERITIES = {
     Reason.SHARED_NAME: Severity.WARNING,
     Reason.UNKNOWN_COLUMN: Severity.WARNING,
     Reason.MISSING_CHANGES: Severity.WARNING,
+    Reason.IDLE_EXCLUSION: Severity.WARNING,
     Reason.SETTINGS: Severity.BLOCKING,
     Reason.SOURCE: Severity.BLOCKING,
     Reason.NOTES: Severity.BLOCKING,

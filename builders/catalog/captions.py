@@ -3,7 +3,7 @@
 import itertools
 import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from operator import itemgetter
 
 from builders.catalog.layout import IN_PART, Entry, Part
@@ -47,8 +47,13 @@ class CaptionCatalog:
         """Add a caption that is not rejected."""
         self._insert_said(input_id, caption.image, caption.of, caption.text.model_dump_json())
 
-    def resolve(self, references: References) -> None:
-        """Find the image of each caption; reject those without one, and repetitions."""
+    def resolve(self, references: References, excluded: Mapping[str, str]) -> None:
+        """Find the image of each caption; reject those without one, and repetitions.
+
+        Args:
+            references: Leads to images.
+            excluded: Image id → why the image is not published.
+        """
         self._insert_said.flush()
         query = "SELECT input_id, image, of, text, source FROM said JOIN inputs ON id = input_id ORDER BY id"
         for input_id, image, of, text, source in self._db.execute(query):
@@ -56,6 +61,9 @@ class CaptionCatalog:
             if found.image_id is None:
                 fix = found.fix or references.suggest(image)
                 self._reject(input_id, found.reason, found.message, image, fix)
+            elif found.image_id in excluded:
+                message = f"the image is excluded itself: {excluded[found.image_id]}"
+                self._reject(input_id, Reason.REJECTED_IMAGE, message, image, "nothing is to be done")
             else:
                 said = CaptionText.model_validate_json(text)
                 if _is_part(said):
