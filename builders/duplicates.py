@@ -60,11 +60,11 @@ def find_near_duplicates(
         if likeness is not None:
             groups = join_groups(groups, rows, likeness.groups)
     similarities = _scores(by_embedding, len(rows))
-    equal_bits = _scores(by_hash, len(rows))
+    equal = _scores(by_hash, len(rows))
     found = []
     for members in members_of(groups):
         for row in members:
-            bits = equal_bits[row]
+            bits = equal[row]
             distance = None if bits is None else HASH_BITS - int(bits)
             found.append(
                 NearDuplicate(

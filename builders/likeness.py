@@ -15,7 +15,7 @@ import numpy.typing as npt
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from builders.hashes import HASH_BITS, Hashes
+from builders.hashes import HASH_BITS, Hashes, equal_bits
 from builders.parallel import ordered_map
 from builders.vectors import (
     Float32,
@@ -32,7 +32,7 @@ from builders.vectors import (
 LADDER = (*(round(0.80 + 0.01 * step, 2) for step in range(20)), 0.995, 0.999)
 
 _VECTORS_PER_BLOCK = 4096  # 64 MB of similarities
-_HASHES_PER_BLOCK = 1024
+_HASHES_PER_BLOCK = 512
 _ROWS_AT_ONCE = 512  # of a block, when its near pairs are listed: there may be as many as pairs
 _EDGES_KEPT = 500_000
 
@@ -107,11 +107,11 @@ def compare_hashes(hashes: Hashes, distance: int) -> Likeness:
     """Compare all pairs of perceptual hashes.
 
     Args:
-        hashes: (n,) uint64.
+        hashes: (n, 4) uint64, from `pack_hashes`.
         distance: Most bits in which near-duplicates differ.
 
     Returns:
-        The likeness in equal bits, 0 to 64.
+        The likeness in equal bits, 0 to 255.
     """
     threshold = HASH_BITS - distance
     linker = _Linker(len(hashes), {threshold}, lowest=0)
@@ -176,6 +176,7 @@ class _Linker:
         self._nearest = np.full(num_rows, lowest, np.float32)
         self._lowest, self._margin, self._exact = lowest, margin, exact
         self._edges: list[tuple[Rows, Rows, Rows]] = []  # left, right, index of the highest threshold reached
+        self._num_edges = 0
 
     def add(self, block: _Block) -> None:
         """Take the scores of all pairs of some rows with some columns; the array is not kept."""
@@ -214,8 +215,10 @@ class _Linker:
         if self._exact is not None:
             open_ = np.flatnonzero(reached != self._reached(scores - self._margin))
             reached[open_] = self._reached(self._exact(left[open_], right[open_]))
-        self._edges.append((left, right, reached))
-        if sum(len(edges[0]) for edges in self._edges) > _EDGES_KEPT:
+        if left.size:
+            self._edges.append((left, right, reached))
+            self._num_edges += len(left)
+        if self._num_edges > _EDGES_KEPT:
             self._join()
 
     def _reached(self, scores: Float64) -> Rows:
@@ -229,7 +232,7 @@ class _Linker:
         for step in range(len(self._thresholds)):
             edges = reached >= step
             self._groups[step] = join_groups(self._groups[step], left[edges], right[edges])
-        self._edges = []
+        self._edges, self._num_edges = [], 0
 
 
 def _similarity_blocks(vectors: Half) -> Iterator[_Block]:
@@ -245,11 +248,9 @@ def _similarity_blocks(vectors: Half) -> Iterator[_Block]:
 
 def _bit_blocks(hashes: Hashes) -> Iterator[_Block]:
     """Yield how many bits of all pairs are equal, computed on all cores."""
-    inverted = ~hashes
 
     def count(pair: tuple[slice, slice]) -> npt.NDArray[np.uint8]:
-        counts: npt.NDArray[np.uint8] = np.bitwise_count(hashes[pair[0], None] ^ inverted[None, pair[1]])
-        return counts
+        return equal_bits(hashes[pair[0]], hashes[pair[1]])
 
     for (left, right), scores in ordered_map(count, _triangle(len(hashes), _HASHES_PER_BLOCK)):
         yield left.start, right.start, scores

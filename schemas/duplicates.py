@@ -31,8 +31,8 @@ class NearDuplicate(BaseModel):
         description="Cosine similarity of its embedding and that of the image most like it; null where none "
         "reaches the threshold."
     )
-    hash_distance: Annotated[int, Field(ge=0, le=64), Column(pa.int16(), unit="bits")] | None = Field(
-        description="Bits of 64 in which its perceptual hash differs from the nearest; null where none is "
+    hash_distance: Annotated[int, Field(ge=0, le=255), Column(pa.int16(), unit="bits")] | None = Field(
+        description="Bits of 255 in which its perceptual hash differs from the nearest; null where none is "
         "near enough."
     )
     kind: DuplicateKind = Field(description="What says so: `embedding`, `hash` or `both`.")

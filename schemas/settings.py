@@ -83,8 +83,8 @@ class DuplicateSettings(_Settings):
     similarity: Annotated[float, Field(ge=0.5, le=1)] = Field(
         0.95, description="Least cosine similarity of two images' embeddings."
     )
-    hash_distance: Annotated[int, Field(ge=0, le=16)] = Field(
-        4, description="Most bits, of 64, in which two images' perceptual hashes differ."
+    hash_distance: Annotated[int, Field(ge=0, le=64)] = Field(
+        16, description="Most bits, of 255, in which two images' perceptual hashes differ."
     )
 
 
