@@ -5,6 +5,7 @@ The manifest is the last file of a build. A folder without one is not a release.
 
 import hashlib
 import json
+import operator
 from collections.abc import Collection, Mapping
 from typing import Annotated, Self
 
@@ -139,7 +140,7 @@ class Inputs(_Frozen):
     repack: bool
     notes: Mapping[str, str] = Field(description="SHA-256 of the citation and the changelog, by file name.")
     exclusions: _Sha256 | None = Field(
-        description="SHA-256 of the list of images to leave out; null without."
+        None, exclude_if=operator.not_, description="SHA-256 of the list of images that are left out."
     )
 
     @property

@@ -72,15 +72,20 @@ class TextExample:
     similarity: float
 
 
-def draw_search(path: Path, results: Sequence[SearchResult]) -> None:
+def draw_search(path: Path, results: Sequence[SearchResult], note: str = "") -> None:
     """Draw what queries found, one below the other, up to eight images in a line.
 
     Args:
         path: A `.jpg` or `.png` to write.
         results: At least one.
+        note: What must be known of all of them, above the first.
     """
     columns = min(_COLUMNS, max(_LEAST_COLUMNS, *(len(result.found) for result in results)))
     sheet = _Sheet(columns * _STEP)
+    if note:
+        lines = wrap_text(note, columns * _TITLE_CHARS, 3)
+        sheet.text(0, 0, lines, color=FAINT)
+        sheet.advance((lines.count("\n") + 1) * _TITLE_LINE + 0.06)
     for result in results:
         sheet.title(f"“{wrap_text(result.query, columns * _TITLE_CHARS, 2)}”")
         for start in range(0, len(result.found), columns):
