@@ -1,6 +1,6 @@
 """Facts about the features of a release: what made them, how well images fit texts, what looks alike."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
