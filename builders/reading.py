@@ -253,7 +253,7 @@ def _image_rows(
 ) -> Iterator[Rows]:
     def read(item: tuple[dict[str, object], Path]) -> bytes:
         row, path = item
-        return _read_again(path, str(row["sha256"]), settings)
+        return read_again(path, str(row["sha256"]), settings)
 
     if not with_images:
         yield from ({"prompts": row} for row, _ in records)
@@ -278,7 +278,7 @@ def _pair_rows(pairs: Iterable[PublishedPair], with_images: bool, settings: Buil
 
 
 def _encode(file: Stored, settings: BuildSettings) -> EncodedImage:
-    data = _read_again(file.path, file.sha256, settings)
+    data = read_again(file.path, file.sha256, settings)
     return EncodedImage(bytes=data, path=image_path(file.image_id, file.format))
 
 
@@ -295,7 +295,12 @@ def _binarized(pair: PublishedPair, images: list[EncodedImage | None]) -> Binari
     return BinarizedPair(**values)
 
 
-def _read_again(path: Path, sha256: str, settings: BuildSettings) -> bytes:
+def read_again(path: Path, sha256: str, settings: BuildSettings) -> bytes:
+    """Read an image that was looked at before.
+
+    Raises:
+        BuildError: It is not the one that was looked at.
+    """
     try:
         data = read_image(path, settings.max_image_bytes)
     except ImageRefusedError:

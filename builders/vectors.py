@@ -17,15 +17,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from schemas.features import PROVENANCE_KEY
 from schemas.problems import EmbeddingError, Problem, Reason
 
 Half = npt.NDArray[np.float16]
 Float32 = npt.NDArray[np.float32]
 Float64 = npt.NDArray[np.float64]
 Rows = npt.NDArray[np.int64]
-
-# Under this key a shard's schema says in JSON which model made its embeddings, and from what.
-PROVENANCE_KEY = b"sfhq.provenance"
 
 _NORM_TOLERANCE = 2e-3  # rounding to float16 changes a length by less than 5e-4
 _ROWS_PER_BLOCK = 8192
@@ -69,7 +67,7 @@ class EmbeddingTable:
         expected = pa.array(image_ids, pa.string())
         seen = np.zeros(len(image_ids), np.int64)
         unknown: list[str] = []
-        for ids, block in (group for path in paths for group in _read_groups(path, dim)):
+        for ids, block in (group for path in paths for group in read_groups(path, dim)):
             places = pc.index_in(ids, value_set=expected)
             unknown += ids.filter(pc.is_null(places)).to_pylist()
             is_known = places.is_valid().to_numpy(zero_copy_only=False)
@@ -237,8 +235,12 @@ def _compare_headers(path: Path, first: tuple[int, str | None], own: tuple[int, 
     return []
 
 
-def _read_groups(path: Path, dim: int) -> Iterator[tuple[pa.Array, Half]]:
-    """Yield the ids and the (n, d) vectors of each row group."""
+def read_groups(path: Path, dim: int) -> Iterator[tuple[pa.Array, Half]]:
+    """Yield the ids and the (n, d) vectors of each row group of a shard.
+
+    Raises:
+        EmbeddingError: The file cannot be read, or something is null.
+    """
     try:
         with pq.ParquetFile(path) as file:
             for number in range(file.num_row_groups):

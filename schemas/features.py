@@ -4,11 +4,18 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Annotated, Literal
 
+import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field
 
+from schemas.columns import Column, ColumnSpec, columns_of
 from schemas.problems import Problem, Reason
+from schemas.records import Identifier
+
+# Under this key a file of features says in JSON what made them: a `Provenance`.
+PROVENANCE_KEY = b"sfhq.provenance"
 
 DEMO_MODEL, DEMO_TAG = "sfhq-demo", "built-in"
 DEMO_NOTICE = (
@@ -102,7 +109,44 @@ class Provenance(BaseModel):
     libraries: Mapping[str, str] = Field(description="Library → version.")
 
     @property
+    def text(self) -> str:
+        """All of it as one line of JSON, as files of features carry it."""
+        return json.dumps(self.model_dump(mode="json"), sort_keys=True, ensure_ascii=False)
+
+    @property
     def digest(self) -> str:
         """SHA-256 of all of it: equal where features can stand beside each other."""
-        text = json.dumps(self.model_dump(mode="json"), sort_keys=True, ensure_ascii=False)
-        return hashlib.sha256(text.encode()).hexdigest()
+        return hashlib.sha256(self.text.encode()).hexdigest()
+
+
+_Cosine = Annotated[float, Field(ge=-1, le=1), Column(pa.float32())]
+
+
+class ImageFeatures(BaseModel):
+    """What an encoder makes of one image."""
+
+    image_id: Identifier = Field(description="The image, as in the other configs.")
+    embedding: Annotated[list[float], Column(pa.list_(pa.float16()))] = Field(
+        description="The image as a vector of length 1; the dot product of two is their cosine similarity."
+    )
+    prompt_similarity: _Cosine | None = Field(
+        description="Cosine similarity of the image and its prompt. Null where there is no prompt."
+    )
+
+
+class CaptionFeatures(BaseModel):
+    """How well one caption fits its image."""
+
+    caption_id: Identifier = Field(description="The caption, as in `captions`.")
+    image_id: Identifier = Field(description="The image, as in the other configs.")
+    similarity: _Cosine | None = Field(
+        description="Cosine similarity of the image and the caption. Null for attributes without a sentence."
+    )
+
+
+def image_feature_columns(dimension: int) -> tuple[ColumnSpec, ...]:
+    """Give the columns of `ImageFeatures` for vectors of some dimension."""
+    return tuple(
+        replace(column, arrow=pa.list_(pa.float16(), dimension)) if column.name == "embedding" else column
+        for column in columns_of(ImageFeatures)
+    )

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from schemas.configs import Format
+from schemas.features import Provenance
 from schemas.records import DEFAULT_SPLIT
 
 # The Hub's names: https://huggingface.co/docs/hub/datasets-cards
@@ -96,4 +97,10 @@ class ContentSettings(_Settings):
     preferences: PreferenceSettings = PreferenceSettings()
     formats: Mapping[str, tuple[Format, ...]] = Field(
         {"folder": tuple(Format)}, description="Target → the formats that it is given."
+    )
+    features: Mapping[str, Provenance] = Field(
+        {}, description="Config of features → the encoder that makes it."
+    )
+    near_duplicates: DuplicateSettings | None = Field(
+        None, description="When images are near-duplicates; null if they are not looked for."
     )

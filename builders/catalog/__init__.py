@@ -12,7 +12,7 @@ from types import MappingProxyType
 
 from builders.catalog.captions import CaptionCatalog
 from builders.catalog.exclusions import ExcludedImages
-from builders.catalog.images import ImageCatalog
+from builders.catalog.images import ImageCatalog, Shown
 from builders.catalog.layout import Entry, Layout, Limits, Part, Placed
 from builders.catalog.ledger import Ledger
 from builders.catalog.pairs import Loose, PairCatalog, PublishedPair, Stored
@@ -33,6 +33,7 @@ __all__ = [
     "Part",
     "Placed",
     "PublishedPair",
+    "Shown",
     "Stored",
     "path_of",
 ]

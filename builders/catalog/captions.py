@@ -5,7 +5,9 @@ import json
 import sqlite3
 from collections.abc import Iterator, Mapping
 from operator import itemgetter
+from pathlib import Path
 
+from builders.catalog.images import FIRST, Shown
 from builders.catalog.layout import IN_PART, Entry, Part
 from builders.catalog.ledger import Insert, Ledger
 from builders.catalog.references import References
@@ -108,6 +110,17 @@ class CaptionCatalog:
                 split=split,
             )
             yield record.model_dump()
+
+    def shown(self, part: Part) -> Iterator[Shown]:
+        """Yield each sentence of a part with its image, in order."""
+        query = (
+            "SELECT first.sha256, first.path, captions.caption FROM layout "
+            "CROSS JOIN captions ON caption_id = layout.key "
+            f"CROSS JOIN {FIRST} first ON first.image_id = captions.image_id "
+            f"WHERE captions.caption IS NOT NULL AND {IN_PART}"
+        )
+        for sha256, path, caption in self._db.execute(query, part.place):
+            yield Shown(sha256, Path(path), caption)
 
     def entries(self) -> Iterator[Entry]:
         """Yield what places each caption, in order of image, source and caption id."""

@@ -11,7 +11,7 @@ from builders.facts.captions import CaptionerSummary, CaptionSummary, read_capti
 from builders.facts.features import FeatureSummary, read_duplicate_facts, read_feature_facts
 from builders.facts.images import ImageSummary, read_image_facts
 from builders.facts.preferences import PreferenceSummary, read_preference_facts
-from schemas.configs import CONFIGS, Format
+from schemas.configs import Format
 from schemas.manifest import Shard, SplitCounts
 
 __all__ = [
@@ -56,7 +56,7 @@ def read_facts(folder: Path, shards: Iterable[Shard]) -> Facts:
     Returns:
         The facts. No image is read, and one row group at a time.
     """
-    shards = [shard for shard in shards if CONFIGS[shard.config].format is Format.PARQUET]
+    shards = [shard for shard in shards if shard.format is Format.PARQUET]
     splits = _read_splits(folder, shards)
     return Facts(
         splits=splits,
