@@ -22,7 +22,7 @@ from builders.catalog import Catalog, Part, Shown
 from builders.encoder import Encoder, encode_stream
 from builders.encoder import Features as Vectors
 from builders.feature_store import FeatureStore
-from builders.hashes import Hashes, hash_image
+from builders.hashes import Hashes, hash_image, pack_hashes
 from builders.parallel import ordered_map
 from builders.previous import PreviousRelease, is_intact
 from builders.reading import Track, read_again
@@ -33,7 +33,6 @@ from schemas.problems import EmbeddingError
 from schemas.settings import BuildSettings
 
 _VECTOR = np.dtype("<f2")
-_HASH = np.dtype("<u8")
 _TEXTS_PER_BATCH = 64
 _IMAGES_PER_COMMIT = 500
 _IMAGES_PER_READ = 4
@@ -115,8 +114,11 @@ class Features:
     def hashes(self, digests: Iterable[str]) -> Hashes:
         """Give the perceptual hashes of images by the SHA-256 of their bytes."""
         maker = _hash_maker()
-        data = b"".join(self._store.image(maker, sha256) for sha256 in digests)
-        return np.frombuffer(data, _HASH).astype(np.uint64)
+        return pack_hashes([self._store.image(maker, sha256) for sha256 in digests])
+
+    def encode_queries(self, texts: Sequence[str]) -> Mapping[str, Vectors]:
+        """Give what each encoder makes of some texts: config → (texts, d)."""
+        return {name: encoder.encode_texts(texts) for name, encoder in self._encoders.items()}
 
     def _is_anything_missing(self, encoder: Encoder) -> bool:
         maker = encoder.provenance.digest
@@ -128,8 +130,7 @@ class Features:
             return
 
         def run(shown: Shown) -> bytes:
-            value = hash_image(read_again(shown.path, shown.sha256, build))
-            return value.to_bytes(_HASH.itemsize, "little")
+            return hash_image(read_again(shown.path, shown.sha256, build))
 
         hashed = track(ordered_map(run, self._store.missing(), chunk=_IMAGES_PER_READ), "hashing images", num)
         made = ((shown.sha256, data) for shown, data in hashed)
@@ -227,4 +228,4 @@ def _text(value: object) -> str | None:
 def _hash_maker() -> str:
     """Say what perceptual hashes depend on, as the digest of that."""
     libraries = [f"{name} {importlib.metadata.version(name)}" for name in _HASHED_BY]
-    return hashlib.sha256(f"hash_image 1, {', '.join(libraries)}".encode()).hexdigest()
+    return hashlib.sha256(f"hash_image 2, {', '.join(libraries)}".encode()).hexdigest()

@@ -16,6 +16,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from builders.card.croissant import CROISSANT_NAME, render_croissant
+from builders.card.feature_figures import ComparedPairs, Queries, draw_feature_figures
 from builders.card.figures import draw_figures
 from builders.card.notes import (
     CHANGELOG_NAME,
@@ -58,7 +59,7 @@ from schemas.manifest import (
     SourceEntry,
 )
 from schemas.problems import BuildError, Problem, Reason
-from schemas.settings import ContentSettings, DuplicateSettings
+from schemas.settings import ContentSettings
 
 # The libraries that decide about bytes: another version of one may write other files.
 _PYTHON = ".".join(platform.python_version_tuple()[:2])  # writes the tars
@@ -106,6 +107,7 @@ def describe_inputs(
         formats=settings.formats,
         features=settings.features,
         near_duplicates=settings.near_duplicates,
+        search=settings.search,
         sources=sources,
         previous=previous,
         repack=repack,
@@ -199,10 +201,14 @@ def build_release(
     inputs, counts = plan.inputs, catalog.counts()
     folder.mkdir(exist_ok=True)
     shards, kept = _write_tables(folder, catalog, plan, features, track)
-    if inputs.near_duplicates is not None:
-        _compare_images(folder, shards, inputs, features)
+    pairs = _compare_images(folder, shards, inputs, features)
     facts = read_facts(folder, shards)
-    figures = draw_figures(folder, shards, facts)
+    texts = inputs.search.queries if inputs.search else ()
+    queries = Queries(texts, features.encode_queries(texts) if texts else {})
+    figures = {
+        **draw_figures(folder, shards, facts),
+        **draw_feature_figures(folder, shards, facts, queries, pairs),
+    }
     if tars := [shard for shard in shards if shard.format is Format.WEBDATASET]:
         write_index(folder / INDEX_PATH, folder, tars)
     if plan.changes is not None and plan.previous is not None:
@@ -330,9 +336,17 @@ def _rows_of(
             yield part, {**rows, **more}
 
 
-def _compare_images(folder: Path, shards: Iterable[Shard], inputs: Inputs, features: Features) -> None:
-    """Write which images are near-duplicates, by the first features and by perceptual hashes."""
-    limits = inputs.near_duplicates or DuplicateSettings()
+def _compare_images(
+    folder: Path, shards: Iterable[Shard], inputs: Inputs, features: Features
+) -> ComparedPairs | None:
+    """Write which images are near-duplicates, by the first features and by perceptual hashes.
+
+    Returns:
+        How alike the features are; None where there are none, or where nobody asks.
+    """
+    limits = inputs.near_duplicates
+    if limits is None:
+        return None
     paths: dict[str, list[Path]] = {}
     for shard in shards:
         paths.setdefault(shard.config, []).append(folder / shard.path)
@@ -344,6 +358,7 @@ def _compare_images(folder: Path, shards: Iterable[Shard], inputs: Inputs, featu
         by_embedding = compare_embeddings(table.vectors, limits.similarity)
     by_hash = compare_hashes(features.hashes(digests), limits.hash_distance)
     write_near_duplicates(folder / NEAR_DUPLICATES_NAME, find_near_duplicates(ids, by_embedding, by_hash))
+    return ComparedPairs(by_embedding, limits.similarity) if by_embedding is not None else None
 
 
 def _write_texts(folder: Path, texts: Mapping[str, str]) -> None:

@@ -24,6 +24,7 @@ from schemas.settings import (
     DatasetSettings,
     DuplicateSettings,
     PreferenceSettings,
+    SearchSettings,
 )
 
 ANNOTATOR_KEY = "SFHQ_ANNOTATOR_KEY"
@@ -150,6 +151,7 @@ class Settings(_Settings):
     near_duplicates: DuplicateSettings | None = Field(
         None, description="When images are near-duplicates; they are looked for if this is here or features."
     )
+    search: SearchSettings = SearchSettings()
     sources: tuple[SourceSettings, ...]
 
     @property
@@ -166,6 +168,7 @@ class Settings(_Settings):
             preferences=self.preferences,
             formats=self.release.target_formats,
             near_duplicates=self.near_duplicates or (DuplicateSettings() if self.features else None),
+            search=self.search if self.features else None,
         )
 
     @field_validator("sources")
@@ -403,5 +406,6 @@ def _all_keys() -> list[str]:
     models = (
         *(Settings, DatasetSettings, BuildSettings, PreferenceSettings),
         *(ReleaseSettings, SourceSettings, HubSettings, KaggleSettings, FeatureSettings, DuplicateSettings),
+        SearchSettings,
     )
     return [name for model in models for name in model.model_fields]

@@ -13,7 +13,13 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from schemas.configs import CONFIGS, EXTENSIONS, Config, Format, Table, configs_of, configs_with
 from schemas.features import Provenance
-from schemas.settings import BuildSettings, DatasetSettings, DuplicateSettings, PreferenceSettings
+from schemas.settings import (
+    BuildSettings,
+    DatasetSettings,
+    DuplicateSettings,
+    PreferenceSettings,
+    SearchSettings,
+)
 from schemas.versions import Bump
 
 MANIFEST_NAME = "manifest.json"
@@ -155,6 +161,9 @@ class Inputs(_Frozen):
     )
     near_duplicates: DuplicateSettings | None = Field(
         None, exclude_if=operator.not_, description="When images are near-duplicates; null if not looked for."
+    )
+    search: SearchSettings | None = Field(
+        None, exclude_if=operator.not_, description="What is searched for in figures; null without features."
     )
 
     @property

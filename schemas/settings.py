@@ -89,6 +89,25 @@ class DuplicateSettings(_Settings):
     )
 
 
+class SearchSettings(_Settings):
+    """What is searched for in figures, where a release has features."""
+
+    queries: tuple[_Line, ...] = Field(
+        (
+            "a smiling woman with red hair",
+            "an elderly man with a beard",
+            "a person with green hair",
+            "a person wearing sunglasses",
+            "a person with round glasses",
+            "a person wearing a hat",
+            "a child",
+            "a person in a forest",
+        ),
+        max_length=40,
+        description="Texts, each with the images that are most like it.",
+    )
+
+
 class ContentSettings(_Settings):
     """Every setting that the content of a release depends on."""
 
@@ -103,4 +122,7 @@ class ContentSettings(_Settings):
     )
     near_duplicates: DuplicateSettings | None = Field(
         None, description="When images are near-duplicates; null if they are not looked for."
+    )
+    search: SearchSettings | None = Field(
+        None, description="What is searched for in figures; null without features."
     )

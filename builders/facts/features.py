@@ -13,13 +13,11 @@ from pydantic import ValidationError
 from builders.adherence import AdherenceSummary, summarize_adherence
 from builders.duplicates import DuplicateSummary, summarize_near_duplicates
 from builders.facts.groups import shards_of
-from builders.vectors import PROVENANCE_KEY, Float32, Rows
+from builders.vectors import Float32, Rows
 from schemas.duplicates import DuplicateKind, NearDuplicate
-from schemas.features import Provenance
-from schemas.manifest import Shard
+from schemas.features import PROVENANCE_KEY, Provenance
+from schemas.manifest import NEAR_DUPLICATES_NAME, Shard
 from schemas.problems import EmbeddingError, Problem, Reason
-
-NEAR_DUPLICATES_NAME = "near_duplicates.parquet"
 
 _PREFIX, _OF_CAPTIONS = "clip_", "_captions"
 

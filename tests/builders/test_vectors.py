@@ -11,7 +11,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from builders.vectors import PROVENANCE_KEY, EmbeddingTable, Half, check_vectors
+from builders.vectors import EmbeddingTable, Half, check_vectors
+from schemas.features import PROVENANCE_KEY
 from schemas.problems import EmbeddingError
 
 DIM = 8
