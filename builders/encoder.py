@@ -98,8 +98,8 @@ def encode_stream(
     """Encode images in batches, on all cores, in order and in bounded memory.
 
     Each core decodes a batch and then runs the model on it, so that one decodes while another computes, and
-    none waits for the other within a batch. What comes out depends on how images fall into batches, but not
-    on the number of cores.
+    none waits for the other within a batch. The last batch is filled up, so that the vector of an image does
+    not depend on which images are encoded with it: libraries add numbers in another order for other sizes.
 
     Args:
         encoder: Encodes a batch.
@@ -116,10 +116,12 @@ def encode_stream(
 
     def encode(batch: list[tuple[K, bytes]]) -> Features:
         names = [str(name) for name, _ in batch]
+        images = [data for _, data in batch]
+        filling = images[-1:] * (encoder.batch_size - len(images))
         try:
-            features = encoder.encode_images([data for _, data in batch])
+            features = encoder.encode_images(images + filling)[: len(images)]
         except ImageNotEncodedError as error:
-            raise BuildError(_problem(names[error.position], error.message)) from error
+            raise BuildError(_problem(names[min(error.position, len(names) - 1)], error.message)) from error
         return check_features(features, names)
 
     for batch, features in ordered_map(encode, batches):
