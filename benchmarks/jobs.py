@@ -40,6 +40,8 @@ def checked_path(folder: Path) -> Path:
 def _build(folder: Path, out: Path, checked: Path | None) -> None:
     from builders.catalog import Catalog
     from builders.checked import CheckedImages
+    from builders.feature_store import FeatureStore
+    from builders.features import Features
     from builders.pipeline import Notes, build_release, describe_inputs, plan_build
     from builders.reading import SourceReader, untracked
     from publish.settings import Flags, load_settings, open_sources
@@ -55,7 +57,7 @@ def _build(folder: Path, out: Path, checked: Path | None) -> None:
         sources = open_sources(settings, ROOT, out)
         entries = SourceReader(catalog, settings.build, out, checked=known).read(sources)
         plan = plan_build(catalog, describe_inputs(VERSION, settings.content, entries, notes), None)
-        build_release(out / VERSION, catalog, plan, notes, sources, untracked)
+        build_release(out / VERSION, catalog, plan, notes, Features(FeatureStore()), untracked)
     _sync_tree(out / VERSION)
 
 

@@ -2,7 +2,7 @@
 
 import itertools
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -11,10 +11,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from builders.catalog import Catalog, Entry, Limits, Part
-from builders.previous import PreviousRelease, is_decided, row_digest, row_key, row_name
+from builders.previous import PreviousRelease, is_decided, row_digest, row_key, row_name, text_digest
 from schemas.columns import arrow_schema, type_names
-from schemas.configs import CONFIG_OF, CONFIGS, Config, Format, Table, configs_of
-from schemas.manifest import Changes, RowChanges, Shard
+from schemas.configs import CONFIG_OF, Config, Table
+from schemas.manifest import Changes, Inputs, RowChanges, Shard
 from schemas.settings import BuildSettings
 from schemas.versions import Bump
 
@@ -96,7 +96,8 @@ def _compared(catalog: Catalog, table: Table, rule: str, previous: PreviousRelea
     columns = previous.shared_columns(config)
     for row, num_bytes in _rows(catalog, table, rule):
         key, split, name = row_key(config, row), str(row["split"]), row_name(row)
-        yield Entry(key, split, num_bytes, name, row_digest(row, columns), is_decided(row))
+        digests = row_digest(row, columns), is_decided(row), text_digest(table, row)
+        yield Entry(key, split, num_bytes, name, *digests)
 
 
 def _rows(catalog: Catalog, table: Table, rule: str) -> Iterator[tuple[Mapping[str, object], int]]:
@@ -112,21 +113,19 @@ def _rows(catalog: Catalog, table: Table, rule: str) -> Iterator[tuple[Mapping[s
             yield pair.record.model_dump(), sum(file.num_bytes for file in pair.files if file)
 
 
-def plan_shards(
-    catalog: Catalog, formats: Collection[Format], previous: PreviousRelease | None, *, repack: bool
-) -> list[ShardChange]:
+def plan_shards(catalog: Catalog, inputs: Inputs, previous: PreviousRelease | None) -> list[ShardChange]:
     """Say what becomes of each data file, by config, split and number, without writing any.
 
     Args:
         catalog: Arranged.
-        formats: What is written.
+        inputs: What the release is built from.
         previous: The release that was given to `arrange`.
-        repack: As it was given to `arrange`.
     """
+    repack = inputs.repack
     changes: list[ShardChange] = []
     for table in Table:
         parts = catalog.layout.parts(table)
-        for config in configs_of(table, formats):
+        for config in inputs.configs_of(table):
             changes += _plan_config(config, parts, previous, repack=repack)
     planned = {(change.config, change.split, change.number) for change in changes}
     for shard in previous.manifest.shards if previous else ():
@@ -141,12 +140,12 @@ def _plan_config(
     config: Config, parts: Sequence[Part], previous: PreviousRelease | None, *, repack: bool
 ) -> Iterator[ShardChange]:
     old = previous.shards_of(config) if previous is not None and not repack else {}
-    can_keep = previous is not None and previous.has_same_columns(config)
+    can_keep = previous is not None and previous.makes_alike(config)
     for part in parts:
         place = (config.name, part.split, part.number)
         shard = old.get((part.split, part.number))
         num_bytes = part.num_bytes if config.image_columns else 0
-        if part.is_kept and can_keep and not repack:
+        if part.is_kept_in(config) and can_keep and not repack:
             if shard is not None:  # a part without decided pairs has no file of them
                 yield ShardChange(*place, ShardState.UNCHANGED, "", shard.num_bytes, shard)
         elif _num_rows(config, part, previous) == 0:
@@ -154,7 +153,8 @@ def _plan_config(
                 why = "all its rows have gone"
                 yield ShardChange(*place, ShardState.REMOVED, why, shard.num_bytes)
         elif shard is not None:
-            yield ShardChange(*place, ShardState.REWRITTEN, _why(part), num_bytes)
+            why = _why(config, part, is_remade=previous is not None and previous.is_remade(config))
+            yield ShardChange(*place, ShardState.REWRITTEN, why, num_bytes)
         else:
             why = f"{_num_rows(config, part, previous):,} rows"
             yield ShardChange(*place, ShardState.NEW, why, num_bytes)
@@ -165,8 +165,10 @@ def _num_rows(config: Config, part: Part, previous: PreviousRelease | None) -> i
     return part.num_decided if config.decided_only and previous is not None else part.num_rows
 
 
-def _why(part: Part) -> str:
-    numbers = {"edited": part.num_edited, "removed": part.num_removed}
+def _why(config: Config, part: Part, *, is_remade: bool) -> str:
+    if is_remade:
+        return "another encoder makes its rows"
+    numbers = {"edited": part.num_edited_in(config), "removed": part.num_removed}
     counted = ", ".join(f"{number:,} {what}" for what, number in numbers.items() if number)
     if counted:
         return f"{counted} of {part.num_before:,} rows"
@@ -174,16 +176,17 @@ def _why(part: Part) -> str:
     return "rows had to move to new files" if has_moved else "the columns of its config have changed"
 
 
-def read_changes(catalog: Catalog, formats: Collection[Format], previous: PreviousRelease) -> Changes:
+def read_changes(catalog: Catalog, inputs: Inputs, previous: PreviousRelease) -> Changes:
     """Sum up what differs from the previous release, and the bump that this is."""
     rows = {}
     new_columns: list[str] = []
     lost_columns: list[str] = []
     lost_configs: list[str] = []
-    differences = _count_changes(catalog)
-    for name, config in CONFIGS.items():
+    differences = _count_changes(catalog, inputs.configs.values(), previous)
+    for name, config in {**previous.manifest.inputs.configs, **inputs.configs}.items():
         was = previous.manifest.columns.get(name, {})
-        parts = catalog.layout.parts(config.table) if config.format in formats else ()
+        is_made = name in inputs.configs and config.format in inputs.all_formats
+        parts = catalog.layout.parts(config.table) if is_made else ()
         num_rows = sum(_num_rows(config, part, previous) for part in parts)
         if not was and not num_rows:
             continue
@@ -194,8 +197,7 @@ def read_changes(catalog: Catalog, formats: Collection[Format], previous: Previo
         elif was:
             lost_configs.append(name)
         if now and was:
-            counts = differences[config.table, config.decided_only]
-            rows[name] = RowChanges(**{kind: counts[kind] for kind in RowChanges.model_fields})
+            rows[name] = differences[name]
         elif now:
             rows[name] = RowChanges(added=num_rows, edited=0, removed=0)
     return Changes(
@@ -207,13 +209,20 @@ def read_changes(catalog: Catalog, formats: Collection[Format], previous: Previo
     )
 
 
-def _count_changes(catalog: Catalog) -> Mapping[tuple[Table, bool], Counter[str]]:
-    """Count what differs in each table, and in its decided pairs: configs of the same rows share that."""
-    configs = {(config.table, config.decided_only): config for config in CONFIGS.values()}
-    return {
-        rows: Counter(change for _, _, change in catalog.layout.changes(config))
-        for rows, config in configs.items()
-    }
+def _count_changes(
+    catalog: Catalog, configs: Iterable[Config], previous: PreviousRelease
+) -> Mapping[str, RowChanges]:
+    """Count what differs in each config; those of the same rows share that."""
+    counted: dict[tuple[object, ...], RowChanges] = {}
+    differences = {}
+    for config in configs:
+        is_remade = previous.is_remade(config)
+        rows = config.table, config.decided_only, config.provenance is not None, is_remade
+        if rows not in counted:
+            changes = Counter(change for _, _, change in catalog.layout.changes(config, is_remade=is_remade))
+            counted[rows] = RowChanges(**{kind: changes[kind] for kind in RowChanges.model_fields})
+        differences[config.name] = counted[rows]
+    return differences
 
 
 def _bump(rows: Collection[RowChanges], new_columns: Collection[str], lost: Collection[str]) -> Bump:
@@ -222,20 +231,23 @@ def _bump(rows: Collection[RowChanges], new_columns: Collection[str], lost: Coll
     return Bump.MINOR if new_columns or any(change.added for change in rows) else Bump.PATCH
 
 
-def _changed_rows(catalog: Catalog, config: Config, *, is_new: bool) -> Iterator[tuple[str, str, str]]:
-    if not is_new:
-        return catalog.layout.changes(config)
+def _changed_rows(
+    catalog: Catalog, config: Config, previous: PreviousRelease
+) -> Iterator[tuple[str, str, str]]:
+    if config.name in previous.manifest.columns:
+        return catalog.layout.changes(config, is_remade=previous.is_remade(config))
     return ((key, split, "added") for key, split in catalog.layout.rows(config))
 
 
-def write_changes(catalog: Catalog, changes: Changes, previous: PreviousRelease, path: Path) -> None:
+def write_changes(
+    catalog: Catalog, inputs: Inputs, changes: Changes, previous: PreviousRelease, path: Path
+) -> None:
     """Write which rows differ, by config and key, as Parquet."""
-    new_configs = changes.rows.keys() - previous.manifest.columns.keys()
     with pq.ParquetWriter(path, _CHANGES_SCHEMA, compression="zstd") as writer:
         rows = (
             {"config": name, "split": split, "change": change, "id": key}
             for name in changes.rows
-            for key, split, change in _changed_rows(catalog, CONFIGS[name], is_new=name in new_configs)
+            for key, split, change in _changed_rows(catalog, inputs.configs[name], previous)
         )
         while batch := list(itertools.islice(rows, _ROWS_PER_GROUP)):
             writer.write_table(pa.Table.from_pylist(batch, schema=_CHANGES_SCHEMA))

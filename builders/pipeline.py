@@ -13,7 +13,10 @@ from dataclasses import dataclass
 from operator import itemgetter
 from pathlib import Path
 
+import pyarrow.parquet as pq
+
 from builders.card.croissant import CROISSANT_NAME, render_croissant
+from builders.card.feature_figures import ComparedPairs, Queries, draw_feature_figures
 from builders.card.figures import draw_figures
 from builders.card.notes import (
     CHANGELOG_NAME,
@@ -28,20 +31,25 @@ from builders.card.notes import (
 from builders.card.readme import CARD_NAME, LICENSES_NAME, CardInputs, render_card, render_licenses
 from builders.catalog import Catalog, Part
 from builders.changes import ShardChange, ShardState, arrange, plan_shards, read_changes, write_changes
+from builders.duplicates import find_near_duplicates, write_near_duplicates
+from builders.exclusions import Exclusions
 from builders.facts import read_facts
+from builders.features import Features
 from builders.formats import INDEX_PATH, write_index
-from builders.intake import Source
 from builders.journal import Journal
+from builders.likeness import compare_embeddings, compare_hashes
 from builders.parallel import ordered_map
 from builders.previous import PreviousRelease, keep_shard
 from builders.reading import Rows, Track, part_rows
 from builders.shards import write_part
+from builders.vectors import EmbeddingTable
 from schemas import KIT_VERSION, SCHEMA_VERSION
 from schemas.columns import arrow_schema, type_names
-from schemas.configs import CONFIGS, Config, Format, Table
+from schemas.configs import CONFIG_OF, Config, Format, Table
 from schemas.manifest import (
     CHANGES_NAME,
     MANIFEST_NAME,
+    NEAR_DUPLICATES_NAME,
     Changes,
     FileEntry,
     Inputs,
@@ -63,10 +71,19 @@ _TOOLS = (
 
 @dataclass(frozen=True, slots=True)
 class Notes:
-    """The maintainer's citation and changelog, as text."""
+    """What the maintainer and the sources say beside the settings.
+
+    Attributes:
+        citation: The citation, as text.
+        changelog: The changelog, as text.
+        exclusions: Which images are left out; None where there is no such list.
+        notices: What the sources demand to be said first.
+    """
 
     citation: str
     changelog: str
+    exclusions: Exclusions | None = None
+    notices: tuple[str, ...] = ()
 
 
 def describe_inputs(
@@ -88,6 +105,9 @@ def describe_inputs(
         build=settings.build,
         preferences=settings.preferences,
         formats=settings.formats,
+        features=settings.features,
+        near_duplicates=settings.near_duplicates,
+        search=settings.search,
         sources=sources,
         previous=previous,
         repack=repack,
@@ -95,6 +115,7 @@ def describe_inputs(
             CITATION_NAME: _sha256(notes.citation.encode()),
             CHANGELOG_NAME: _sha256(dataset_changelog(notes.changelog, version).encode()),
         },
+        exclusions=notes.exclusions.sha256 if notes.exclusions else None,
     )
 
 
@@ -143,13 +164,12 @@ def plan_build(catalog: Catalog, inputs: Inputs, previous: PreviousRelease | Non
     if not counts.published:
         message = f"none of the {counts.read:,} rows of images read can be published"
         raise BuildError(Problem(Reason.SOURCE, message, fix="mend the rejected rows"))
-    rule, formats, repack = inputs.preferences.rule, inputs.all_formats, inputs.repack
-    arrange(catalog, inputs.build, rule, previous, repack=repack)
+    arrange(catalog, inputs.build, inputs.preferences.rule, previous, repack=inputs.repack)
     return Plan(
         inputs=inputs,
         previous=previous,
-        shards=plan_shards(catalog, formats, previous, repack=repack),
-        changes=read_changes(catalog, formats, previous) if previous is not None else None,
+        shards=plan_shards(catalog, inputs, previous),
+        changes=read_changes(catalog, inputs, previous) if previous is not None else None,
     )
 
 
@@ -163,8 +183,8 @@ def expect_manifest(plan: Plan) -> Manifest:
     shards = [
         change.kept
         or Shard(
-            path=f"{CONFIGS[change.config].folder}/{change.split}-{change.number:05d}-new"
-            f".{CONFIGS[change.config].extension}",
+            path=f"{plan.inputs.configs[change.config].folder}/{change.split}-{change.number:05d}-new"
+            f".{plan.inputs.configs[change.config].extension}",
             num_bytes=change.num_bytes,
             sha256=unknown,
             config=change.config,
@@ -198,7 +218,7 @@ def build_release(
     catalog: Catalog,
     plan: Plan,
     notes: Notes,
-    sources: Iterable[Source],
+    features: Features,
     track: Track,
 ) -> Built:
     """Write a release into a folder, the manifest last.
@@ -208,25 +228,31 @@ def build_release(
             it is kept, anything else is removed.
         catalog: What to publish, settled by `SourceReader` and placed by `plan_build`.
         plan: What `plan_build` says.
-        notes: Citation and changelog.
-        sources: What was read; for what the card must say of them.
+        notes: Citation, changelog and notices.
+        features: Encodes images and texts, if the inputs ask for that.
         track: Shows progress.
 
     Returns:
         The manifest, as written, and which files were there before.
 
     Raises:
-        BuildError: An image changed while it was read.
+        BuildError: An image changed while it was read, or cannot be encoded.
     """
     inputs, counts = plan.inputs, catalog.counts()
     folder.mkdir(exist_ok=True)
-    shards, kept = _write_tables(folder, catalog, plan, track)
+    shards, kept = _write_tables(folder, catalog, plan, features, track)
+    pairs = _compare_images(folder, shards, inputs, features)
     facts = read_facts(folder, shards)
-    figures = draw_figures(folder, shards, facts)
-    if tars := [shard for shard in shards if CONFIGS[shard.config].format is Format.WEBDATASET]:
+    texts = inputs.search.queries if inputs.search else ()
+    queries = Queries(texts, features.encode_queries(texts) if texts else {})
+    figures = {
+        **draw_figures(folder, shards, facts),
+        **draw_feature_figures(folder, shards, facts, queries, pairs),
+    }
+    if tars := [shard for shard in shards if shard.format is Format.WEBDATASET]:
         write_index(folder / INDEX_PATH, folder, tars)
     if plan.changes is not None and plan.previous is not None:
-        write_changes(catalog, plan.changes, plan.previous, folder / CHANGES_NAME)
+        write_changes(catalog, inputs, plan.changes, plan.previous, folder / CHANGES_NAME)
     citation = parse_citation(notes.citation)
     changelog = dataset_changelog(notes.changelog, inputs.version)
     date, changes = changelog_entry(changelog, inputs.version) or (None, "")
@@ -237,12 +263,13 @@ def build_release(
         shards=shards,
         voting=inputs.preferences,
         counts=counts,
-        notices=tuple(source.notice for source in sources if source.notice),
+        notices=notes.notices,
         bibtex=bibtex(citation, inputs.dataset.name),
         changes=changes,
         previous=inputs.previous,
         differences=plan.changes,
         formats=inputs.formats,
+        features=inputs.features,
         figures=figures,
     )
     _write_texts(
@@ -268,7 +295,7 @@ def build_release(
         configs=facts.splits,
         columns={
             name: type_names(arrow_schema(config.columns))
-            for name, config in CONFIGS.items()
+            for name, config in inputs.configs.items()
             if any(shard.config == name for shard in shards)
         },
         shards=shards,
@@ -279,13 +306,14 @@ def build_release(
 
 
 def _write_tables(
-    folder: Path, catalog: Catalog, plan: Plan, track: Track
+    folder: Path, catalog: Catalog, plan: Plan, features: Features, track: Track
 ) -> tuple[tuple[Shard, ...], frozenset[str]]:
     """Have every data file: of the previous release, of a run that was killed, or written now.
 
     Returns:
         The files in order, and the paths of those that are the previous release's.
     """
+    configs = plan.inputs.configs
     journal = Journal(folder, plan.inputs)
     journal.clear_unknown_files()
     missing: dict[tuple[Table, str, int], list[Config]] = {}
@@ -304,14 +332,18 @@ def _write_tables(
     if not journal.is_empty or any(change.kept for change in wanted):  # a first release has nothing to keep
         looked_for = track(looked_for, "keeping what is there", len(wanted))
     for change, found in looked_for:
-        config = CONFIGS[change.config]
+        config = configs[change.config]
         if found is not None:
             shards.append(found)
         else:
             missing.setdefault((config.table, change.split, change.number), []).append(config)
-    for table in Table:
-        parts = {part: missing[part.place] for part in catalog.layout.parts(table) if part.place in missing}
-        rows = _rows_of(catalog, parts, plan.inputs)
+    tables = {
+        table: {part: missing[part.place] for part in catalog.layout.parts(table) if part.place in missing}
+        for table in Table
+    }
+    features.prepare(catalog, _parts_by_config(tables.values()), plan.inputs, plan.previous, track)
+    for table, parts in tables.items():
+        rows = _rows_of(catalog, parts, plan.inputs, features)
         num_rows = sum(part.num_rows for part in parts)
         tracked = track(rows, f"writing {table}", num_rows) if parts else ()
         for part, group in itertools.groupby(tracked, key=itemgetter(0)):
@@ -319,18 +351,54 @@ def _write_tables(
             for shard in write_part(folder, part, groups, parts[part], (row for _, row in group)):
                 journal.add(shard)
                 shards.append(shard)
-    order = list(CONFIGS)
+    order = list(configs)
     shards.sort(key=lambda shard: (order.index(shard.config), shard.split, shard.number))
     return tuple(shards), frozenset(kept)
 
 
+def _parts_by_config(tables: Iterable[Mapping[Part, Sequence[Config]]]) -> Mapping[str, Sequence[Part]]:
+    parts: dict[str, list[Part]] = {}
+    for part, configs in (item for table in tables for item in table.items()):
+        for config in configs:
+            parts.setdefault(config.name, []).append(part)
+    return parts
+
+
 def _rows_of(
-    catalog: Catalog, parts: Mapping[Part, Sequence[Config]], inputs: Inputs
+    catalog: Catalog, parts: Mapping[Part, Sequence[Config]], inputs: Inputs, features: Features
 ) -> Iterator[tuple[Part, Rows]]:
     """Yield each row of some parts with its part."""
     for part, configs in parts.items():
+        encoded = [config for config in configs if config.provenance is not None]
+        source = CONFIG_OF[part.table].name
         for rows in part_rows(catalog, part, configs, inputs.preferences.rule, inputs.build):
-            yield part, rows
+            more = {config.name: features.row(config, rows[source]) for config in encoded}
+            yield part, {**rows, **more}
+
+
+def _compare_images(
+    folder: Path, shards: Iterable[Shard], inputs: Inputs, features: Features
+) -> ComparedPairs | None:
+    """Write which images are near-duplicates, by the first features and by perceptual hashes.
+
+    Returns:
+        How alike the features are; None where there are none, or where nobody asks.
+    """
+    limits = inputs.near_duplicates
+    if limits is None:
+        return None
+    paths: dict[str, list[Path]] = {}
+    for shard in shards:
+        paths.setdefault(shard.config, []).append(folder / shard.path)
+    images = pq.read_table(paths[CONFIG_OF[Table.IMAGES].name], columns=["image_id", "sha256"])
+    ids, digests = (images[name].to_pylist() for name in ("image_id", "sha256"))
+    by_embedding = None
+    if inputs.features:
+        table = EmbeddingTable.read(paths[min(inputs.features)], ids)
+        by_embedding = compare_embeddings(table.vectors, limits.similarity)
+    by_hash = compare_hashes(features.hashes(digests), limits.hash_distance)
+    write_near_duplicates(folder / NEAR_DUPLICATES_NAME, find_near_duplicates(ids, by_embedding, by_hash))
+    return ComparedPairs(by_embedding, limits.similarity) if by_embedding is not None else None
 
 
 def _write_texts(folder: Path, texts: Mapping[str, str]) -> None:

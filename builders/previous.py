@@ -27,10 +27,12 @@ _GROUPED_AS = {
     Table.PREFERENCES: CONFIGS["binarized"],
 }
 _ALSO_NEEDED = {
-    Table.IMAGES: ("source", "file_name", "num_bytes"),
+    Table.IMAGES: ("source", "file_name", "num_bytes", "prompt"),
     Table.CAPTIONS: (),
     Table.PREFERENCES: ("decision",),
 }
+# What features compare with the image. A caption has no such column: its key says what it says.
+_TEXT_OF = {Table.IMAGES: "prompt"}
 _PLACE = ("file", "row")
 _DIGEST_BYTES = 16
 _to_json = json.JSONEncoder(ensure_ascii=False, sort_keys=True).encode
@@ -101,6 +103,7 @@ class PreviousRelease:
                     name=row_name(row),
                     digest=row_digest(row, columns),
                     is_decided=is_decided(row),
+                    text_digest=text_digest(table, row),
                 )
 
     def shared_columns(self, config: Config) -> list[str]:
@@ -120,9 +123,15 @@ class PreviousRelease:
             if column.name not in changed and column.name not in _PLACE
         ]
 
-    def has_same_columns(self, config: Config) -> bool:
-        """Say whether it has a config, with the columns that this one has."""
-        return self.manifest.columns.get(config.name) == type_names(arrow_schema(config.columns))
+    def makes_alike(self, config: Config) -> bool:
+        """Say whether it has a config with the columns that this one has, made by the same encoder if any."""
+        has_columns = self.manifest.columns.get(config.name) == type_names(arrow_schema(config.columns))
+        return has_columns and not self.is_remade(config)
+
+    def is_remade(self, config: Config) -> bool:
+        """Say whether it has a config whose rows another encoder made."""
+        old = self.manifest.inputs.configs.get(config.name)
+        return old is not None and old.provenance != config.provenance
 
     def shards_of(self, config: Config) -> Mapping[tuple[str, int], Shard]:
         """Give the files of a config by split and number."""
@@ -191,6 +200,11 @@ def row_digest(row: Mapping[str, object], columns: Sequence[str]) -> bytes:
     """Digest what a row says in some columns; that it was written and read again makes no difference."""
     content = _to_json([row[name] for name in columns]).encode("utf-8", "surrogatepass")
     return hashlib.blake2b(content, digest_size=_DIGEST_BYTES).digest()
+
+
+def text_digest(table: Table, row: Mapping[str, object]) -> bytes:
+    """Digest the text of a row that features compare with its image."""
+    return row_digest(row, [_TEXT_OF[table]]) if table in _TEXT_OF else b""
 
 
 def row_name(row: Mapping[str, object]) -> str:

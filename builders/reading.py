@@ -79,14 +79,15 @@ class SourceReader:
             What was read of each source, with digests.
 
         Raises:
-            SourceError: A source turns out to be damaged on the way.
+            SourceError: A source turns out to be damaged on the way, or what is to be excluded may be several
+                images.
             BuildError: Two different images share an image id.
         """
         sources = tuple(sources)
         entries = [self._read_source(source) for source in sources]
         self._catalog.resolve()
         found = self._look_for_loose_images({source.name: source.images for source in sources})
-        self._catalog.pairs.settle()
+        self._catalog.settle()
         return tuple(_with_loose_images(entry, found.get(entry.name, [])) for entry in entries)
 
     def _read_source(self, source: Source) -> SourceEntry:
@@ -252,7 +253,7 @@ def _image_rows(
 ) -> Iterator[Rows]:
     def read(item: tuple[dict[str, object], Path]) -> bytes:
         row, path = item
-        return _read_again(path, str(row["sha256"]), settings)
+        return read_again(path, str(row["sha256"]), settings)
 
     if not with_images:
         yield from ({"prompts": row} for row, _ in records)
@@ -277,7 +278,7 @@ def _pair_rows(pairs: Iterable[PublishedPair], with_images: bool, settings: Buil
 
 
 def _encode(file: Stored, settings: BuildSettings) -> EncodedImage:
-    data = _read_again(file.path, file.sha256, settings)
+    data = read_again(file.path, file.sha256, settings)
     return EncodedImage(bytes=data, path=image_path(file.image_id, file.format))
 
 
@@ -294,7 +295,12 @@ def _binarized(pair: PublishedPair, images: list[EncodedImage | None]) -> Binari
     return BinarizedPair(**values)
 
 
-def _read_again(path: Path, sha256: str, settings: BuildSettings) -> bytes:
+def read_again(path: Path, sha256: str, settings: BuildSettings) -> bytes:
+    """Read an image that was looked at before.
+
+    Raises:
+        BuildError: It is not the one that was looked at.
+    """
     try:
         data = read_image(path, settings.max_image_bytes)
     except ImageRefusedError:

@@ -13,8 +13,9 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from builders.catalog import Part
-from builders.formats import FORMATS, ShardFile
+from builders.formats import FORMATS, ParquetShard, ShardFile
 from schemas.configs import Config, Table
+from schemas.features import PROVENANCE_KEY
 from schemas.manifest import Shard
 
 # Files without images have that many groups of the layout in one row group.
@@ -112,8 +113,15 @@ class _ShardWriter:
         """Hand the row group over; wait where too many are waiting already."""
         if self._writer is None:
             self._open_path.parent.mkdir(parents=True, exist_ok=True)
-            self._writer = FORMATS[self._config.format](self._open_path, self._config.columns)
+            self._writer = _open_file(self._open_path, self._config)
         self._waiting.append(self._pool.submit(self._writer.write_group, self._rows))
         self._rows = []
         while len(self._waiting) > _MAX_GROUPS_WAITING:
             self._waiting.popleft().result()
+
+
+def _open_file(path: Path, config: Config) -> ShardFile:
+    """Begin a file; one of features says what made them, which Parquet has a place for."""
+    if config.provenance is not None:
+        return ParquetShard(path, config.columns, {PROVENANCE_KEY: config.provenance.text})
+    return FORMATS[config.format](path, config.columns)

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +26,16 @@ from builders.card.readme import CARD_NAME, read_numbers, true_numbers
 from builders.facts import read_facts
 from builders.formats import INDEX_PATH, IndexRow, read_index, sample_texts
 from builders.reading import Track, untracked
+from publish.check_features import (
+    SIMILARITIES,
+    check_feature_file,
+    check_features,
+    check_near_duplicates,
+)
 from publish.integrity import check_files, read_manifest
 from publish.terminal import Terminal
 from schemas.columns import type_names
-from schemas.configs import CONFIG_OF, CONFIGS, Config, Table
+from schemas.configs import CONFIG_OF, CONFIGS, Config
 from schemas.manifest import MANIFEST_NAME, Manifest, Shard
 from schemas.problems import KitError, Problem, Reason, ReleaseError
 from schemas.records import image_id_of
@@ -43,6 +49,7 @@ _FIX = "build the release anew"
 _CHECKED = (
     *("image", "image_id", "sha256", "captions", "caption_id", "caption", "source", "id"),
     *("chosen", "chosen_id", "rejected", "rejected_id"),
+    *("prompt", "embedding", *SIMILARITIES),
 )
 
 
@@ -85,16 +92,18 @@ def _check_tables(
 ) -> Iterator[Problem]:
     """Check columns, rows, row groups and images of every data file, and that configs fit together."""
     rows: Counter[tuple[str, str]] = Counter()
-    keys = _Keys()
+    configs = manifest.inputs.configs
+    keys = _Keys(configs)
     shards = [shard for shard in manifest.shards if not shard.path.endswith(".tar")]
     for shard in track(shards, "checking tables", len(shards)):
-        config = CONFIGS.get(shard.config)
+        config = configs.get(shard.config)
         if config is None:
             yield _problem("there is no such config", shard.path, "use the kit that built it", shard.config)
             continue
         try:
             with pq.ParquetFile(folder / shard.path) as file:
-                yield from _check_footer(file, shard, manifest)
+                yield from _check_footer(file, shard, manifest, config)
+                yield from check_feature_file(file, config, shard.path)
                 rows[shard.config, shard.split] += file.metadata.num_rows
                 left_out = config.image_columns if shard.path in verified else ()
                 columns = [
@@ -102,16 +111,21 @@ def _check_tables(
                 ]
                 for group in range(file.num_row_groups):
                     batch = file.read_row_group(group, columns=columns)
+                    place = f"{shard.path}, row group {group}"
                     keys.add(config, batch)
+                    yield from check_features(config, batch, place)
                     if not left_out:
-                        yield from _check_images(config, batch, f"{shard.path}, row group {group}")
+                        yield from _check_images(config, batch, place)
         except (pa.ArrowException, OSError, KeyError) as error:
             yield _problem(f"the file is not readable Parquet: {error}", shard.path, _FIX)
     yield from _check_rows(manifest, rows)
     yield from keys.check()
+    yield from check_near_duplicates(folder, manifest, keys.has_image)
 
 
-def _check_footer(file: pq.ParquetFile, shard: Shard, manifest: Manifest) -> Iterator[Problem]:
+def _check_footer(
+    file: pq.ParquetFile, shard: Shard, manifest: Manifest, config: Config
+) -> Iterator[Problem]:
     footer, stated = file.metadata, manifest.columns.get(shard.config, {})
     found = type_names(file.schema_arrow)
     if found != stated:
@@ -122,7 +136,7 @@ def _check_footer(file: pq.ParquetFile, shard: Shard, manifest: Manifest) -> Ite
     if footer.num_rows != shard.num_rows:
         value = f"{footer.num_rows} rows, {shard.num_rows} in the manifest"
         yield _problem("the number of rows differs from the manifest's", shard.path, _FIX, value)
-    has_images = bool(CONFIGS[shard.config].image_columns)
+    has_images = bool(config.image_columns)
     max_rows = MAX_IMAGE_ROWS_PER_GROUP if has_images else footer.num_rows
     for index in range(footer.num_row_groups):
         group = footer.row_group(index)
@@ -154,10 +168,12 @@ def _check_images(config: Config, batch: pa.Table, place: str) -> Iterator[Probl
 class _Keys:
     """What names the rows of each config, digested: tables of millions of rows are checked in little room."""
 
-    def __init__(self) -> None:
+    def __init__(self, configs: Mapping[str, Config]) -> None:
+        self._configs = configs
         self._keys: dict[str, set[bytes]] = {}
         self._num_rows: Counter[str] = Counter()
         self._orders: dict[str, Any] = {}
+        self._texts: dict[str, Any] = {}
         self._captions: dict[str, Counter[bytes]] = {}
 
     def add(self, config: Config, batch: pa.Table) -> None:
@@ -169,6 +185,10 @@ class _Keys:
         order = self._orders.setdefault(config.name, hashlib.sha256())
         for key in keys:
             order.update(key)
+        for name in (*_TEXTS, *SIMILARITIES):
+            if name in batch.column_names:
+                texts = self._texts.setdefault(config.name, hashlib.sha256())
+                texts.update(bytes(value.is_valid for value in batch[name]))
         # A sum, since captions added in later versions come in another order in lists than in their table.
         for image_id, caption in _captions(config, batch):
             said = self._captions.setdefault(config.name, Counter())
@@ -178,7 +198,7 @@ class _Keys:
         """Check that keys are unique, and that every config speaks of the same things."""
         for name, keys in self._keys.items():
             if len(keys) != self._num_rows[name]:
-                key = " and ".join(CONFIGS[name].key)
+                key = " and ".join(self._configs[name].key)
                 yield _problem(f"more than one row has the same {key}", name, _FIX)
         orders = {self._orders[name].digest() for name in ("default", "prompts") if name in self._orders}
         if len(orders) != 1 or not {"default", "prompts"} <= self._orders.keys():
@@ -189,6 +209,29 @@ class _Keys:
             yield _problem(message, "captions", _FIX)
         if self._keys.get("binarized", set()) - self._keys.get("preferences", set()):
             yield _problem("pairs are in binarized that are not in preferences", "binarized", _FIX)
+        yield from self._check_features()
+
+    def has_image(self, image_id: str) -> bool:
+        """Say whether an image of this id is published."""
+        return _short_digest(image_id) in self._keys.get("prompts", ())
+
+    def _check_features(self) -> Iterator[Problem]:
+        """Check that features are of every row, in order, and that every text was compared."""
+        for name, config in self._configs.items():
+            if config.provenance is None:
+                continue
+            of = CONFIG_OF[config.table].name
+            for seen, message in (
+                (self._orders, f"it does not have one row for each row of {of}, in the same order"),
+                (self._texts, f"not every text of {of} has a similarity, or something else has"),
+            ):
+                found, expected = (seen[each].digest() if each in seen else None for each in (name, of))
+                if found != expected:
+                    yield _problem(message, name, _FIX)
+
+
+# Columns with the texts that features compare with images.
+_TEXTS = ("prompt", "caption")
 
 
 def _captions(config: Config, batch: pa.Table) -> Iterator[tuple[str, str]]:
@@ -196,7 +239,7 @@ def _captions(config: Config, batch: pa.Table) -> Iterator[tuple[str, str]]:
     if config.name == "captions":
         pairs = zip(batch["image_id"].to_pylist(), batch["caption"].to_pylist(), strict=True)
         yield from ((image_id, caption) for image_id, caption in pairs if caption is not None)
-    elif config.table is Table.IMAGES:
+    elif "captions" in batch.column_names:
         for image_id, captions in zip(
             batch["image_id"].to_pylist(), batch["captions"].to_pylist(), strict=True
         ):

@@ -13,21 +13,26 @@ if __package__ in (None, ""):  # run as a file: `publish/` must not stand for th
 
 import argparse
 import sqlite3
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Literal
 
 from builders.card.notes import changelog_entry, dataset_changelog, parse_citation
 from builders.catalog import Catalog
 from builders.checked import CHECKED_NAME, CheckedImages
+from builders.encoder import Encoder
+from builders.exclusions import read_exclusions
+from builders.feature_store import FEATURES_NAME, FeatureStore
+from builders.features import Features
 from builders.intake import Source
 from builders.pipeline import Notes, Plan, build_release, describe_inputs, expect_manifest, plan_build
 from builders.previous import PreviousRelease
 from builders.reading import Fetch, SourceReader
 from builders.rejected import write_rejected
 from publish.check import check_release
+from publish.encoders import open_encoders
 from publish.history import find_previous, refuse_bump, refuse_previous
 from publish.hosts import Hosts, not_ready, open_hosts, publish, read_states, without_repeats
 from publish.integrity import read_manifest
@@ -104,11 +109,13 @@ def release(options: argparse.Namespace, terminal: Terminal) -> int:
     follows = find_previous(out, version, options.previous, of_sample=settings.has_sample)
     previous = follows.release
     workspace = open_scratch() if options.plan else open_workspace(out, version)
-    with workspace as work, closing(Catalog(work / "catalog.sqlite", settings.build.splits)) as catalog:
-        sources, entries = _read_sources(options, settings, catalog, previous, work, terminal)
-        inputs = describe_inputs(
-            version, settings.content, entries, notes, follows.entry, repack=options.repack
+    with workspace as work, closing(_open_catalog(work, settings, notes)) as catalog:
+        sources, encoders, entries = _read_sources(options, settings, catalog, previous, work, terminal)
+        notes = replace(notes, notices=tuple(source.notice for source in sources if source.notice))
+        content = settings.content.model_copy(
+            update={"features": {name: encoder.provenance for name, encoder in encoders.items()}}
         )
+        inputs = describe_inputs(version, content, entries, notes, follows.entry, repack=options.repack)
         plan = folder.plan(inputs)
         is_there = plan.action is Action.KEEP
         counts = catalog.counts()
@@ -133,7 +140,7 @@ def release(options: argparse.Namespace, terminal: Terminal) -> int:
         if build is None:
             manifest = _check_again(terminal, out / version, work)
         else:
-            manifest = _build(terminal, catalog, build, notes, sources, work)
+            manifest = _build(terminal, catalog, build, notes, encoders, work)
             folder.upload(work / version, manifest)
             _refuse(folder.verify(manifest))
         _write_receipts(out / RECEIPTS, folder.receipt(manifest))
@@ -245,7 +252,7 @@ def _version(text: str) -> str:
 
 
 def _read_notes(settings: Settings, base: Path) -> Notes:
-    """Read citation and changelog, and check them before any work is done."""
+    """Read citation, changelog and exclusions, and check them before any work is done."""
     texts, problems = [], []
     for name in (settings.release.citation, settings.release.changelog):
         try:
@@ -258,7 +265,13 @@ def _read_notes(settings: Settings, base: Path) -> Notes:
     if problems:
         raise SettingsError(problems)
     parse_citation(texts[0])
-    return Notes(citation=texts[0], changelog=texts[1])
+    listed = settings.release.exclusions
+    exclusions = read_exclusions(base / listed) if listed is not None else None
+    return Notes(citation=texts[0], changelog=texts[1], exclusions=exclusions)
+
+
+def _open_catalog(work: Path, settings: Settings, notes: Notes) -> Catalog:
+    return Catalog(work / "catalog.sqlite", settings.build.splits, notes.exclusions)
 
 
 def _refuse_withdrawn(notes: Notes, version: str) -> None:
@@ -287,9 +300,10 @@ def _read_sources(
     previous: PreviousRelease | None,
     work: Path,
     terminal: Terminal,
-) -> tuple[Sequence[Source], tuple[SourceEntry, ...]]:
-    """Read every source into the catalog; a plan leaves nothing of that behind."""
+) -> tuple[Sequence[Source], Mapping[str, Encoder], tuple[SourceEntry, ...]]:
+    """Open sources and encoders, and read every source into the catalog; a plan leaves nothing of that."""
     sources = open_sources(settings, options.config.parent, work)
+    encoders = open_encoders(settings, options.config.parent, sources)  # what is wrong is told before reading
     fetched, scratch = work if options.plan else options.out, work / "embedded"
     scratch.mkdir()
     with (
@@ -297,7 +311,8 @@ def _read_sources(
         _open_fetch(options.fetch_images, fetched, settings) as fetch,
         _open_checked(options.out, previous, is_read_only=options.plan) as checked,
     ):
-        return sources, SourceReader(catalog, settings.build, scratch, track, fetch, checked).read(sources)
+        reader = SourceReader(catalog, settings.build, scratch, track, fetch, checked)
+        return sources, encoders, reader.read(sources)
 
 
 @contextmanager
@@ -347,12 +362,21 @@ def _refuse(problems: Sequence[Problem]) -> None:
 
 
 def _build(
-    terminal: Terminal, catalog: Catalog, build: Plan, notes: Notes, sources: Iterable[Source], work: Path
+    terminal: Terminal,
+    catalog: Catalog,
+    build: Plan,
+    notes: Notes,
+    encoders: Mapping[str, Encoder],
+    work: Path,
 ) -> Manifest:
     """Build the release in the folder where this run works, and check it before it goes anywhere."""
     folder = work / build.inputs.version
-    with terminal.progress() as track:
-        built = build_release(folder, catalog, build, notes, sources, track)
+    needs_store = build.inputs.features or build.inputs.near_duplicates
+    with (
+        terminal.progress() as track,
+        FeatureStore(work.parent / FEATURES_NAME if needs_store else None) as store,
+    ):
+        built = build_release(folder, catalog, build, notes, Features(store, encoders), track)
     _check(terminal, folder, work, built.kept)
     return built.manifest
 

@@ -15,9 +15,17 @@ from builders.intake import Source, SourceOptions
 from builders.sources import SAMPLE_KIND, SOURCES, tell_kind
 from publish.targets import TARGETS
 from publish.targets.kaggle.page import KagglePage, check_page
-from schemas.configs import Format, Table
+from schemas.configs import Format, Table, feature_config_names
+from schemas.features import FeatureSettings
 from schemas.problems import Problem, Reason, SettingsError, SourceError, suggest
-from schemas.settings import BuildSettings, ContentSettings, DatasetSettings, PreferenceSettings
+from schemas.settings import (
+    BuildSettings,
+    ContentSettings,
+    DatasetSettings,
+    DuplicateSettings,
+    PreferenceSettings,
+    SearchSettings,
+)
 
 ANNOTATOR_KEY = "SFHQ_ANNOTATOR_KEY"
 _MIN_KEY_BYTES = 16
@@ -62,6 +70,9 @@ class ReleaseSettings(_Settings):
     )
     citation: str = Field("CITATION.cff", description="Citation of the dataset.")
     changelog: str = Field("CHANGELOG.md", description="Changelog with a `## Dataset` part.")
+    exclusions: str | None = Field(
+        None, description="CSV with the columns image and reason: images that are not published."
+    )
     formats: Mapping[str, tuple[Format, ...]] = Field(
         {},
         description='Target → what it is given. Where it is not said, the folder has "parquet" and '
@@ -136,6 +147,11 @@ class Settings(_Settings):
     release: ReleaseSettings = ReleaseSettings()
     hub: HubSettings = HubSettings()
     kaggle: KaggleSettings | None = Field(None, description="Needed to publish there.")
+    features: tuple[FeatureSettings, ...] = Field((), description="Encoders whose features are published.")
+    near_duplicates: DuplicateSettings | None = Field(
+        None, description="When images are near-duplicates; they are looked for if this is here or features."
+    )
+    search: SearchSettings = SearchSettings()
     sources: tuple[SourceSettings, ...]
 
     @property
@@ -145,10 +161,14 @@ class Settings(_Settings):
 
     @property
     def content(self) -> ContentSettings:
-        """What the content of a release depends on."""
-        formats = self.release.target_formats
+        """What the content of a release depends on, but for encoders, which must be loaded to be known."""
         return ContentSettings(
-            dataset=self.dataset, build=self.build, preferences=self.preferences, formats=formats
+            dataset=self.dataset,
+            build=self.build,
+            preferences=self.preferences,
+            formats=self.release.target_formats,
+            near_duplicates=self.near_duplicates or (DuplicateSettings() if self.features else None),
+            search=self.search if self.features else None,
         )
 
     @field_validator("sources")
@@ -201,6 +221,7 @@ def load_settings(path: Path, flags: Flags = NO_FLAGS) -> Settings:
         settings = Settings.model_validate_json(json.dumps(values, default=str))  # JSON has lists for tuples
     except ValidationError as error:
         raise SettingsError([*(_problem(path, detail) for detail in error.errors()), *problems]) from error
+    problems += _repeated_features(path, settings.features)
     if problems:
         raise SettingsError(problems)
     return settings
@@ -224,6 +245,14 @@ def _kaggle_problems(path: Path, values: Mapping[str, Any]) -> Iterator[Problem]
         return  # told with all the others
     for problem in check_page(settings.dataset, settings.page):
         yield replace(problem, file=str(path), column=f"kaggle.{problem.column}")
+
+
+def _repeated_features(path: Path, features: Sequence[FeatureSettings]) -> Iterator[Problem]:
+    """Refuse two encoders whose configs have one name."""
+    names = [name for each in features for name in feature_config_names(each.config)]
+    for name in sorted({name for name in names if names.count(name) > 1}):
+        message, fix = "two encoders have a config of this name", 'give one of them another: name = "clip_…"'
+        yield Problem(Reason.SETTINGS, message, file=str(path), column="features.name", value=name, fix=fix)
 
 
 def refuse_output_in_sources(settings: Settings, base: Path, out: Path) -> None:
@@ -376,6 +405,7 @@ def _problem(path: Path, detail: Any) -> Problem:
 def _all_keys() -> list[str]:
     models = (
         *(Settings, DatasetSettings, BuildSettings, PreferenceSettings),
-        *(ReleaseSettings, SourceSettings, HubSettings, KaggleSettings),
+        *(ReleaseSettings, SourceSettings, HubSettings, KaggleSettings, FeatureSettings, DuplicateSettings),
+        SearchSettings,
     )
     return [name for model in models for name in model.model_fields]

@@ -92,11 +92,13 @@ def type_names(schema: pa.Schema) -> dict[str, str]:
     names: dict[str, str] = {}
 
     def add(field: pa.Field, prefix: str) -> None:
-        is_list = pa.types.is_list(field.type)
+        is_vector = pa.types.is_fixed_size_list(field.type)  # the name of what is in it differs in files
+        is_list = is_vector or pa.types.is_list(field.type)
         item = field.type.value_type if is_list else field.type
         is_struct = pa.types.is_struct(item)
         name = "struct" if is_struct else str(item)
-        names[f"{prefix}{field.name}"] = f"list of {name}" if is_list else name
+        size = f"{field.type.list_size} " if is_vector else ""
+        names[f"{prefix}{field.name}"] = f"list of {size}{name}" if is_list else name
         for child in item if is_struct else ():
             add(child, f"{prefix}{field.name}.")
 

@@ -1,8 +1,9 @@
 """Configs: the named tables of a release, as `load_dataset(name, config)` takes them.
 
-`CONFIGS` lists all there can be, each made of the fields of one row type. Those that have no rows are not
-part of a release; `default` and `prompts` always are. `webdataset` is the second format of the images: a
-folder of tars, which no card can declare beside Parquet, and a choice of the maintainer's.
+`CONFIGS` lists those that any release can have, each made of the fields of one row type; `configs_with` adds
+those of the encoders that one release was made with. Those that have no rows are not part of a release;
+`default` and `prompts` always are. `webdataset` is the second format of the images: a folder of tars, which
+no card can declare beside Parquet, and a choice of the maintainer's.
 """
 
 from collections.abc import Collection, Mapping
@@ -11,6 +12,7 @@ from enum import StrEnum
 
 from schemas.captions import CaptionRecord
 from schemas.columns import ColumnSpec, columns_of
+from schemas.features import CaptionFeatures, Provenance, image_feature_columns
 from schemas.preferences import BinarizedPair, PreferencePair
 from schemas.records import ImageRecord, ImageRow
 
@@ -30,6 +32,10 @@ class Table(StrEnum):
     PREFERENCES = "preferences"
 
 
+# The extension of a format's files.
+EXTENSIONS: Mapping[Format, str] = {Format.PARQUET: "parquet", Format.WEBDATASET: "tar"}
+
+
 @dataclass(frozen=True, slots=True)
 class Config:
     """A named table of the dataset.
@@ -43,6 +49,7 @@ class Config:
         description: What it is for.
         format: Format of its files.
         decided_only: Whether only decided pairs are in it.
+        provenance: Of features, what made them; a release made with another encoder has other ones.
     """
 
     name: str
@@ -53,11 +60,12 @@ class Config:
     description: str
     format: Format = Format.PARQUET
     decided_only: bool = False
+    provenance: Provenance | None = None
 
     @property
     def extension(self) -> str:
         """Give the extension of its files."""
-        return "tar" if self.format is Format.WEBDATASET else self.format.value
+        return EXTENSIONS[self.format]
 
     @property
     def image_columns(self) -> tuple[str, ...]:
@@ -131,6 +139,50 @@ CONFIG_OF: Mapping[Table, Config] = {
 }
 
 
-def configs_of(table: Table, formats: Collection[Format]) -> tuple[Config, ...]:
+def feature_config_names(name: str) -> tuple[str, str]:
+    """Name the configs of one encoder: that of the images, which is `name`, and that of the captions."""
+    return name, f"{name}_captions"
+
+
+def configs_with(features: Mapping[str, Provenance]) -> Mapping[str, Config]:
+    """Give all configs that a release can have, with those of its features.
+
+    Args:
+        features: Config → the encoder that makes it.
+
+    Returns:
+        Name → config, in the order in which a release lists them.
+    """
+    more = (config for name in sorted(features) for config in _feature_configs(name, features[name]))
+    return {**CONFIGS, **{config.name: config for config in more}}
+
+
+def configs_of(
+    table: Table, formats: Collection[Format], configs: Mapping[str, Config] = CONFIGS
+) -> tuple[Config, ...]:
     """List the configs that are made of a table's rows in some formats."""
-    return tuple(config for config in _CONFIGS if config.table is table and config.format in formats)
+    return tuple(config for config in configs.values() if config.table is table and config.format in formats)
+
+
+def _feature_configs(name: str, provenance: Provenance) -> tuple[Config, Config]:
+    of_images, of_captions = feature_config_names(name)
+    return (
+        Config(
+            of_images,
+            of_images,
+            Table.IMAGES,
+            ("image_id",),
+            image_feature_columns(provenance.dimension),
+            f"CLIP features: what {provenance.model} makes of every image, and how well the prompt fits it.",
+            provenance=provenance,
+        ),
+        Config(
+            of_captions,
+            of_captions,
+            Table.CAPTIONS,
+            ("caption_id",),
+            columns_of(CaptionFeatures),
+            f"How well every caption fits its image, by {provenance.model}.",
+            provenance=provenance,
+        ),
+    )

@@ -5,17 +5,26 @@ The manifest is the last file of a build. A folder without one is not a release.
 
 import hashlib
 import json
+import operator
 from collections.abc import Collection, Mapping
 from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from schemas.configs import CONFIGS, Format, Table
-from schemas.settings import BuildSettings, DatasetSettings, PreferenceSettings
+from schemas.configs import CONFIGS, EXTENSIONS, Config, Format, Table, configs_of, configs_with
+from schemas.features import Provenance
+from schemas.settings import (
+    BuildSettings,
+    DatasetSettings,
+    DuplicateSettings,
+    PreferenceSettings,
+    SearchSettings,
+)
 from schemas.versions import Bump
 
 MANIFEST_NAME = "manifest.json"
 CHANGES_NAME = "changes.parquet"
+NEAR_DUPLICATES_NAME = "near_duplicates.parquet"
 
 _Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 _Count = Annotated[int, Field(ge=0)]
@@ -51,6 +60,11 @@ class Shard(FileEntry):
     split: str
     number: _Count
     num_rows: _Count
+
+    @property
+    def format(self) -> Format:
+        """Its format, which its extension says."""
+        return next(each for each in Format if self.path.endswith(f".{EXTENSIONS[each]}"))
 
 
 class SplitCounts(_Frozen):
@@ -138,11 +152,33 @@ class Inputs(_Frozen):
     previous: PreviousEntry | None
     repack: bool
     notes: Mapping[str, str] = Field(description="SHA-256 of the citation and the changelog, by file name.")
+    # Left out where there are none: releases without these have the manifests that they always had.
+    exclusions: _Sha256 | None = Field(
+        None, exclude_if=operator.not_, description="SHA-256 of the list of images that are left out."
+    )
+    features: Mapping[str, Provenance] = Field(
+        {}, exclude_if=operator.not_, description="Config of features → the encoder that makes it."
+    )
+    near_duplicates: DuplicateSettings | None = Field(
+        None, exclude_if=operator.not_, description="When images are near-duplicates; null if not looked for."
+    )
+    search: SearchSettings | None = Field(
+        None, exclude_if=operator.not_, description="What is searched for in figures; null without features."
+    )
 
     @property
     def all_formats(self) -> tuple[Format, ...]:
         """Every format that some target is given."""
         return tuple(each for each in Format if any(each in given for given in self.formats.values()))
+
+    @property
+    def configs(self) -> Mapping[str, Config]:
+        """Every config that the release can have, by name, in order."""
+        return configs_with(self.features)
+
+    def configs_of(self, table: Table) -> tuple[Config, ...]:
+        """List the configs that are made of a table's rows, in the formats that some target is given."""
+        return configs_of(table, self.all_formats, self.configs)
 
 
 class Manifest(_Frozen):
@@ -186,7 +222,10 @@ class Manifest(_Frozen):
 
 
 def is_given(path: str, formats: Collection[Format]) -> bool:
-    """Whether a target of these formats is given a file; what lies in no config's folder, every target is."""
+    """Whether a target of these formats is given a file.
+
+    What lies in no folder of `CONFIGS`, every target is given: features are, which are Parquet.
+    """
     folder = path.partition("/")[0]
     return all(config.folder != folder or config.format in formats for config in CONFIGS.values())
 

@@ -8,7 +8,8 @@ travels in an exception, together with every other that was found at the same st
     ├── SettingsError   the settings file or a flag          exit 2
     ├── SourceError     a source folder or its table         exit 1
     ├── BuildError      building the files                   exit 1
-    └── ReleaseError    checking or placing a release        exit 1
+    ├── ReleaseError    checking or placing a release        exit 1
+    └── EmbeddingError  vectors that cannot be compared      exit 1
 """
 
 from collections.abc import Iterable
@@ -52,6 +53,7 @@ class Reason(StrEnum):
     NAME_WITH_TWO_CONTENTS = "name_with_two_contents"
     IMAGE_MISSING = "image_missing"
     IMAGE_WITHOUT_ROW = "image_without_row"
+    EXCLUDED = "excluded"
     # Rows that point at an image
     UNKNOWN_IMAGE = "unknown_image"
     AMBIGUOUS_IMAGE = "ambiguous_image"
@@ -77,11 +79,13 @@ class Reason(StrEnum):
     SHARED_NAME = "shared_name"
     UNKNOWN_COLUMN = "unknown_column"
     MISSING_CHANGES = "missing_changes"
+    IDLE_EXCLUSION = "idle_exclusion"
     # A whole file, folder or release
     SETTINGS = "settings"
     SOURCE = "source"
     NOTES = "notes"
     RELEASE = "release"
+    EMBEDDING = "embedding"
 
     @property
     def severity(self) -> Severity:
@@ -102,10 +106,12 @@ _SEVERITIES = {
     Reason.SHARED_NAME: Severity.WARNING,
     Reason.UNKNOWN_COLUMN: Severity.WARNING,
     Reason.MISSING_CHANGES: Severity.WARNING,
+    Reason.IDLE_EXCLUSION: Severity.WARNING,
     Reason.SETTINGS: Severity.BLOCKING,
     Reason.SOURCE: Severity.BLOCKING,
     Reason.NOTES: Severity.BLOCKING,
     Reason.RELEASE: Severity.BLOCKING,
+    Reason.EMBEDDING: Severity.BLOCKING,
 }
 
 
@@ -171,6 +177,10 @@ class BuildError(KitError):
 
 class ReleaseError(KitError):
     """A built release is not what it says, or cannot be placed."""
+
+
+class EmbeddingError(KitError):
+    """Embeddings are not what they should be, or do not fit each other."""
 
 
 def shorten(value: str, limit: int = SHOWN_VALUE_CHARS) -> str:

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from schemas.configs import Format
+from schemas.features import Provenance
 from schemas.records import DEFAULT_SPLIT
 
 # The Hub's names: https://huggingface.co/docs/hub/datasets-cards
@@ -77,6 +78,36 @@ class PreferenceSettings(_Settings):
     )
 
 
+class DuplicateSettings(_Settings):
+    """How alike two images must be to count as near-duplicates."""
+
+    similarity: Annotated[float, Field(ge=0.5, le=1)] = Field(
+        0.95, description="Least cosine similarity of two images' embeddings."
+    )
+    hash_distance: Annotated[int, Field(ge=0, le=64)] = Field(
+        16, description="Most bits, of 255, in which two images' perceptual hashes differ."
+    )
+
+
+class SearchSettings(_Settings):
+    """What is searched for in figures, where a release has features."""
+
+    queries: tuple[_Line, ...] = Field(
+        (
+            "a smiling woman with red hair",
+            "an elderly man with a beard",
+            "a person with green hair",
+            "a person wearing sunglasses",
+            "a person with round glasses",
+            "a person wearing a hat",
+            "a child",
+            "a person in a forest",
+        ),
+        max_length=40,
+        description="Texts, each with the images that are most like it.",
+    )
+
+
 class ContentSettings(_Settings):
     """Every setting that the content of a release depends on."""
 
@@ -85,4 +116,13 @@ class ContentSettings(_Settings):
     preferences: PreferenceSettings = PreferenceSettings()
     formats: Mapping[str, tuple[Format, ...]] = Field(
         {"folder": tuple(Format)}, description="Target → the formats that it is given."
+    )
+    features: Mapping[str, Provenance] = Field(
+        {}, description="Config of features → the encoder that makes it."
+    )
+    near_duplicates: DuplicateSettings | None = Field(
+        None, description="When images are near-duplicates; null if they are not looked for."
+    )
+    search: SearchSettings | None = Field(
+        None, description="What is searched for in figures; null without features."
     )

@@ -14,6 +14,7 @@ from pathlib import Path
 from PIL import Image
 
 from builders.catalog import Catalog
+from builders.exclusions import Exclusions
 from builders.intake import Source
 from builders.reading import SourceReader
 from builders.sources.sfhq import COLUMNS, TABLE_NAME, SfhqSource
@@ -111,9 +112,14 @@ def read_folders(work: Path, *folders: Path, settings: BuildSettings | None = No
     return read_into_catalog(work, *sources, settings=settings)
 
 
-def read_into_catalog(work: Path, *sources: Source, settings: BuildSettings | None = None) -> Reading:
+def read_into_catalog(
+    work: Path,
+    *sources: Source,
+    settings: BuildSettings | None = None,
+    exclusions: Exclusions | None = None,
+) -> Reading:
     """Read sources into a catalog as a release does, without building anything."""
-    with closing(Catalog(work / "catalog.sqlite")) as catalog:
+    with closing(Catalog(work / "catalog.sqlite", exclusions=exclusions)) as catalog:
         SourceReader(catalog, settings or BuildSettings(), work).read(sources)
         problems = [problem for severity in Severity for problem in catalog.ledger.problems(severity, 1000)]
         return Reading(

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from builders.card.readme import CardInputs
 from schemas.columns import ColumnSpec
-from schemas.configs import CONFIGS, Config, Format
+from schemas.configs import Config, Format
 from schemas.generators import GENERATORS
 
 CROISSANT_NAME = "croissant.json"
@@ -97,7 +97,7 @@ def _distribution(inputs: CardInputs) -> Iterable[dict[str, Any]]:
             "name": shard.path,
             "contentUrl": shard.path,
             "contentSize": f"{shard.num_bytes} B",
-            "encodingFormat": _MEDIA_TYPES[CONFIGS[shard.config].format],
+            "encodingFormat": _MEDIA_TYPES[shard.format],
             "sha256": shard.sha256,
         }
     for config in inputs.configs:
@@ -142,9 +142,10 @@ def _field(column: ColumnSpec, parent: str, config: Config, path: tuple[str, ...
     if column.image:
         source["transform"] = {"jsonPath": "bytes"}
         return field | {"dataType": "sc:ImageObject", "source": source}
-    is_list = pa.types.is_list(column.arrow)
+    is_vector = pa.types.is_fixed_size_list(column.arrow)
+    is_list = is_vector or pa.types.is_list(column.arrow)
     if is_list:
-        field |= {"isArray": True, "arrayShape": "-1"}
+        field |= {"isArray": True, "arrayShape": str(column.arrow.list_size) if is_vector else "-1"}
     if column.children:
         children = [_field(child, identifier, config, (*path, column.name)) for child in column.children]
         return field | {"subField": children}

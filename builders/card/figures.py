@@ -1,19 +1,17 @@
 """Figures of a release, drawn from its written files."""
 
-import io
 import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
-import matplotlib as mpl
 import pyarrow.parquet as pq
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.patches import Patch
-from PIL import Image, ImageOps
+from PIL import Image
 
 from builders.agreement import Estimate
+from builders.card.drawing import FAINT, INK, SERIES, figure_style, make_tile, save_figure
 from builders.facts import Facts, PreferenceSummary
 from schemas.generators import GENERATORS
 from schemas.manifest import Shard
@@ -23,18 +21,8 @@ GENERATORS_PATH = "figures/generators.png"
 PREFERENCES_PATH = "figures/preferences.png"
 
 _COLUMNS = 8
-_TILE_PIXELS = 160
-_PERMISSIVE, _RESTRICTED, _INK, _FAINT = "#2a9d8f", "#e9a23b", "#264653", "#8a99a0"
-_SERIES = ("#264653", "#e76f51", "#2a9d8f", "#e9a23b", "#8f5db7", "#5b8e3e")
+_PERMISSIVE, _RESTRICTED = "#2a9d8f", "#e9a23b"
 _MAX_MODELS, _MAX_GROUPS = 6, 20
-# Fixed, so that nobody's matplotlibrc changes a figure.
-_STYLE: Any = {
-    "font.family": "DejaVu Sans",
-    "font.size": 10,
-    "text.color": _INK,
-    "figure.dpi": 100,
-    "savefig.dpi": 100,
-}
 
 
 def draw_figures(folder: Path, shards: Sequence[Shard], facts: Facts) -> dict[str, str]:
@@ -49,16 +37,15 @@ def draw_figures(folder: Path, shards: Sequence[Shard], facts: Facts) -> dict[st
         Path of each figure in the release → what it shows; the first is the one for a thumbnail.
     """
     (folder / "figures").mkdir(exist_ok=True)
-    with mpl.rc_context({**mpl.rcParamsDefault, "backend": mpl.get_backend()}):
-        mpl.rcParams.update(_STYLE)
-        _save(_sample_figure(folder, shards, facts), folder / SAMPLE_PATH)
-        _save(_generators_figure(facts), folder / GENERATORS_PATH)
+    with figure_style():
+        save_figure(_sample_figure(folder, shards, facts), folder / SAMPLE_PATH)
+        save_figure(_generators_figure(facts), folder / GENERATORS_PATH)
         drawn = {
             SAMPLE_PATH: f"Images, one row for each of {len(facts.images.generators)} generators",
             GENERATORS_PATH: "Number of images by generator",
         }
         if facts.preferences is not None and facts.preferences.models:
-            _save(_preferences_figure(facts.preferences), folder / PREFERENCES_PATH)
+            save_figure(_preferences_figure(facts.preferences), folder / PREFERENCES_PATH)
             drawn[PREFERENCES_PATH] = "Share of decided pairs that each model won, with 95 % intervals"
     return drawn
 
@@ -87,12 +74,12 @@ def _generators_figure(facts: Facts) -> Figure:
     axis = figure.subplots()
     bars = axis.barh([GENERATORS[name].title for name in names], counts, color=colors, height=0.7)
     labels = [f"{count:,}  ({count / facts.images.total:.1%})" for count in counts]
-    axis.bar_label(bars, labels=labels, padding=5, color=_INK)
+    axis.bar_label(bars, labels=labels, padding=5, color=INK)
     axis.set_title(f"{facts.images.total:,} images by generator", loc="left", fontweight="bold")
     axis.set_xlim(0, max(counts) * 1.22)
     axis.xaxis.set_visible(False)
     axis.spines[["top", "right", "bottom"]].set_visible(False)
-    axis.spines["left"].set_color(_FAINT)
+    axis.spines["left"].set_color(FAINT)
     axis.tick_params(axis="y", length=0)
     key = [
         Patch(color=_PERMISSIVE, label="permissive terms"),
@@ -120,16 +107,16 @@ def _preferences_figure(facts: PreferenceSummary) -> Figure:
         ]
         heights, values, low, high = zip(*rates, strict=True)
         axis.errorbar(
-            values, heights, xerr=(low, high), fmt="o", color=_SERIES[number], capsize=3, label=model
+            values, heights, xerr=(low, high), fmt="o", color=SERIES[number], capsize=3, label=model
         )
-    axis.axvline(50, color=_FAINT, linewidth=1, linestyle=":")
+    axis.axvline(50, color=FAINT, linewidth=1, linestyle=":")
     axis.set_yticks(range(len(groups)), [name for name, _ in groups])
     axis.set_ylim(len(groups) - 0.5, -0.5)
     axis.set_xlim(0, 100)
     axis.set_xlabel("decided pairs won, %")
     axis.set_title("Win rates of the models", loc="left", fontweight="bold")
     for place in range(1, len(groups)):
-        axis.axhline(place - 0.5, color=_FAINT, linewidth=0.4, alpha=0.5)
+        axis.axhline(place - 0.5, color=FAINT, linewidth=0.4, alpha=0.5)
     axis.spines[["top", "right", "left"]].set_visible(False)
     axis.tick_params(axis="y", length=0)
     below = (0.5, -0.9 / figure.get_figheight())
@@ -177,18 +164,5 @@ def _read_tiles(
                 if wanted:
                     images = file.read_row_group(group, columns=["image"])["image"]
                     for row in wanted:
-                        yield row, _tile(images[row - first]["bytes"].as_py())
+                        yield row, make_tile(images[row - first]["bytes"].as_py())
                 first += num_rows
-
-
-def _tile(data: bytes) -> Image.Image:
-    with Image.open(io.BytesIO(data)) as image:
-        image.draft("RGB", (_TILE_PIXELS, _TILE_PIXELS))
-        return ImageOps.fit(image.convert("RGB"), (_TILE_PIXELS, _TILE_PIXELS), Image.Resampling.LANCZOS)
-
-
-def _save(figure: Figure, path: Path) -> None:
-    if path.suffix == ".jpg":
-        figure.savefig(path, facecolor="white", pil_kwargs={"quality": 88})
-    else:
-        figure.savefig(path, facecolor="white", metadata={"Software": None})

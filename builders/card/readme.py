@@ -18,7 +18,8 @@ from builders.agreement import Estimate
 from builders.facts import CaptionerSummary, Facts
 from builders.votes import RULES
 from schemas.columns import ColumnSpec, features, flatten
-from schemas.configs import CONFIGS, Config, Format, Table
+from schemas.configs import Config, Format, Table, configs_with
+from schemas.features import Provenance
 from schemas.generators import GENERATORS, PREFERENCE_MODELS, Terms
 from schemas.manifest import Changes, Counts, PreviousEntry, Shard
 from schemas.settings import DatasetSettings, PreferenceSettings
@@ -56,6 +57,7 @@ class CardInputs:
         previous: The release that this one follows, if any.
         differences: What differs from it.
         formats: Target → the formats that it is given.
+        features: Config of features → the encoder that made it.
         figures: Path of each figure in the release → what it shows.
     """
 
@@ -71,12 +73,14 @@ class CardInputs:
     previous: PreviousEntry | None
     differences: Changes | None
     formats: Mapping[str, tuple[Format, ...]]
+    features: Mapping[str, Provenance]
     figures: Mapping[str, str]
 
     @property
     def configs(self) -> tuple[Config, ...]:
         """The configs that the release has."""
-        return tuple(config for name, config in CONFIGS.items() if name in self.facts.splits)
+        configs = configs_with(self.features)
+        return tuple(config for name, config in configs.items() if name in self.facts.splits)
 
 
 def render_card(inputs: CardInputs) -> str:
@@ -149,31 +153,32 @@ def _metadata(inputs: CardInputs) -> DatasetCardData:
         version=inputs.version,
         thumbnail=f"https://huggingface.co/datasets/{dataset.repository}/resolve/main/{next(iter(inputs.figures))}",
     )
-    names = [config.name for config in inputs.configs]
-    DatasetInfosDict({name: _info(name, inputs) for name in names}).to_dataset_card_data(card)
-    MetadataConfigs({name: _data_files(name, facts) for name in names}).to_dataset_card_data(card)
+    infos = {config.name: _info(config, inputs) for config in inputs.configs}
+    DatasetInfosDict(infos).to_dataset_card_data(card)
+    files = {config.name: _data_files(config, facts) for config in inputs.configs}
+    MetadataConfigs(files).to_dataset_card_data(card)
     return card
 
 
-def _info(config: str, inputs: CardInputs) -> DatasetInfo:
-    splits = inputs.facts.splits[config]
+def _info(config: Config, inputs: CardInputs) -> DatasetInfo:
+    splits = inputs.facts.splits[config.name]
     return DatasetInfo(
-        features=features(CONFIGS[config].columns),
+        features=features(config.columns),
         splits=SplitDict(
             {
                 name: SplitInfo(name, num_bytes=size.num_bytes, num_examples=size.num_rows)
                 for name, size in splits.items()
             }
         ),
-        download_size=sum(shard.num_bytes for shard in inputs.shards if shard.config == config),
+        download_size=sum(shard.num_bytes for shard in inputs.shards if shard.config == config.name),
         dataset_size=sum(size.num_bytes for size in splits.values()),
     )
 
 
-def _data_files(config: str, facts: Facts) -> dict[str, Any]:
-    folder = CONFIGS[config].folder
-    files = [{"split": split, "path": f"{folder}/{split}-*.parquet"} for split in facts.splits[config]]
-    return {"data_files": files} | ({"default": True} if config == "default" else {})
+def _data_files(config: Config, facts: Facts) -> dict[str, Any]:
+    splits = facts.splits[config.name]
+    files = [{"split": split, "path": f"{config.folder}/{split}-*.parquet"} for split in splits]
+    return {"data_files": files} | ({"default": True} if config.name == "default" else {})
 
 
 def _render(template: str, inputs: CardInputs) -> str:
@@ -252,6 +257,8 @@ def _type_name(column: ColumnSpec) -> str:
     kind = column.arrow
     if pa.types.is_list(kind):
         return "list of structs" if column.children else f"list of {kind.value_type}"
+    if pa.types.is_fixed_size_list(kind):
+        return f"list of {kind.list_size} {kind.value_type}"
     return "struct" if column.children else str(kind)
 
 

@@ -11,11 +11,13 @@ from pathlib import Path
 from types import MappingProxyType
 
 from builders.catalog.captions import CaptionCatalog
-from builders.catalog.images import ImageCatalog
+from builders.catalog.exclusions import ExcludedImages
+from builders.catalog.images import ImageCatalog, Shown
 from builders.catalog.layout import Entry, Layout, Limits, Part, Placed
 from builders.catalog.ledger import Ledger
 from builders.catalog.pairs import Loose, PairCatalog, PublishedPair, Stored
 from builders.catalog.references import References, path_of
+from builders.exclusions import Exclusions
 from builders.images import ImageFacts
 from builders.intake import CaptionInput, ImageInput, InputRow, PairInput, RankInput
 from schemas.configs import Table
@@ -31,6 +33,7 @@ __all__ = [
     "Part",
     "Placed",
     "PublishedPair",
+    "Shown",
     "Stored",
     "path_of",
 ]
@@ -44,6 +47,7 @@ class Catalog:
     Args:
         path: The SQLite file, made anew. It may be lost at any time: it is rebuilt from the sources.
         shares: Split → its share of the images; see `builders.splits`.
+        exclusions: Images that are not to be published; None where nothing is excluded.
 
     Attributes:
         ledger: Every input row with its problems.
@@ -53,7 +57,12 @@ class Catalog:
         layout: Which row goes into which part.
     """
 
-    def __init__(self, path: Path, shares: Mapping[str, float] = MappingProxyType({})) -> None:
+    def __init__(
+        self,
+        path: Path,
+        shares: Mapping[str, float] = MappingProxyType({}),
+        exclusions: Exclusions | None = None,
+    ) -> None:
         self._db = sqlite3.connect(path, isolation_level=None)
         self._db.executescript(
             f"PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; PRAGMA cache_size=-{_CACHE_KIB};"
@@ -63,6 +72,7 @@ class Catalog:
         self.images = ImageCatalog(self._db, self.ledger, shares)
         self.captions = CaptionCatalog(self._db, self.ledger)
         self.pairs = PairCatalog(self._db, self.ledger, shares)
+        self._excluded = ExcludedImages(self._db, self.ledger, exclusions)
         self._db.execute("BEGIN")
 
     def close(self) -> None:
@@ -102,16 +112,24 @@ class Catalog:
             self.ledger.note(None, problem)
 
     def resolve(self) -> None:
-        """Settle what only all rows together show: repetitions, contradictions, and which image is meant.
+        """Find out what only all rows together show: repetitions, contradictions, which image is meant.
 
         Raises:
             BuildError: Two different images share an image id.
+            SourceError: What is to be excluded may be several images.
         """
         self.ledger.index()
         self.images.resolve()
         references = References(self._db)
-        self.captions.resolve(references)
+        self._excluded.resolve(references)
+        self.captions.resolve(references, self._excluded.reasons)
         self.pairs.resolve(references)
+        self.ledger.flush()
+
+    def settle(self) -> None:
+        """Decide which pairs are published, once images that only they name have been looked for."""
+        self.pairs.settle()
+        self._excluded.note_unused()
         self.ledger.flush()
 
     def counts(self) -> Mapping[Table, Counts]:

@@ -3,9 +3,11 @@
 import itertools
 import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from operator import itemgetter
+from pathlib import Path
 
+from builders.catalog.images import FIRST, Shown
 from builders.catalog.layout import IN_PART, Entry, Part
 from builders.catalog.ledger import Insert, Ledger
 from builders.catalog.references import References
@@ -47,8 +49,13 @@ class CaptionCatalog:
         """Add a caption that is not rejected."""
         self._insert_said(input_id, caption.image, caption.of, caption.text.model_dump_json())
 
-    def resolve(self, references: References) -> None:
-        """Find the image of each caption; reject those without one, and repetitions."""
+    def resolve(self, references: References, excluded: Mapping[str, str]) -> None:
+        """Find the image of each caption; reject those without one, and repetitions.
+
+        Args:
+            references: Leads to images.
+            excluded: Image id → why the image is not published.
+        """
         self._insert_said.flush()
         query = "SELECT input_id, image, of, text, source FROM said JOIN inputs ON id = input_id ORDER BY id"
         for input_id, image, of, text, source in self._db.execute(query):
@@ -56,6 +63,9 @@ class CaptionCatalog:
             if found.image_id is None:
                 fix = found.fix or references.suggest(image)
                 self._reject(input_id, found.reason, found.message, image, fix)
+            elif found.image_id in excluded:
+                message = f"the image is excluded itself: {excluded[found.image_id]}"
+                self._reject(input_id, Reason.REJECTED_IMAGE, message, image, "nothing is to be done")
             else:
                 said = CaptionText.model_validate_json(text)
                 if _is_part(said):
@@ -100,6 +110,17 @@ class CaptionCatalog:
                 split=split,
             )
             yield record.model_dump()
+
+    def shown(self, part: Part) -> Iterator[Shown]:
+        """Yield each sentence of a part with its image, in order."""
+        query = (
+            "SELECT first.sha256, first.path, captions.caption FROM layout "
+            "CROSS JOIN captions ON caption_id = layout.key "
+            f"CROSS JOIN {FIRST} first ON first.image_id = captions.image_id "
+            f"WHERE captions.caption IS NOT NULL AND {IN_PART}"
+        )
+        for sha256, path, caption in self._db.execute(query, part.place):
+            yield Shown(sha256, Path(path), caption)
 
     def entries(self) -> Iterator[Entry]:
         """Yield what places each caption, in order of image, source and caption id."""

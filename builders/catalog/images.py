@@ -29,7 +29,7 @@ CREATE INDEX images_by_id ON images (image_id);
 """
 # An image that is not rejected, and those of them that are records of their own.
 _KEPT = "(SELECT images.*, file FROM images JOIN inputs ON inputs.id = input_id WHERE rejected IS NULL)"
-_FIRST = f"(SELECT * FROM {_KEPT} WHERE first_id = input_id)"
+FIRST = f"(SELECT * FROM {_KEPT} WHERE first_id = input_id)"
 _ORIGINS = (
     f"SELECT json_group_array(source || '/' || name) FROM (SELECT source, name FROM {_KEPT} copy "
     "WHERE copy.first_id = first.input_id AND copy.input_id <> first.input_id ORDER BY source, name)"
@@ -40,6 +40,25 @@ _CAPTIONS = (
     "WHERE captions.image_id = first.image_id AND caption IS NOT NULL ORDER BY source, caption_id)"
 )
 _ROW_OF = f"SELECT input_id, row FROM {_KEPT} WHERE source = ? AND name = ? ORDER BY row"
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """An image and a text that is said of it, if any: what features compare.
+
+    Attributes:
+        sha256: Digest of the image's bytes.
+        path: Where the image is.
+        text: The text.
+    """
+
+    sha256: str
+    path: Path
+    text: str | None
+
+    def __str__(self) -> str:
+        """Name the image in messages."""
+        return str(self.path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,9 +117,9 @@ class ImageCatalog:
         """
         query = f"SELECT record, path, ({self._origins}), ({self._captions}) FROM "
         if part is None:
-            rows = self._db.execute(f"{query} {_FIRST} first ORDER BY image_id")
+            rows = self._db.execute(f"{query} {FIRST} first ORDER BY image_id")
         else:
-            query += f"layout CROSS JOIN {_FIRST} first ON image_id = key WHERE {IN_PART}"
+            query += f"layout CROSS JOIN {FIRST} first ON image_id = key WHERE {IN_PART}"
             rows = self._db.execute(query, part.place)
         for written, path, other_origins, texts in rows:
             record = json.loads(written)
@@ -108,10 +127,19 @@ class ImageCatalog:
             more = {"other_origins": json.loads(other_origins), "captions": json.loads(texts)}
             yield record | more, Path(path)
 
+    def shown(self, part: Part) -> Iterator[Shown]:
+        """Yield each image of a part with its prompt, in order."""
+        query = (
+            f"SELECT sha256, path, json_extract(record, '$.prompt') FROM layout "
+            f"CROSS JOIN {FIRST} first ON image_id = key WHERE {IN_PART}"
+        )
+        for sha256, path, prompt in self._db.execute(query, part.place):
+            yield Shown(sha256, Path(path), prompt)
+
     def entries(self) -> Iterator[Entry]:
         """Yield what places each record, in order of image id."""
         said = "json_extract(record, '$.prompt'), json_extract(record, '$.num_bytes')"
-        query = f"SELECT image_id, {said} FROM {_FIRST} ORDER BY image_id"
+        query = f"SELECT image_id, {said} FROM {FIRST} ORDER BY image_id"
         for image_id, prompt, num_bytes in self._db.execute(query):
             yield Entry(image_id, self._split_of(prompt, image_id), num_bytes)
 
@@ -127,11 +155,11 @@ class ImageCatalog:
 
     def num_rows(self) -> int:
         """Count the records."""
-        return int(self._db.execute(f"SELECT count(*) FROM {_FIRST}").fetchone()[0])
+        return int(self._db.execute(f"SELECT count(*) FROM {FIRST}").fetchone()[0])
 
     def num_bytes(self) -> int:
         """Add up the sizes of the images to publish, in bytes."""
-        query = f"SELECT coalesce(sum(json_extract(record, '$.num_bytes')), 0) FROM {_FIRST}"
+        query = f"SELECT coalesce(sum(json_extract(record, '$.num_bytes')), 0) FROM {FIRST}"
         return int(self._db.execute(query).fetchone()[0])
 
     def _split_of(self, prompt: str | None, image_id: str) -> str:
@@ -189,7 +217,7 @@ class ImageCatalog:
 
     def _refuse_shared_ids(self) -> None:
         query = (
-            f"SELECT image_id, group_concat(source || '/' || name, ', ') FROM {_FIRST} "
+            f"SELECT image_id, group_concat(source || '/' || name, ', ') FROM {FIRST} "
             "GROUP BY image_id HAVING count(*) > 1"
         )
         fix = "leave one of them out; if nobody contrived this, lengthen ID_CHARS in schemas/records.py"
@@ -203,7 +231,7 @@ class ImageCatalog:
     def _warn_of_shared_names(self) -> None:
         """Tell of one name that stands for different images in several sources; both are published."""
         query = (
-            f"SELECT min(input_id), name, group_concat(source, ', ') FROM {_FIRST} "
+            f"SELECT min(input_id), name, group_concat(source, ', ') FROM {FIRST} "
             "GROUP BY name HAVING count(*) > 1"
         )
         for input_id, name, sources in self._db.execute(query).fetchall():

@@ -21,12 +21,12 @@ CREATE TABLE layout (
 ) WITHOUT ROWID;
 CREATE TABLE now (
     "table" TEXT, key TEXT, split TEXT, num_bytes INTEGER, name TEXT, digest BLOB, is_decided INTEGER,
-    rank INTEGER,
+    text_digest BLOB, rank INTEGER,
     PRIMARY KEY ("table", key)
 ) WITHOUT ROWID;
 CREATE TABLE was (
     "table" TEXT, key TEXT, split TEXT, number INTEGER, position INTEGER, num_bytes INTEGER, name TEXT,
-    digest BLOB, is_decided INTEGER,
+    digest BLOB, is_decided INTEGER, text_digest BLOB,
     PRIMARY KEY ("table", key)
 ) WITHOUT ROWID;
 """
@@ -44,7 +44,7 @@ _CHANGES = """
         WHERE now."table" = :table AND was.key IS NULL
     UNION ALL SELECT now.key, now.split, 'edited', was.is_decided, now.is_decided
         FROM now JOIN was USING ("table", key)
-        WHERE now."table" = :table AND (now.digest <> was.digest OR now.split <> was.split)
+        WHERE now."table" = :table AND (:all OR now.{digest} <> was.{digest} OR now.split <> was.split)
     UNION ALL SELECT was.key, was.split, 'removed', was.is_decided, 0
         FROM was LEFT JOIN now USING ("table", key) WHERE was."table" = :table AND now.key IS NULL
 """
@@ -64,6 +64,10 @@ _DIFFERENCES = {
     "num_edited": (
         'SELECT was.split, number, count(*) FROM was JOIN now USING ("table", key) '
         f'WHERE "table" = :table AND {_STAYS} AND now.digest <> was.digest GROUP BY 1, 2'
+    ),
+    "num_edited_texts": (
+        'SELECT was.split, number, count(*) FROM was JOIN now USING ("table", key) '
+        f'WHERE "table" = :table AND {_STAYS} AND now.text_digest <> was.text_digest GROUP BY 1, 2'
     ),
     "num_removed": (
         'SELECT was.split, number, count(*) FROM was LEFT JOIN now USING ("table", key) '
@@ -119,6 +123,8 @@ class Entry:
             none may.
         digest: Of what it says; empty where there is nothing to compare it with.
         is_decided: Of a pair, whether it is in configs of decided ones, too.
+        text_digest: Of the text that features compare with its image; all that they say depends on this, and
+            on images, which never change under one key.
     """
 
     key: str
@@ -127,6 +133,7 @@ class Entry:
     name: str = ""
     digest: bytes = b""
     is_decided: bool = False
+    text_digest: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +149,7 @@ class Placed:
     name: str
     digest: bytes
     is_decided: bool = False
+    text_digest: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +176,7 @@ class Part:
         num_edited: How many of them the previous release has with other content.
         num_removed: How many rows the previous release has in this part and this one has not.
         num_before: How many rows the previous release has in this part; none if it does not have it.
+        num_edited_texts: How many of them the previous release has with another text.
     """
 
     table: Table
@@ -179,6 +188,7 @@ class Part:
     num_edited: int
     num_removed: int
     num_before: int
+    num_edited_texts: int = 0
 
     @property
     def place(self) -> tuple[str, str, int]:
@@ -189,6 +199,14 @@ class Part:
     def is_kept(self) -> bool:
         """Whether the previous release has just these rows in it."""
         return self.num_rows == self.num_before and not (self.num_edited or self.num_removed)
+
+    def num_edited_in(self, config: Config) -> int:
+        """Count the rows that the previous release has with other content in a config of the table."""
+        return self.num_edited_texts if config.provenance is not None else self.num_edited
+
+    def is_kept_in(self, config: Config) -> bool:
+        """Say whether the previous release has just these rows in it, as a config of the table has them."""
+        return self.num_rows == self.num_before and not (self.num_edited_in(config) or self.num_removed)
 
 
 @dataclass(slots=True)
@@ -257,15 +275,16 @@ class Layout:
             previous: Where the previous release has its rows.
             repack: Whether to place all rows anew, wherever they were.
         """
-        insert = Insert(self._db, f"INSERT INTO now VALUES ({', '.join('?' * 8)})")
+        insert = Insert(self._db, f"INSERT INTO now VALUES ({', '.join('?' * 9)})")
         for rank, entry in enumerate(entries):
-            content = (entry.num_bytes, entry.name, entry.digest, entry.is_decided)
+            content = (entry.num_bytes, entry.name, entry.digest, entry.is_decided, entry.text_digest)
             insert(table, entry.key, entry.split, *content, rank)
         insert.flush()
-        insert = Insert(self._db, f"INSERT OR IGNORE INTO was VALUES ({', '.join('?' * 9)})")
+        insert = Insert(self._db, f"INSERT OR IGNORE INTO was VALUES ({', '.join('?' * 10)})")
         for old in previous:
             place = (old.split, old.number, _position(old.group, old.index))
-            insert(table, old.key, *place, old.num_bytes, old.name, old.digest, old.is_decided)
+            content = (old.num_bytes, old.name, old.digest, old.is_decided, old.text_digest)
+            insert(table, old.key, *place, *content)
         insert.flush()
         self._limits[table] = limits
         if repack:
@@ -282,14 +301,18 @@ class Layout:
         """List the parts of a table, those that have gone with no rows, by split and number."""
         return self._parts.get(table, ())
 
-    def changes(self, config: Config) -> Iterator[tuple[str, str, str]]:
+    def changes(self, config: Config, *, is_remade: bool = False) -> Iterator[tuple[str, str, str]]:
         """Yield (key, split, "added", "edited" or "removed") for each row of a config that differs.
 
         A pair that has become decided is added to a config of decided ones, wherever it was before.
+
+        Args:
+            config: The config.
+            is_remade: Whether all its rows differ that were there before.
         """
-        for key, split, change, was_decided, is_decided in self._db.execute(
-            _CHANGES, {"table": config.table}
-        ):
+        query = _CHANGES.format(digest="text_digest" if config.provenance is not None else "digest")
+        rows = self._db.execute(query, {"table": config.table, "all": is_remade})
+        for key, split, change, was_decided, is_decided in rows:
             if config.decided_only and was_decided != is_decided:
                 yield key, split, "added" if is_decided else "removed"
             elif is_decided or not config.decided_only:

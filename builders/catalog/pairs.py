@@ -186,7 +186,8 @@ class PairCatalog:
         self._db.execute(update, (problem, loose.source, loose.reference))
 
     def settle(self) -> None:
-        """Reject pairs of an image with itself, and note the images that stay references."""
+        """Reject pairs of an image with itself or of an excluded one; note images that stay references."""
+        self._reject_excluded_images()
         self._reject_same_image(
             f"SELECT pair.input_id, file, row, image_1 FROM pairs pair {_SIDES} "
             "WHERE one.image_id = two.image_id"
@@ -279,6 +280,22 @@ class PairCatalog:
         file, row, _ = self._ledger.place_of(input_id)
         value = public_reference(image)
         self._ledger.note(input_id, Problem(reason, message, file, row, None, value, fix))
+
+    def _reject_excluded_images(self) -> None:
+        """Reject the rows that name excluded images, whose bytes would else be in `binarized`."""
+        # Of two ranks each row names an image; of a pair one row names both.
+        query = (
+            f"SELECT pair.input_id, image_1, reason FROM pairs pair {_SIDES} "
+            "JOIN excluded ON excluded.image_id = one.image_id "
+            f"UNION SELECT coalesce(other_id, pair.input_id), image_2, reason FROM pairs pair {_SIDES} "
+            "JOIN excluded ON excluded.image_id = two.image_id ORDER BY 1, 2"
+        )
+        found = {input_id: (image, reason) for input_id, image, reason in self._db.execute(query).fetchall()}
+        for input_id, (image, reason) in found.items():
+            file, row, _ = self._ledger.place_of(input_id)
+            message = f"an image of it is excluded itself: {reason}"
+            place = (file, row, None, public_reference(image))
+            self._reject(input_id, Problem(Reason.REJECTED_IMAGE, message, *place, "nothing is to be done"))
 
     def _reject_same_image(self, query: str) -> None:
         """Reject the pairs that a query gives as (input, file, row, image)."""

@@ -94,6 +94,10 @@ class References:
             return Found(None, Reason.REJECTED_IMAGE, message, "mend the image's row first")
         return Found(None, Reason.UNKNOWN_IMAGE, "no source has such an image", "")
 
+    def id_of(self, reference: str) -> str | None:
+        """Give the image id that a reference is, if it is an id or a sha256, whether or not there is such."""
+        return reference[:ID_CHARS] if _ID.fullmatch(reference) else None
+
     def _places(self, column: str, name: str) -> list[tuple[str, str | None, str | None]]:
         query = f"SELECT source, image_id, rejected FROM names WHERE {column} = ? ORDER BY source LIMIT 100"
         return self._db.execute(query, (name,)).fetchall()

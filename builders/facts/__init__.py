@@ -6,13 +6,23 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
+from builders.duplicates import DuplicateSummary
 from builders.facts.captions import CaptionerSummary, CaptionSummary, read_caption_facts
+from builders.facts.features import FeatureSummary, read_duplicate_facts, read_feature_facts
 from builders.facts.images import ImageSummary, read_image_facts
 from builders.facts.preferences import PreferenceSummary, read_preference_facts
-from schemas.configs import CONFIGS, Format
+from schemas.configs import Format
 from schemas.manifest import Shard, SplitCounts
 
-__all__ = ["CaptionSummary", "CaptionerSummary", "Facts", "ImageSummary", "PreferenceSummary", "read_facts"]
+__all__ = [
+    "CaptionSummary",
+    "CaptionerSummary",
+    "Facts",
+    "FeatureSummary",
+    "ImageSummary",
+    "PreferenceSummary",
+    "read_facts",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,12 +34,16 @@ class Facts:
         images: Numbers about the images.
         captions: Numbers about the captions, or None if there are none.
         preferences: Numbers about the preferences, or None if there are none.
+        features: Numbers about the features of each encoder.
+        near_duplicates: Numbers about near-duplicates, or None if they were not looked for.
     """
 
     splits: Mapping[str, Mapping[str, SplitCounts]]
     images: ImageSummary
     captions: CaptionSummary | None
     preferences: PreferenceSummary | None
+    features: tuple[FeatureSummary, ...]
+    near_duplicates: DuplicateSummary | None
 
 
 def read_facts(folder: Path, shards: Iterable[Shard]) -> Facts:
@@ -42,13 +56,15 @@ def read_facts(folder: Path, shards: Iterable[Shard]) -> Facts:
     Returns:
         The facts. No image is read, and one row group at a time.
     """
-    shards = [shard for shard in shards if CONFIGS[shard.config].format is Format.PARQUET]
+    shards = [shard for shard in shards if shard.format is Format.PARQUET]
     splits = _read_splits(folder, shards)
     return Facts(
         splits=splits,
         images=read_image_facts(folder, shards),
         captions=read_caption_facts(folder, shards) if "captions" in splits else None,
         preferences=read_preference_facts(folder, shards) if "preferences" in splits else None,
+        features=read_feature_facts(folder, shards),
+        near_duplicates=read_duplicate_facts(folder),
     )
 
 

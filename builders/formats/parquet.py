@@ -8,6 +8,7 @@ https://arrow.apache.org/docs/python/parquet.html#content-defined-chunking.
 import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -26,17 +27,28 @@ class ParquetShard:
     Args:
         path: File to make.
         columns: Its columns; rows may have others, which are left out.
+        metadata: What its schema says besides.
 
     Attributes:
         file: The file, whose size and digest are final once it is closed.
     """
 
-    def __init__(self, path: Path, columns: Sequence[ColumnSpec]) -> None:
-        self._schema = arrow_schema(columns)
+    def __init__(
+        self,
+        path: Path,
+        columns: Sequence[ColumnSpec],
+        metadata: Mapping[bytes, str] = MappingProxyType({}),
+    ) -> None:
+        schema = arrow_schema(columns)
+        self._schema = schema.with_metadata({**schema.metadata, **metadata})
         self.file = HashingFile(path)
         images = {f"{column.name}.bytes" for column in columns if column.image}
         leaves = _leaves(self._schema)
-        others = [leaf for leaf in leaves if leaf not in images]
+        vectors = {
+            f"{field.name}.list.element" for field in schema if pa.types.is_fixed_size_list(field.type)
+        }
+        # Bytes and numbers of which no two are equal need no dictionary and have no use for statistics.
+        others = [leaf for leaf in leaves if leaf not in images | vectors]
         # Texts beside images are not compressed, either: those of 100 rows would be half a chunk of Xet's, so
         # that an edited caption re-sends the ends of the images on both sides. Uncompressed, they have chunks
         # that begin and end within them. Xet compresses what it sends, so this costs next to nothing there.

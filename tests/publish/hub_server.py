@@ -546,7 +546,7 @@ class HubServer:
 
     def _from_xet(self, oid: str) -> tuple[str, bytes]:
         """Fetch a file from the local Xet store, and see that it is what it should be."""
-        import hf_xet  # type: ignore[import-untyped]  # noqa: PLC0415 - only tests with Xet need it
+        import hf_xet  # type: ignore[import-untyped]
 
         paths = [path for folder in self._known for path in folder.rglob("*") if path.is_file()]
         source = next(path for path in paths if hashlib.sha256(path.read_bytes()).hexdigest() == oid)

@@ -327,7 +327,7 @@ def reading(world: World) -> Iterator[list[list[list[str]]]]:
 
 def image_ids(world: World, version: str) -> list[str]:
     """Give the ids of a release's images, from the files of the folder."""
-    import pyarrow.parquet as pq  # noqa: PLC0415 - only here
+    import pyarrow.parquet as pq
 
     folder = world.out / version
     paths = [entry.path for entry in read_manifest(folder).shards if entry.config == "default"]

@@ -216,3 +216,37 @@ def test_the_flags_are_these(capsys: pytest.CaptureFixture[str]) -> None:
         *("--sfhq", "--captions", "--preferences", "--fetch-images"),
         *("--previous", "--allow-bump", "--repack"),
     }
+
+
+def test_an_exclusion_is_another_content_and_is_found_in_the_rejected_rows(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = good_folder(tmp_path / "good")
+    folder.write()
+    settings = tmp_path / "release.toml"
+    shipped = (ROOT / "release.toml").read_text()
+    settings.write_text(shipped.replace("[release]\n", '[release]\nexclusions = "lists/out.csv"\n'))
+    for name in ("CITATION.cff", "CHANGELOG.md"):
+        (tmp_path / name).write_text((ROOT / name).read_text())
+    (tmp_path / "lists").mkdir()
+    listed = tmp_path / "lists" / "out.csv"
+
+    def run(version: str) -> int:
+        job = ["--version", version, "--config", str(settings), "--sfhq", str(folder.path)]
+        return main([*job, "--out", str(tmp_path / "dist")])
+
+    assert run("1.0") == 1
+    assert "out.csv: there is no such file" in capsys.readouterr().err
+    listed.write_text("image,reason\n")
+    assert run("1.0") == 0
+    listed.write_text(f"image,reason\n{folder.rows[0][0]},blurred\n")
+    capsys.readouterr()
+    assert run("1.0") == 1
+    assert "version 1.0 exists with other content (exclusions" in capsys.readouterr().err
+    assert run("2.0") == 0
+    assert re.search(r"images +4 +3 +1 +3\n *rejected +1 excluded\n", capsys.readouterr().out)
+    (rejected,) = pq.read_table(tmp_path / "dist" / "rejected" / "2.0.parquet").to_pylist()
+    assert rejected["reason"] == "excluded"
+    assert rejected["problems"][0]["message"] == "the maintainer excludes it: blurred"
+    published = pq.read_table(tmp_path / "dist" / "2.0" / "prompts")
+    assert folder.rows[0][0] not in published["file_name"].to_pylist()

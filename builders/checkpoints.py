@@ -1,0 +1,70 @@
+"""Checkpoints of models: files of numbers. What holds anything else is refused before it is run.
+
+A pickle can hold code that runs when it is read, and `torch.save` writes pickles. `weights_only=True` reads
+those that hold nothing but tensors and plain containers; safetensors cannot hold anything else.
+"""
+
+import hashlib
+import pickle
+from pathlib import Path
+
+import safetensors
+import torch
+
+from schemas.problems import Problem, Reason, SettingsError
+
+SUFFIXES = (".safetensors", ".pt", ".pth", ".bin", ".ckpt")
+
+
+def read_digest(path: Path) -> str:
+    """Give the SHA-256 of a checkpoint.
+
+    Raises:
+        SettingsError: It cannot be read, or its name does not say that it is a checkpoint.
+    """
+    if path.suffix not in SUFFIXES:
+        raise refuse(
+            path, "this is not a checkpoint", f"give a file whose name ends in {', '.join(SUFFIXES)}"
+        )
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise refuse(path, f"the weights cannot be read: {error.strerror}", "check the path") from error
+
+
+def check_checkpoint(path: Path) -> None:
+    """Make sure that a checkpoint is whole and holds numbers only.
+
+    Raises:
+        SettingsError: It is damaged, or holds what could run code.
+    """
+    try:
+        if path.suffix == ".safetensors":
+            with safetensors.safe_open(path, "pt") as file:
+                file.keys()
+        else:
+            torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise refuse(
+            path,
+            "the checkpoint holds more than numbers, and reading it could run code",
+            "use weights in the safetensors format, or convert it yourself if you trust it",
+        ) from error
+    except Exception as error:  # the two libraries raise many types on damaged files
+        raise refuse(
+            path,
+            f"the checkpoint is damaged or of another kind: {_first_line(error)}",
+            "copy or download it again",
+        ) from error
+
+
+def refuse(path: Path, message: str, fix: str) -> SettingsError:
+    """Say what is wrong with a checkpoint."""
+    return SettingsError(
+        Problem(Reason.SETTINGS, message, column="features.pretrained", value=str(path), fix=fix)
+    )
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]

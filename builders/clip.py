@@ -1,0 +1,242 @@
+"""Runs open_clip's models as an encoder: images and texts to vectors of length 1, in float16.
+
+Importing this takes seconds and needs the libraries of the extra `features`; `builders/encoder.py` imports
+it when an encoder is loaded. The weights are a file: `publish/weights.py` downloads those that a tag names.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import io
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import open_clip
+import simplejpeg
+import torch
+from PIL import Image
+
+from builders import demo_encoder
+from builders.checkpoints import check_checkpoint, read_digest, refuse
+from builders.encoder import Features, ImageNotEncodedError
+from schemas.features import Dtype, FeatureSettings, Provenance
+from schemas.problems import Problem, Reason, SettingsError, suggest
+from schemas.records import IMAGE_FORMATS
+
+Preprocess = Callable[[Image.Image], torch.Tensor]
+Tokenize = Callable[[Sequence[str]], torch.Tensor]
+
+BATCH_SIZES: Mapping[str, int] = {"cpu": 16, "cuda": 64}
+# Not less than twice the input's size: DECISIONS.md has what the difference to decoding in full is.
+DECODING = "JPEGs at 1/2, 1/4 or 1/8 where that leaves at least twice the input's size; others in full"
+_DIVISORS, _MARGIN = (8, 4, 2), 2  # other eighths take longer than decoding in full
+_LIBRARIES = ("open_clip_torch", "torch", "torchvision", "pillow", "simplejpeg")
+_PRECISIONS: Mapping[Dtype, str] = {"float32": "fp32", "bfloat16": "bf16", "float16": "fp16"}
+_HAS_BFLOAT16 = ("amx_bf16", "avx512_bf16")  # instructions; without them it is slower than float32
+
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """What an encoder is made of."""
+
+    model: Any
+    preprocess: Preprocess
+    tokenize: Callable[[], Tokenize]
+    device: str
+
+
+class ClipEncoder:
+    """An open_clip model, ready to run; `load_clip` makes it."""
+
+    def __init__(self, parts: _Parts, provenance: Provenance) -> None:
+        self._parts = parts
+        self._dtype: torch.dtype = getattr(torch, provenance.dtype)
+        self._tokenize: Tokenize | None = None
+        self.provenance, self.batch_size = provenance, BATCH_SIZES[parts.device]
+
+    def encode_images(self, images: Sequence[bytes]) -> Features:
+        """Encode image files, as `Encoder` says."""
+        if not images:
+            return self._finish(torch.empty(0, self.provenance.dimension))
+        prepared = [self._prepare(position, data) for position, data in enumerate(images)]
+        with torch.inference_mode():
+            pixels = torch.stack(prepared).to(self._parts.device, self._dtype)
+            return self._finish(self._parts.model.encode_image(pixels))
+
+    def encode_texts(self, texts: Sequence[str]) -> Features:
+        """Encode texts, as `Encoder` says; a tokenizer may need files that the library fetches."""
+        if not texts:
+            return self._finish(torch.empty(0, self.provenance.dimension))
+        if self._tokenize is None:
+            self._tokenize = self._parts.tokenize()
+        with torch.inference_mode():
+            tokens = self._tokenize(list(texts)).to(self._parts.device)
+            return self._finish(self._parts.model.encode_text(tokens))
+
+    def _prepare(self, position: int, data: bytes) -> torch.Tensor:
+        try:
+            return self._parts.preprocess(decode_image(data, self.provenance.input_size))
+        except Exception as error:  # Decoders raise many types on hostile data; each one means the same here.
+            raise ImageNotEncodedError(position, f"it does not decode: {error}") from error
+
+    def _finish(self, vectors: torch.Tensor) -> Features:
+        normalized = torch.nn.functional.normalize(vectors.float(), dim=-1)
+        return cast("Features", normalized.half().cpu().numpy())
+
+
+def decode_image(data: bytes, input_size: tuple[int, int]) -> Image.Image:
+    """Decode an image file for a model, a JPEG at a reduced scale where that leaves more than it sees.
+
+    Args:
+        data: The file's bytes.
+        input_size: Height and width that the model sees, in pixels.
+
+    Returns:
+        An RGB image, as it is stored: no orientation is applied.
+
+    Raises:
+        Exception: Whatever a decoder raises on data that is not an image.
+    """
+    with Image.open(io.BytesIO(data), formats=list(IMAGE_FORMATS)) as image:
+        if image.format != "JPEG" or image.mode not in ("RGB", "L"):  # Pillow knows how to read CMYK
+            return image.convert("RGB")
+        height, width = image.height, image.width
+    ratio = min(height / input_size[0], width / input_size[1]) / _MARGIN
+    divisor = next((each for each in _DIVISORS if each <= ratio), 1)
+    least = {"min_height": -(-height // divisor), "min_width": -(-width // divisor)}
+    return Image.fromarray(simplejpeg.decode_jpeg(data, **least, min_factor=1))
+
+
+def load_clip(settings: FeatureSettings, weights: Path | None = None) -> ClipEncoder:
+    """Load a model as an encoder.
+
+    On a CPU this sets torch to one thread for each call, in the whole process: batches run side by side.
+
+    Args:
+        settings: Which one, and how it computes.
+        weights: Its checkpoint; the demonstration encoder brings its own.
+
+    Raises:
+        SettingsError: There is no such model or device, or the weights are damaged,
+            could run code, or are another model's.
+    """
+    if settings.is_demonstration:
+        open_clip.add_model_config(demo_encoder.CONFIG)
+        weights = demo_encoder.WEIGHTS
+    if settings.model not in open_clip.list_models():
+        raise _refusal(
+            "model",
+            settings.model,
+            "open_clip has no such model",
+            suggest(settings.model, open_clip.list_models()),
+        )
+    if weights is None:
+        raise _refusal(
+            "pretrained", settings.pretrained, "there are no weights", "give the path of a checkpoint"
+        )
+    digest = read_digest(weights)
+    check_checkpoint(weights)
+    device = _choose_device(settings)
+    dtype = _choose_dtype(settings, device)
+    tag = open_clip.get_pretrained_cfg(settings.model, settings.pretrained)
+    model = _make_model(settings.model, weights, tag, dtype, device)
+    if device == "cpu":
+        torch.set_num_threads(1)
+    seen = open_clip.get_model_preprocess_cfg(model)
+    provenance = Provenance(
+        model=settings.model,
+        pretrained=settings.pretrained if tag or settings.is_demonstration else weights.name,
+        weights_sha256=digest,
+        dimension=int(open_clip.get_model_config(settings.model)["embed_dim"]),
+        input_size=_height_and_width(seen["size"]),
+        image_mean=tuple(seen["mean"]),
+        image_std=tuple(seen["std"]),
+        interpolation=seen["interpolation"],
+        resize_mode=seen["resize_mode"],
+        decoding=DECODING,
+        context_length=int(open_clip.get_model_tokenize_cfg(model)["context_length"]),
+        quick_gelu=_has_quick_gelu(settings.model, tag),
+        dtype=dtype,
+        normalized=True,
+        is_demonstration=settings.is_demonstration,
+        libraries={name: importlib.metadata.version(name) for name in _LIBRARIES},
+    )
+    preprocess = open_clip.transform.image_transform_v2(
+        open_clip.transform.PreprocessCfg(**seen), is_train=False
+    )
+    return ClipEncoder(_Parts(model, preprocess, lambda: _load_tokenizer(settings), device), provenance)
+
+
+def _make_model(name: str, weights: Path, tag: Mapping[str, Any], dtype: Dtype, device: str) -> Any:
+    try:
+        model = open_clip.create_model(
+            name,
+            str(weights.absolute()),
+            precision=_PRECISIONS[dtype],
+            device=device,
+            force_quick_gelu=_has_quick_gelu(name, tag),  # by itself the library only warns
+            force_preprocess_cfg=dict(tag),
+            pretrained_text=False,
+        )
+    except ImportError as error:
+        raise _refusal(
+            "model", name, f"it needs a library that is not here: {error}", "install it"
+        ) from error
+    except Exception as error:
+        message = str(error).strip().splitlines()[0][:200]
+        raise refuse(
+            weights, f"these are not the weights of {name}: {message}", "name their model"
+        ) from error
+    return model.eval()
+
+
+def _has_quick_gelu(name: str, tag: Mapping[str, Any]) -> bool:
+    return bool(tag.get("quick_gelu") or open_clip.get_model_config(name).get("quick_gelu"))
+
+
+def _height_and_width(size: int | Sequence[int]) -> tuple[int, int]:
+    return (size, size) if isinstance(size, int) else (size[0], size[1])
+
+
+def _choose_device(settings: FeatureSettings) -> str:
+    if settings.device == "cuda" and not torch.cuda.is_available():
+        raise _refusal("device", "cuda", "there is no CUDA device that torch can use", 'use device = "auto"')
+    return "cuda" if settings.device != "cpu" and torch.cuda.is_available() else "cpu"
+
+
+def _choose_dtype(settings: FeatureSettings, device: str) -> Dtype:
+    """Take the faster of float32 and bfloat16 for this processor, unless the settings say."""
+    if settings.dtype == "float16" and device == "cpu":
+        raise _refusal(
+            "dtype", "float16", "most CPUs compute in float16 slower than in float32", 'use "auto"'
+        )
+    if settings.dtype != "auto":
+        return settings.dtype
+    if settings.is_demonstration:
+        return "float32"  # it is small, and gives the same on more machines
+    if device == "cuda":
+        return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float32"
+    has = torch.cpu.get_capabilities()
+    return "bfloat16" if any(has.get(each) for each in _HAS_BFLOAT16) else "float32"
+
+
+def _load_tokenizer(settings: FeatureSettings) -> Tokenize:
+    if settings.is_demonstration:
+        return lambda texts: torch.from_numpy(demo_encoder.tokenize(texts))
+    try:
+        return cast("Tokenize", open_clip.get_tokenizer(settings.model))
+    except (
+        Exception
+    ) as error:  # libraries and files that some models need besides, each with errors of its own
+        raise _refusal(
+            "model",
+            settings.model,
+            f"its tokenizer cannot be loaded: {error}",
+            "install what it needs (pip install transformers), and be online the first time",
+        ) from error
+
+
+def _refusal(column: str, value: str, message: str, fix: str) -> SettingsError:
+    return SettingsError(Problem(Reason.SETTINGS, message, column=f"features.{column}", value=value, fix=fix))

@@ -1,0 +1,296 @@
+"""Encoders give what plain code gives, whatever the images stand beside, and refuse unsafe weights."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import itertools
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from builders import demo_encoder
+from builders.encoder import Encoder, Features, encode_stream, load_encoder
+from builders.faces import draw_face, random_face
+from schemas.features import DEMO_MODEL, DEMO_TAG, FeatureSettings, Provenance
+from schemas.problems import BuildError, SettingsError
+from tests.support import ROOT, image_bytes
+
+DEMO = FeatureSettings(model=DEMO_MODEL, pretrained=DEMO_TAG)
+# 1 - cosine, of JPEGs decoded at a reduced scale in bfloat16 to plain code in float32: DECISIONS.md.
+TOLERANCE = 2e-4
+
+
+@pytest.fixture(scope="session")
+def encoder() -> Encoder:
+    return load_encoder(DEMO)
+
+
+@pytest.fixture(scope="session")
+def faces() -> list[bytes]:
+    return [saved(draw_face(random_face(seed), 128)) for seed in range(21)]
+
+
+def saved(image: Image.Image, kind: str = "JPEG", **options: Any) -> bytes:
+    file = io.BytesIO()
+    image.save(file, kind, **options)
+    return file.getvalue()
+
+
+def encode_all(encoder: Encoder, images: Sequence[bytes]) -> Features:
+    return np.concatenate([features for _, features in encode_stream(encoder, enumerate(images))])
+
+
+# --- images and texts -----------------------------------------------------------------------
+
+
+def test_vectors_have_length_one_and_are_float16(encoder: Encoder, faces: list[bytes]) -> None:
+    vectors = [encoder.encode_images(faces[:3]), encoder.encode_texts(["a smiling person", "green hair"])]
+    assert [each.shape for each in vectors] == [(3, 128), (2, 128)]
+    for each in vectors:
+        assert each.dtype == np.float16
+        np.testing.assert_allclose(np.linalg.norm(each.astype(np.float32), axis=1), 1, atol=1e-3)
+
+
+def test_nothing_gives_no_vectors(encoder: Encoder) -> None:
+    assert encoder.encode_images([]).shape == encoder.encode_texts([]).shape == (0, 128)
+    assert list(encode_stream(encoder, [])) == []
+
+
+def test_a_stream_keeps_names_and_order_and_is_cut_into_batches(encoder: Encoder, faces: list[bytes]) -> None:
+    names = [f"{index}.jpg" for index in range(len(faces))]
+    batches = list(encode_stream(encoder, zip(names, faces, strict=True)))
+    assert [len(batch) for batch, _ in batches] == [16, 5]
+    assert [name for batch, _ in batches for name in batch] == names
+    alone = np.concatenate([encoder.encode_images([data]) for data in faces])
+    np.testing.assert_allclose(np.concatenate([each for _, each in batches]), alone, atol=2e-3)
+
+
+def test_a_vector_does_not_depend_on_the_images_beside_it(encoder: Encoder, faces: list[bytes]) -> None:
+    together = encode_all(encoder, faces)
+    assert np.array_equal(encode_all(encoder, faces[::-1]), together[::-1])
+    assert np.array_equal(encode_all(encoder, faces[18:]), together[18:])
+
+
+def test_a_stream_takes_little_ahead(encoder: Encoder, faces: list[bytes]) -> None:
+    taken = itertools.count()
+    endless = ((next(taken), data) for data in itertools.cycle(faces))
+    stream = encode_stream(encoder, endless)
+    assert next(stream)[0] == list(range(16))
+    stream.close()  # type: ignore[attr-defined] # a generator
+    assert next(taken) < 1000
+
+
+def test_a_damaged_image_is_named(encoder: Encoder, faces: list[bytes]) -> None:
+    items = [("good.jpg", faces[0]), ("bad.jpg", faces[1][:900]), ("fine.jpg", faces[2])]
+    with pytest.raises(BuildError, match=r"bad\.jpg: the image cannot be encoded: it does not decode: "):
+        list(encode_stream(encoder, items))
+
+
+class Spoiled:
+    """An encoder some of whose vectors are no use."""
+
+    def __init__(self, encoder: Encoder, value: float) -> None:
+        self._encoder, self._value = encoder, value
+
+    @property
+    def provenance(self) -> Provenance:
+        return self._encoder.provenance
+
+    @property
+    def batch_size(self) -> int:
+        return 2
+
+    def encode_images(self, images: Sequence[bytes]) -> Features:
+        features = self._encoder.encode_images(images)
+        features[1] *= self._value
+        return features
+
+    def encode_texts(self, texts: Sequence[str]) -> Features:
+        return self._encoder.encode_texts(texts)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, 0.0])
+def test_a_vector_that_is_none_is_refused_with_the_images_name(
+    encoder: Encoder, faces: list[bytes], value: float
+) -> None:
+    items = zip(["a.jpg", "b.jpg", "c.jpg", "d.jpg"], faces, strict=False)
+    with pytest.raises(BuildError, match=r"^b\.jpg: .* a vector of length (nan|inf|0) where 1 is right"):
+        list(encode_stream(Spoiled(encoder, value), items))
+
+
+@pytest.mark.parametrize(
+    ("kind", "mode", "size", "decoded"),
+    [
+        ("JPEG", "RGB", (1024, 1024), (128, 128)),
+        ("JPEG", "RGB", (1023, 600), (256, 150)),
+        ("JPEG", "L", (512, 512), (128, 128)),
+        ("JPEG", "RGB", (255, 255), (255, 255)),
+        ("JPEG", "CMYK", (512, 512), (512, 512)),
+        ("PNG", "P", (512, 512), (512, 512)),
+        ("WEBP", "RGB", (300, 20), (300, 20)),
+    ],
+)
+def test_jpegs_are_decoded_as_small_as_leaves_twice_what_is_seen(
+    kind: str, mode: str, size: tuple[int, int], decoded: tuple[int, int]
+) -> None:
+    from builders.clip import decode_image
+
+    image = decode_image(saved(Image.new(mode, size), kind), (64, 64))
+    assert (image.mode, image.size) == ("RGB", decoded)
+
+
+def test_a_reduced_scale_changes_little(encoder: Encoder) -> None:
+    faces = [draw_face(random_face(seed), 1024) for seed in range(2)]
+    reduced = encoder.encode_images([saved(face, quality=90) for face in faces]).astype(np.float32)
+    files = [Image.open(io.BytesIO(saved(face, quality=90))) for face in faces]
+    full = encoder.encode_images([saved(file, "PNG") for file in files]).astype(np.float32)
+    assert (1 - (reduced * full).sum(1)).max() < 1e-3
+
+
+def test_provenance_says_what_the_vectors_depend_on(encoder: Encoder) -> None:
+    found = encoder.provenance
+    digest = hashlib.sha256(demo_encoder.WEIGHTS.read_bytes()).hexdigest()
+    assert (found.model, found.pretrained, found.weights_sha256) == (DEMO_MODEL, DEMO_TAG, digest)
+    assert (found.input_size, found.dimension, found.dtype) == ((64, 64), 128, "float32")
+    assert (found.interpolation, found.resize_mode, found.normalized) == ("bicubic", "shortest", True)
+    assert found.is_demonstration
+    assert set(found.libraries) == {"open_clip_torch", "torch", "torchvision", "pillow", "simplejpeg"}
+    assert str(ROOT) not in found.model_dump_json()
+
+
+# --- what is refused ------------------------------------------------------------------------
+
+
+def refusal(**settings: Any) -> str:
+    chosen = FeatureSettings(**{"model": "ViT-S-32", "pretrained": "weights", **settings})
+    with pytest.raises(SettingsError) as caught:
+        load_encoder(chosen, Path(chosen.pretrained))
+    return str(caught.value)
+
+
+class Code:
+    """Runs when it is read from a pickle."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[Callable[..., object], tuple[object, ...]]:
+        return (Path.write_text, (self.path, "ran"))
+
+
+@pytest.mark.parametrize("name", ["weights.pt", "weights.bin"])
+def test_a_checkpoint_with_code_is_refused_and_not_run(tmp_path: Path, name: str) -> None:
+    import torch
+
+    path, trace = tmp_path / name, tmp_path / "trace"
+    torch.save({"weights": torch.zeros(2), "other": Code(trace)}, path)
+    message = refusal(pretrained=str(path))
+    assert "the checkpoint holds more than numbers, and reading it could run code" in message
+    assert "safetensors" in message
+    assert not trace.exists()
+
+
+@pytest.mark.parametrize("name", ["weights.safetensors", "weights.pt"])
+@pytest.mark.parametrize("share", [0.0, 0.01, 0.7])
+def test_a_truncated_checkpoint_is_refused(tmp_path: Path, name: str, share: float) -> None:
+    import torch
+    from safetensors.torch import save_file
+
+    path, numbers = tmp_path / name, {"numbers": torch.zeros(5000)}
+    if path.suffix == ".pt":
+        torch.save(numbers, path)
+    else:
+        save_file(numbers, path)
+    data = path.read_bytes()
+    path.write_bytes(data[: int(len(data) * share)])
+    assert "the checkpoint is damaged or of another kind: " in refusal(pretrained=str(path))
+
+
+def test_weights_of_another_model_are_refused() -> None:
+    message = refusal(pretrained=str(demo_encoder.WEIGHTS))
+    assert "these are not the weights of ViT-S-32: " in message
+    assert "weights.safetensors" in message
+
+
+def test_what_is_no_checkpoint_is_refused(tmp_path: Path) -> None:
+    assert "the weights cannot be read: No such file" in refusal(pretrained=str(tmp_path / "a.pt"))
+    (tmp_path / "a.jpg").write_bytes(image_bytes(1))
+    assert "this is not a checkpoint" in refusal(pretrained=str(tmp_path / "a.jpg"))
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({"model": "ViT-B-23"}, "open_clip has no such model (value: 'ViT-B-23')"),
+        ({"model": DEMO_MODEL, "dtype": "float16", "device": "cpu"}, "most CPUs compute in float16 slower"),
+    ],
+)
+def test_what_cannot_be_is_refused(settings: dict[str, str], expected: str) -> None:
+    assert expected in refusal(**settings)
+
+
+def test_without_the_libraries_the_kit_works_and_says_what_to_install() -> None:
+    script = """
+import sys
+sys.modules["open_clip"] = None
+from builders.encoder import load_encoder
+from schemas.features import FeatureSettings
+from schemas.problems import SettingsError
+assert "torch" not in sys.modules
+try:
+    load_encoder(FeatureSettings(model="sfhq-demo", pretrained="built-in"))
+except SettingsError as error:
+    print(error)
+"""
+    command = [sys.executable, "-c", script]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert "features need a library that is not here: open_clip" in done.stdout
+    assert "pip install '.[features]'" in done.stdout
+
+
+# --- a real model ---------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def large_weights(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Give random weights of ViT-B-32: the arithmetic is that of trained ones."""
+    import open_clip
+    import torch
+    from safetensors.torch import save_file
+
+    torch.manual_seed(0)
+    path = tmp_path_factory.mktemp("large") / "random.safetensors"
+    save_file(open_clip.create_model("ViT-B-32").state_dict(), path)
+    yield path
+    path.unlink()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_vectors_are_those_of_plain_code(large_weights: Path, sfhq_sample: Path, dtype: str) -> None:
+    import open_clip
+    import torch
+
+    paths = sorted((sfhq_sample / "images").iterdir())[::16]
+    settings = FeatureSettings.model_validate(
+        {"model": "ViT-B-32", "pretrained": str(large_weights), "dtype": dtype, "device": "cpu"}
+    )
+    encoder = load_encoder(settings, large_weights)
+    batches = list(encode_stream(encoder, ((path.name, path.read_bytes()) for path in paths)))
+    assert [name for names, _ in batches for name in names] == [path.name for path in paths]
+    ours = np.concatenate([features for _, features in batches]).astype(np.float32)
+
+    model, _, preprocess = open_clip.create_model_and_transforms("ViT-B-32", str(large_weights))
+    with torch.inference_mode():
+        pixels = torch.stack([preprocess(Image.open(path).convert("RGB")) for path in paths])
+        plain = torch.nn.functional.normalize(model.eval().encode_image(pixels), dim=-1).numpy()
+    assert (1 - (ours * plain).sum(1)).max() < TOLERANCE
+    assert np.array_equal((ours @ plain.T).argmax(1), np.arange(len(paths)))
