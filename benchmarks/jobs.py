@@ -56,7 +56,7 @@ def _build(folder: Path, out: Path, checked: Path | None) -> None:
     with closing(Catalog(out / "catalog.sqlite")) as catalog, CheckedImages(checked) as known:
         sources = open_sources(settings, ROOT, out)
         entries = SourceReader(catalog, settings.build, out, checked=known).read(sources)
-        plan = plan_build(catalog, describe_inputs(VERSION, settings.content, entries, notes), None)
+        plan = plan_build(catalog, describe_inputs(VERSION, settings.content_with({}), entries, notes), None)
         build_release(out / VERSION, catalog, plan, notes, Features(FeatureStore()), untracked)
     _sync_tree(out / VERSION)
 

@@ -112,17 +112,19 @@ def release(options: argparse.Namespace, terminal: Terminal) -> int:
     with workspace as work, closing(_open_catalog(work, settings, notes)) as catalog:
         sources, encoders, entries = _read_sources(options, settings, catalog, previous, work, terminal)
         notes = replace(notes, notices=tuple(source.notice for source in sources if source.notice))
-        content = settings.content.model_copy(
-            update={"features": {name: encoder.provenance for name, encoder in encoders.items()}}
-        )
+        content = settings.content_with({name: encoder.provenance for name, encoder in encoders.items()})
         inputs = describe_inputs(version, content, entries, notes, follows.entry, repack=options.repack)
         plan = folder.plan(inputs)
         is_there = plan.action is Action.KEEP
         counts = catalog.counts()
         missing = list(_missing_changes(notes, version, is_rehearsal=not hosts))
         show_problems(terminal, catalog, counts, () if hosts else missing)
-        refusals = [*_strict_refusals(options.strict, counts), *plan.problems, *(missing if hosts else ())]
-        refusals += () if options.plan else unready
+        refusals = [
+            *_strict_refusals(options.strict, counts),
+            *plan.problems,
+            *(missing if hosts else ()),
+            *(() if options.plan else unready),
+        ]
         if plan.action is Action.ADD and not options.plan:
             write_rejected(catalog, out / REJECTED / f"{version}.parquet")
         build = plan_build(catalog, inputs, previous) if not refusals and not is_there else None
@@ -146,8 +148,8 @@ def release(options: argparse.Namespace, terminal: Terminal) -> int:
         _write_receipts(out / RECEIPTS, folder.receipt(manifest))
         published = publish(hosts, manifest, out / version, terminal, confirm)
         _write_receipts(out / RECEIPTS, *published.receipts)
-    is_new = build is not None or published.is_new
-    show_release(terminal, out / version, out / REJECTED, manifest, published, is_new=is_new)
+    published.is_new |= build is not None
+    show_release(terminal, out / version, out / REJECTED, manifest, published)
     show_build(terminal, build, previous)
     show_loading(terminal, out / version, manifest, published)
     _refuse(published.problems)

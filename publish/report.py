@@ -121,8 +121,6 @@ def show_release(
     rejected: Path,
     manifest: Manifest,
     published: Published,
-    *,
-    is_new: bool,
 ) -> None:
     """Show what there is now, and where.
 
@@ -132,7 +130,6 @@ def show_release(
         rejected: The folder of the tables of rejected rows.
         manifest: The release's.
         published: What came of the hosts.
-        is_new: Whether anything was done.
     """
     num_bytes = sum(entry.num_bytes for entry in manifest.all_files)
     rows = [
@@ -145,7 +142,11 @@ def show_release(
         rows.append(("rejected rows", str(rejected / f"{manifest.version}.parquet")))
     for receipt in published.receipts:
         rows += [(receipt.target, receipt.url), (f"{receipt.target} revision", receipt.revision)]
-    title = "Released" if is_new else "Nothing to do, this version is there already with the same content"
+    title = (
+        "Released"
+        if published.is_new
+        else "Nothing to do, this version is there already with the same content"
+    )
     title = "Released, but not everywhere" if published.problems else title
     terminal.title(f"{title}: {manifest.inputs.dataset.name} {manifest.version}")
     terminal.counts(manifest.counts)

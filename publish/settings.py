@@ -16,7 +16,7 @@ from builders.sources import SAMPLE_KIND, SOURCES, tell_kind
 from publish.targets import TARGETS
 from publish.targets.kaggle.page import KagglePage, check_page
 from schemas.configs import Format, Table, feature_config_names
-from schemas.features import FeatureSettings
+from schemas.features import FeatureSettings, Provenance
 from schemas.problems import Problem, Reason, SettingsError, SourceError, suggest
 from schemas.settings import (
     BuildSettings,
@@ -159,9 +159,12 @@ class Settings(_Settings):
         """Whether the built-in sample is read."""
         return any(source.kind == SAMPLE_KIND for source in self.sources)
 
-    @property
-    def content(self) -> ContentSettings:
-        """What the content of a release depends on, but for encoders, which must be loaded to be known."""
+    def content_with(self, features: Mapping[str, Provenance]) -> ContentSettings:
+        """Give what the content of a release depends on.
+
+        Args:
+            features: Config → its encoder, which must be loaded to be known.
+        """
         return ContentSettings(
             dataset=self.dataset,
             build=self.build,
@@ -169,6 +172,7 @@ class Settings(_Settings):
             formats=self.release.target_formats,
             near_duplicates=self.near_duplicates or (DuplicateSettings() if self.features else None),
             search=self.search if self.features else None,
+            features=features,
         )
 
     @field_validator("sources")

@@ -110,7 +110,7 @@ def test_hosts_are_given_what_the_folder_has_and_kaggle_no_tars(
     formats: str, hub: list[str], kaggle: list[str], tmp_path: Path
 ) -> None:
     settings = load_settings(write(tmp_path, GOOD + f"[release]\nformats = {formats}"))
-    given = settings.content.formats
+    given = settings.content_with({}).formats
     assert ([*given["hub"]], [*given["kaggle"]]) == (hub, kaggle)
 
 
