@@ -98,8 +98,9 @@ def release(options: argparse.Namespace, terminal: Terminal) -> int:
         KitError: Something is wrong that the user can mend; all of it at once.
     """
     version, out, base = options.version, options.out, options.config.parent
-    flags = Flags(options.sfhq, options.captions, options.preferences, options.to)
-    settings = load_settings(options.config, flags)
+    settings = load_settings(
+        options.config, Flags(options.sfhq, options.captions, options.preferences, options.to)
+    )
     refuse_output_in_sources(settings, base, out)
     notes = _read_notes(settings, base)
     _refuse_withdrawn(notes, version)
