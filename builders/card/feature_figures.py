@@ -30,6 +30,7 @@ from builders.likeness import Likeness
 from builders.released import SearchedRelease
 from builders.vectors import Float64, Half
 from schemas.duplicates import NearDuplicate
+from schemas.features import Provenance
 from schemas.generators import GENERATORS
 from schemas.manifest import Shard
 
@@ -96,10 +97,10 @@ def draw_feature_figures(
     return drawn
 
 
-def encoder_note(summary: FeatureSummary) -> str:
-    """Say beside every picture what drew the conclusion, above all if it is the demonstration encoder."""
-    model = f"{summary.provenance.model} ({summary.provenance.pretrained})"
-    return f"demonstration encoder, {model}" if summary.provenance.is_demonstration else model
+def name_encoder(provenance: Provenance) -> str:
+    """Name an encoder beside what it says, above all if it is the demonstration encoder."""
+    model = f"{provenance.model}, {provenance.pretrained}"
+    return f"the demonstration encoder ({model})" if provenance.is_demonstration else model
 
 
 def _draw_searches(
@@ -117,7 +118,7 @@ def _draw_searches(
     for number, start in enumerate(range(0, len(results), _QUERIES_PER_FIGURE), 1):
         some = results[start : start + _QUERIES_PER_FIGURE]
         path = f"figures/search_{summary.config}_{number}.jpg"
-        draw_search(folder / path, some, f"Found by {encoder_note(summary)}")
+        draw_search(folder / path, some, f"Found by {name_encoder(summary.provenance)}")
         drawn[path] = "What a search finds for " + ", ".join(f"“{result.query}”" for result in some)
     return drawn
 
@@ -125,7 +126,7 @@ def _draw_searches(
 def _draw_adherence(folder: Path, shards: Sequence[Shard], summary: FeatureSummary) -> dict[str, str]:
     prompts = compare_prompts(folder, shards, summary.config)
     captions = compare_captions(folder, shards, summary.config)
-    note, drawn = encoder_note(summary), dict[str, str]()
+    note, drawn = name_encoder(summary.provenance), dict[str, str]()
     panels = [
         AdherencePanel(f"{title} ({note})", _groups(compared))
         for title, compared in (("Prompts, by generator", prompts), ("Captions, by captioner", captions))
