@@ -70,7 +70,7 @@ def search(options: argparse.Namespace, terminal: Terminal) -> int:
     if options.figure is not None:
         options.figure.parent.mkdir(parents=True, exist_ok=True)
         (images,) = release.show([hits])
-        draw_search(options.figure, [SearchResult(query.title, images)], f"Found by {name_encoder(made_by)}")
+        draw_search(options.figure, [SearchResult(query.title, images)], name_encoder(made_by))
         terminal.table([("figure", str(options.figure))])
     return 0
 

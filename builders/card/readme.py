@@ -35,7 +35,12 @@ _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000
 _SIMILARITIES = r"^\| `([^`]+)` \| ([\d,]+) \| (-?[\d.]+) \| (-?[\d.]+) \| (-?[\d.]+) \|"
 _ALIKE = tuple(
     f"near-duplicates {name}"
-    for name in ("like another", "groups", "more than one of each group", "in the largest group")
+    for name in (
+        "images like another",
+        "groups",
+        "images but for one of each group",
+        "images in the largest group",
+    )
 )
 _TEMPLATES = jinja2.Environment(
     loader=jinja2.PackageLoader("builders.card"),
@@ -151,7 +156,7 @@ def true_numbers(facts: Facts) -> dict[str, float]:
     if (found := facts.near_duplicates) is not None:
         counts = (found.num_images, found.num_groups, found.num_surplus, found.largest)
         numbers |= dict(zip(_ALIKE, counts, strict=True))
-        numbers |= {f"near-duplicates found by {kind}": count for kind, count in found.kinds.items()}
+        numbers |= {f"near-duplicates images found by {kind}": count for kind, count in found.kinds.items()}
     return numbers
 
 
