@@ -270,6 +270,7 @@ def build_release(
         differences=plan.changes,
         formats=inputs.formats,
         features=inputs.features,
+        limits=inputs.near_duplicates,
         figures=figures,
     )
     _write_texts(

@@ -30,6 +30,7 @@ from builders.likeness import Likeness
 from builders.released import SearchedRelease
 from builders.vectors import Float64, Half
 from schemas.duplicates import NearDuplicate
+from schemas.features import Provenance
 from schemas.generators import GENERATORS
 from schemas.manifest import Shard
 
@@ -79,7 +80,8 @@ def draw_feature_figures(
         shards: Its data files, in order.
         facts: Its numbers.
         queries: What to search for.
-        pairs: What the threshold of near-duplicates was chosen from; None leaves that figure out.
+        pairs: What a threshold of near-duplicates is chosen from; that figure is left out where nothing is
+            alike at any, or this is None.
 
     Returns:
         Path of each figure in the release → what it shows; nothing where there are no features.
@@ -90,16 +92,16 @@ def draw_feature_figures(
         drawn |= _draw_adherence(folder, shards, summary)
     if facts.near_duplicates is not None and facts.near_duplicates.num_groups:
         drawn |= _draw_near_duplicates(folder, shards, facts.near_duplicates.num_groups)
-    if pairs is not None:
+    if pairs is not None and pairs.likeness.ladder[0].num_images:
         draw_thresholds(folder / THRESHOLDS_PATH, pairs.likeness, pairs.threshold)
         drawn[THRESHOLDS_PATH] = "Images with a near-duplicate at each threshold of similarity"
     return drawn
 
 
-def encoder_note(summary: FeatureSummary) -> str:
-    """Say beside every picture what drew the conclusion, above all if it is the demonstration encoder."""
-    model = f"{summary.provenance.model} ({summary.provenance.pretrained})"
-    return f"demonstration encoder, {model}" if summary.provenance.is_demonstration else model
+def name_encoder(provenance: Provenance) -> str:
+    """Name an encoder beside what it says, above all if it is the demonstration encoder."""
+    model = f"{provenance.model}, {provenance.pretrained}"
+    return f"demonstration encoder, {provenance.model}" if provenance.is_demonstration else model
 
 
 def _draw_searches(
@@ -117,7 +119,7 @@ def _draw_searches(
     for number, start in enumerate(range(0, len(results), _QUERIES_PER_FIGURE), 1):
         some = results[start : start + _QUERIES_PER_FIGURE]
         path = f"figures/search_{summary.config}_{number}.jpg"
-        draw_search(folder / path, some, f"Found by {encoder_note(summary)}")
+        draw_search(folder / path, some, name_encoder(summary.provenance))
         drawn[path] = "What a search finds for " + ", ".join(f"“{result.query}”" for result in some)
     return drawn
 
@@ -125,9 +127,9 @@ def _draw_searches(
 def _draw_adherence(folder: Path, shards: Sequence[Shard], summary: FeatureSummary) -> dict[str, str]:
     prompts = compare_prompts(folder, shards, summary.config)
     captions = compare_captions(folder, shards, summary.config)
-    note, drawn = encoder_note(summary), dict[str, str]()
+    note, drawn = name_encoder(summary.provenance), dict[str, str]()
     panels = [
-        AdherencePanel(f"{title} ({note})", _groups(compared))
+        AdherencePanel(f"{title} · {note}", _groups(compared))
         for title, compared in (("Prompts, by generator", prompts), ("Captions, by captioner", captions))
         if compared.groups
     ]
@@ -142,7 +144,7 @@ def _draw_adherence(folder: Path, shards: Sequence[Shard], summary: FeatureSumma
     for kind, lowest in examples:
         if lowest:
             path = f"figures/lowest_{kind}_{summary.config}.jpg"
-            title = f"The {kind} least like their images ({note})"
+            title = f"The {kind} least like their images · {note}"
             draw_examples(folder / path, title, lowest)
             drawn[path] = f"The {kind} least like their images"
     return drawn

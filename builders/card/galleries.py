@@ -84,7 +84,7 @@ def draw_search(path: Path, results: Sequence[SearchResult], note: str = "") -> 
     sheet = _Sheet(columns * _STEP)
     if note:
         lines = wrap_text(note, columns * _TITLE_CHARS, 3)
-        sheet.text(0, 0, lines, color=FAINT)
+        sheet.text(0, 0, lines)
         sheet.advance((lines.count("\n") + 1) * _TITLE_LINE + 0.06)
     for result in results:
         sheet.title(f"“{wrap_text(result.query, columns * _TITLE_CHARS, 2)}”")

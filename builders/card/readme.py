@@ -1,7 +1,7 @@
 """The dataset card: README.md and LICENSES.md, rendered from facts read back from the written files."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,13 +16,15 @@ from rich.filesize import decimal
 
 from builders.agreement import Estimate
 from builders.facts import CaptionerSummary, Facts
+from builders.hashes import HASH_BITS
 from builders.votes import RULES
 from schemas.columns import ColumnSpec, features, flatten
 from schemas.configs import Config, Format, Table, configs_with
-from schemas.features import Provenance
+from schemas.features import DEMO_NOTICE, Provenance
 from schemas.generators import GENERATORS, PREFERENCE_MODELS, Terms
 from schemas.manifest import Changes, Counts, PreviousEntry, Shard
-from schemas.settings import DatasetSettings, PreferenceSettings
+from schemas.problems import Reason
+from schemas.settings import DatasetSettings, DuplicateSettings, PreferenceSettings
 
 CARD_NAME = "README.md"
 LICENSES_NAME = "LICENSES.md"
@@ -30,6 +32,16 @@ LICENSE_NAME = "per-image-terms"
 MAX_ATTRIBUTES_SHOWN = 50
 
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
+_SIMILARITIES = r"^\| `([^`]+)` \| ([\d,]+) \| (-?[\d.]+) \| (-?[\d.]+) \| (-?[\d.]+) \|"
+_ALIKE = tuple(
+    f"near-duplicates {name}"
+    for name in (
+        "images like another",
+        "groups",
+        "images but for one of each group",
+        "images in the largest group",
+    )
+)
 _TEMPLATES = jinja2.Environment(
     loader=jinja2.PackageLoader("builders.card"),
     undefined=jinja2.StrictUndefined,
@@ -58,6 +70,7 @@ class CardInputs:
         differences: What differs from it.
         formats: Target → the formats that it is given.
         features: Config of features → the encoder that made it.
+        limits: When images are near-duplicates; None where they are not looked for.
         figures: Path of each figure in the release → what it shows.
     """
 
@@ -74,6 +87,7 @@ class CardInputs:
     differences: Changes | None
     formats: Mapping[str, tuple[Format, ...]]
     features: Mapping[str, Provenance]
+    limits: DuplicateSettings | None
     figures: Mapping[str, str]
 
     @property
@@ -93,7 +107,7 @@ def render_licenses(inputs: CardInputs) -> str:
     return _render("LICENSES.md.j2", inputs)
 
 
-def read_numbers(card: str) -> dict[str, int]:
+def read_numbers(card: str) -> dict[str, float]:
     """Read a card's numbers back: rows of each config and split, and the rows of its marked tables.
 
     Args:
@@ -103,7 +117,7 @@ def read_numbers(card: str) -> dict[str, int]:
         Numbers by name, such as `default/train` and `generator SDXL`; the counterpart of `true_numbers`.
     """
     header = DatasetCardData(**_yaml_header(card))
-    numbers = {
+    numbers: dict[str, float] = {
         f"{config}/{split.name}": int(split.num_examples or 0)
         for config, info in DatasetInfosDict.from_dataset_card_data(header).items()
         for split in (info.splits or {}).values()
@@ -114,12 +128,12 @@ def read_numbers(card: str) -> dict[str, int]:
             r"^\| `([^`]+)` \|[^|]*\| ([\d,]+) \|", table.group(1) if table else "", re.MULTILINE
         ):
             numbers[f"{kind} {name}"] = int(count.replace(",", ""))
-    return numbers
+    return numbers | _read_feature_numbers(card)
 
 
-def true_numbers(facts: Facts) -> dict[str, int]:
+def true_numbers(facts: Facts) -> dict[str, float]:
     """Give the numbers that a card must have, under the names of `read_numbers`."""
-    numbers = {
+    numbers: dict[str, float] = {
         f"{config}/{split}": size.num_rows
         for config, splits in facts.splits.items()
         for split, size in splits.items()
@@ -133,7 +147,39 @@ def true_numbers(facts: Facts) -> dict[str, int]:
     if facts.preferences is not None:
         numbers |= {f"decision {name}": count for name, count in facts.preferences.decisions.items()}
         numbers |= {f"model {_code(rate.model)}": rate.wins.total for rate in facts.preferences.models}
+    for one in facts.features:
+        for kind, groups in (("prompts", one.prompts), ("captions", one.captions)):
+            for group in groups:
+                name = f"{kind} of {one.config} {_code(group.group or '')}"
+                percentiles = (float(f"{value:.3f}") for value in (group.p5, group.p50, group.p95))
+                numbers |= _named(name, (group.count, *percentiles))
+    if (found := facts.near_duplicates) is not None:
+        counts = (found.num_images, found.num_groups, found.num_surplus, found.largest)
+        numbers |= dict(zip(_ALIKE, counts, strict=True))
+        numbers |= {f"near-duplicates images found by {kind}": count for kind, count in found.kinds.items()}
     return numbers
+
+
+def _read_feature_numbers(card: str) -> dict[str, float]:
+    """Read back the tables of similarities and of near-duplicates."""
+    numbers: dict[str, float] = {}
+    tables = re.findall(r"<!-- ((?:prompts|captions) of \S+) -->\n(.*?)<!-- /", card, re.DOTALL)
+    for title, table in tables:
+        for name, count, *values in re.findall(_SIMILARITIES, table, re.MULTILINE):
+            read = (int(count.replace(",", "")), *map(float, values))
+            numbers |= _named(f"{title} {name}", read)
+    alike = re.search(r"<!-- near-duplicates -->(.*?)<!-- /near-duplicates -->", card, re.DOTALL)
+    for name, count in re.findall(
+        r"^\| `([^`]+)` \| ([\d,]+) \|", alike.group(1) if alike else "", re.MULTILINE
+    ):
+        numbers[f"near-duplicates {name}"] = int(count.replace(",", ""))
+    return numbers
+
+
+def _named(name: str, values: Iterable[float]) -> dict[str, float]:
+    """Name the numbers of a line of similarities."""
+    heads = ("texts", "5th percentile", "median", "95th percentile")
+    return {f"{name}, {head}": value for head, value in zip(heads, values, strict=True)}
 
 
 def _metadata(inputs: CardInputs) -> DatasetCardData:
@@ -198,6 +244,9 @@ def _render(template: str, inputs: CardInputs) -> str:
             name for name, formats in inputs.formats.items() if Format.WEBDATASET not in formats
         ],
         flatten=flatten,
+        excluded=inputs.counts[Table.IMAGES].rejected.get(Reason.EXCLUDED, 0),
+        demo_notice=DEMO_NOTICE,
+        hash_bits=HASH_BITS,
         rule=RULES[inputs.voting.rule],
         model_terms={model: PREFERENCE_MODELS[model] for model in models if model in PREFERENCE_MODELS},
     )
