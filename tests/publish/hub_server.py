@@ -26,6 +26,7 @@ from typing import Any, Self
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 WRITE_TOKEN, READ_TOKEN, SIGNATURE = "hf_WriteSecretWrite", "hf_ReadSecretRead", "SignatureOfAnUploadUrl"
+XET_TOKEN = "xet_SecretOfTheStore"
 LARGE_BYTES = 10_000_000
 LFS_SUFFIXES = (".parquet", ".tar", ".png", ".jpg", ".zip", ".bin")
 # Kinds of request that change something, or that only a writer sends.
@@ -427,11 +428,11 @@ class HubServer:
 
     def _xet_token(self) -> Answer:
         assert self._xet is not None, "the client was not told that there is no Xet here"
-        told = {"casUrl": self.cas, "accessToken": "xet-token", "exp": int(time.time()) + 3600}
+        told = {"casUrl": self.cas, "accessToken": XET_TOKEN, "exp": int(time.time()) + 3600}
         answer = _json(told)
         answer.headers |= {
             "X-Xet-Cas-Url": str(told["casUrl"]),
-            "X-Xet-Access-Token": "xet-token",
+            "X-Xet-Access-Token": XET_TOKEN,
             "X-Xet-Token-Expiration": str(told["exp"]),
         }
         return answer

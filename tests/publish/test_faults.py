@@ -6,6 +6,11 @@ networks do. Whatever fails, a reader finds a whole release: nobody sees what is
 
 import hashlib
 import logging
+import os
+import subprocess
+import sys
+import textwrap
+import time
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,19 +28,19 @@ from publish.targets.kaggle import Limits as KaggleLimits
 from publish.targets.kaggle.access import open_client
 from schemas.manifest import MANIFEST_NAME, Shard
 from schemas.problems import ReleaseError
-from tests.publish.hub_server import SIGNATURE, WRITE_TOKEN, HubServer
+from tests.publish.hub_server import SIGNATURE, WRITE_TOKEN, XET_TOKEN, HubServer
 from tests.publish.hub_server import WRITES as HUB_WRITES
 from tests.publish.kaggle_server import WRITES as KAGGLE_WRITES
 from tests.publish.kaggle_server import Fault as KaggleFault
 from tests.publish.kaggle_server import KaggleServer
-from tests.support import tree_digest
+from tests.support import ROOT, tree_digest
 
 pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")
 
 REPO, DATASET = "org/faces", "faces/sfhq-faces"
 PAGE = KagglePage("Synthetic faces", "Portraits by five text-to-image models")
 KAGGLE_TOKEN = "KGAT_marked-token-that-nobody-may-see"
-TOKENS = (WRITE_TOKEN, KAGGLE_TOKEN, "xet-token")
+TOKENS = (WRITE_TOKEN, KAGGLE_TOKEN, XET_TOKEN)
 SECRETS = (*TOKENS, SIGNATURE)
 ATTEMPTS = 3
 
@@ -406,3 +411,138 @@ def test_a_fault_that_stays_ends_in_a_sentence_and_the_same_run_later_finishes(
     site.forget()
     site.publish(second)
     assert site.writes() == []
+
+
+# Where an answer is worse than none
+
+
+@pytest.mark.parametrize("number", range(4))
+def test_what_somebody_wrote_into_the_card_outlives_a_wrong_answer(
+    hub: HubSite, releases: tuple[Path, Path], number: int
+) -> None:
+    """A page of a proxy's that comes in the place of the card has no hand-written parts."""
+    first, second = releases
+    hub.publish(first)
+    card = hub.server.content(REPO, "README.md") + b"\n<!-- keep: begin -->\nOurs.\n<!-- keep: end -->\n"
+    hub.server.edit(REPO, "bob", "Say whose it is", {"README.md": card})
+    hub.server.fail("resolve", status=200, message="<html>", skip=number)
+    hub.publish(second)
+    assert b"Ours." in hub.server.content(REPO, "README.md")
+    assert hub.waits == [1]
+
+
+@pytest.mark.parametrize("status", [409, 412])
+def test_a_conflict_with_nobody_is_tried_again_and_told_as_what_it_is(
+    hub: HubSite, releases: tuple[Path, Path], status: int
+) -> None:
+    fault = hub.server.fail("commit", status=status, times=1000)
+    told = attempt(hub, releases[0])
+    assert told is not None
+    assert f"the Hub answers {status}" in told
+    assert hub.asked("commit") == ATTEMPTS
+    fault.times = 1
+    hub.publish(releases[0])
+    assert hub.visible() == tree_digest(releases[0])
+
+
+def test_a_repository_that_cannot_be_seen_when_it_is_made_is_told(
+    hub: HubSite, releases: tuple[Path, Path]
+) -> None:
+    hub.server.fail("refs", status=404, times=1000)
+    told = attempt(hub, releases[0])
+    assert told is not None
+    assert "has been made, and cannot be seen" in told
+    assert hub.asked("create_repo") == 1
+
+
+# Through Xet, whose client has requests and retries of its own
+
+_XET_RUN = """
+    import sys
+    from pathlib import Path
+    from publish.hub.client import Limits
+    from publish.integrity import read_manifest
+    from publish.targets.huggingface import HubTarget
+    from schemas.problems import ReleaseError
+    folder, manifest = Path(sys.argv[1]), read_manifest(Path(sys.argv[1]))
+    limits = Limits(pause_seconds=0.01, attempts=3)
+    target = HubTarget(sys.argv[2], endpoint=sys.argv[3], limits=limits)
+    try:
+        target.upload(folder, manifest)
+        assert target.verify(manifest, load=False) == ()
+        target.finish(manifest)
+    except ReleaseError as error:
+        sys.exit(str(error))
+"""
+_NO_MORE = "the Hub takes no more data"
+XET_FAULTS = {
+    **{name: (PASSING[name], "the upload broke off") for name in ("429", "500", "503", "reset", "hang")},
+    "expired": (REFUSING["expired"], "the upload's token has expired or is not accepted"),
+    "forbidden": (REFUSING["forbidden"], "it only reads, or has no rights in org"),
+    **{name: (NO_ROOM[name], _NO_MORE) for name in ("unpaid", "too large", "disk full")},
+}
+
+
+def run_through_xet(server: HubServer, folder: Path, home: Path) -> "subprocess.CompletedProcess[str]":
+    """Publish in a process of its own, since the Xet library reads its settings once."""
+    kept = {name: value for name, value in os.environ.items() if "proxy" not in name.lower()}
+    settings = {
+        "HF_ENDPOINT": server.endpoint,
+        "HF_TOKEN": WRITE_TOKEN,
+        "HF_HUB_OFFLINE": "0",
+        "HF_HUB_DISABLE_XET": "0",
+        "HF_HOME": str(home),
+        "PYTHONPATH": str(ROOT),
+        "HF_XET_CLIENT_RETRY_MAX_ATTEMPTS": "0",
+        "HF_XET_CLIENT_READ_TIMEOUT": "1s",
+    }
+    command = [sys.executable, "-c", textwrap.dedent(_XET_RUN), str(folder), REPO, server.endpoint]
+    return subprocess.run(
+        command, env=kept | settings, capture_output=True, text=True, check=False, timeout=100
+    )
+
+
+@pytest.mark.parametrize("kind", ["xet_write", "cas"])
+@pytest.mark.parametrize(
+    "name",
+    ["expired", *(pytest.param(n, marks=pytest.mark.slow) for n in XET_FAULTS if n != "expired")],
+)
+def test_a_fault_of_the_xet_store_ends_in_a_sentence_and_the_same_run_later_finishes(
+    releases: tuple[Path, Path], tmp_path: Path, kind: str, name: str
+) -> None:
+    """The store fails from the beginning, or in the middle of the upload, when it has given a token."""
+    fault, said = XET_FAULTS[name]
+    store = tmp_path / "cas"
+    store.mkdir()
+    with HubServer(xet=store, known=releases) as server:
+        server.cas = f"{server.storage}/cas" if kind == "cas" else server.cas
+        server.fail(kind, fault.do, status=fault.status, message=fault.message, times=1000)
+        failed = run_through_xet(server, releases[0], tmp_path / "home")
+        assert failed.returncode == 1
+        assert "Traceback" not in failed.stderr
+        assert said in failed.stderr
+        assert len(failed.stderr.splitlines()) == 1
+        assert server.kinds("commit") == []
+        assert server.kinds().count(kind) <= 4 * 3 * ATTEMPTS
+        server.faults.clear()
+        server.cas = f"local://{store}"
+        done = run_through_xet(server, releases[0], tmp_path / "home")
+        assert done.returncode == 0, done.stderr
+        assert HubSite(server).visible() == tree_digest(releases[0])
+        said_in_all = failed.stdout + failed.stderr + done.stdout + done.stderr
+        assert not [secret for secret in SECRETS if secret in said_in_all]
+
+
+def test_a_question_that_is_only_the_clients_own_holds_nothing_up(
+    releases: tuple[Path, Path], tmp_path: Path
+) -> None:
+    """The client asks the Hub now and then which programs use it, and can do without an answer."""
+    store = tmp_path / "cas"
+    store.mkdir()
+    with HubServer(xet=store, known=releases) as server:
+        server.fail("harnesses", "hang", times=1000)
+        begin = time.monotonic()
+        done = run_through_xet(server, releases[0], tmp_path / "home")
+        assert time.monotonic() - begin < 60
+        assert done.returncode == 0, done.stderr
+        assert server.kinds().count("harnesses") == 1

@@ -60,15 +60,16 @@ os._exit(0)
 _READ_AGAIN_AND_AGAIN = (
     _ALONE
     + """
-import os, tempfile
+import os, tempfile, time
 repo, stop = sys.argv[1:]
 while not os.path.exists(stop):
     with tempfile.TemporaryDirectory() as cache:
         rows = load_dataset(repo, split="train", cache_dir=cache, download_mode="force_redownload")
-        ids = sorted(rows["image_id"])
+        print(json.dumps(sorted(rows["image_id"])), flush=True)
         del rows
-    streamed = sorted(row["image_id"] for row in load_dataset(repo, "prompts", split="train", streaming=True))
-    print(json.dumps([ids, streamed]), flush=True)
+    rows = load_dataset(repo, "prompts", split="train", streaming=True)
+    print(json.dumps(sorted(row["image_id"] for row in rows)), flush=True)
+    time.sleep(0.5)
 os._exit(0)
 """
 )
@@ -84,7 +85,8 @@ def world(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[World]:
 
 
 def reader_environment(world: World) -> dict[str, str]:
-    kept = {name: value for name, value in world.environment.items() if not name.startswith("KAGGLE")}
+    own = ("KAGGLE", "HTTP_PROXY", "http_proxy")
+    kept = {name: value for name, value in world.environment.items() if not name.startswith(own)}
     home = str(world.work / "reader")
     return {**kept, "HF_TOKEN": "", "HF_HOME": home, "HOME": home, "PYTHONPATH": ""}
 
@@ -156,7 +158,7 @@ def test_readers_without_the_kit_find_both_releases_byte_for_byte(world: World) 
 @pytest.mark.timeout(600)
 def test_a_hundredth_of_new_images_is_all_that_is_sent(world: World) -> None:
     """What is new are ten images of a thousand: in the Parquet files, and in the tars."""
-    size, images = (96, 96), world.collection.path / "images"
+    size, images = (192, 192), world.collection.path / "images"
     folder = good_folder(world.collection.path, 1010)
     for number, name in enumerate(folder.images):
         folder.images[name] = image_bytes(number, size=size)
@@ -213,20 +215,17 @@ class Point:
 
 
 HUB_POINTS = (
-    *(Point("hub", kind, 1, False) for kind in ("whoami", "refs", "tree", "preupload", "lfs_batch")),
+    Point("hub", "preupload", 1, False),
     Point("hub", "lfs_batch", 1, True),
     Point("hub", "upload", 2, False),
     Point("hub", "upload", 3, True),
-    Point("hub", "validate_yaml", 1, False),
     Point("hub", "commit", 1, False),
     Point("hub", "commit", 1, True),
-    Point("hub", "info", 1, True),  # `datasets` reads it, before it is tagged
-    Point("hub", "download", 1, False),
+    Point("hub", "info", 1, True),  # `datasets` reads it, before the tag
     Point("hub", "tag", 1, False),
     Point("hub", "tag", 1, True),
 )
 KAGGLE_POINTS = (
-    *(Point("kaggle", kind, 1, False) for kind in ("IntrospectToken", "GetDataset", "StartBlobUpload")),
     Point("kaggle", "StartBlobUpload", 2, True),
     Point("kaggle", "PUT", 1, False),
     Point("kaggle", "PUT", 3, True),
@@ -234,7 +233,6 @@ KAGGLE_POINTS = (
     Point("kaggle", "CreateDatasetVersion", 1, True),
     Point("kaggle", "GetDatasetMetadata", 1, True),
     Point("kaggle", "UpdateDatasetMetadata", 1, False),
-    Point("kaggle", "UpdateDatasetMetadata", 1, True),
     Point("kaggle", "ListDatasetFiles", 1, True),
 )
 
@@ -275,7 +273,7 @@ def lose_the_next(world: World, point: Point) -> None:
     if point.host == "hub":
         world.hub.fail(point.kind, "reset")
     else:
-        world.kaggle.faults.append(Fault(point.kind, "reset"))
+        world.kaggle.faults.append(Fault(point.kind, "cut" if point.kind == "PUT" else "reset"))
 
 
 def assert_main_is_one_whole_release(world: World) -> str:
@@ -301,9 +299,9 @@ def assert_kaggle_shows_one_whole_release(world: World) -> str:
 
 
 @contextmanager
-def reading(world: World) -> Iterator[list[list[list[str]]]]:
+def reading(world: World) -> Iterator[list[list[str]]]:
     """Have `datasets` load the default revision again and again; the list is full when the block is over."""
-    found: list[list[list[str]]] = []
+    found: list[list[str]] = []
     place, stop = world.work / "reader", world.work / "stop"
     place.mkdir(exist_ok=True)
     with (world.work / "read.txt").open("w+") as out, (world.work / "reader.err").open("w+") as err:
@@ -372,9 +370,9 @@ def publish_killed(world: World, points: tuple[Point, ...]) -> None:
         assert_finished(world)
     assert seen == sorted(seen)
     new = image_ids(world, "1.1")
-    assert found == sorted(found, key=lambda ids: ids == [new, new])
-    assert {json.dumps(ids) for ids in found} <= {json.dumps([old, old]), json.dumps([new, new])}
-    assert found[0] == [old, old]
+    num_old = found.count(old)
+    assert found == [old] * num_old + [new] * (len(found) - num_old)
+    assert 2 <= num_old < len(found)
 
 
 @pytest.mark.parametrize("world", ["lfs"], indirect=True)

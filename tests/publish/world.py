@@ -10,13 +10,13 @@ from pathlib import Path
 
 from publish.integrity import read_manifest
 from schemas.manifest import MANIFEST_NAME, Manifest
-from tests.publish.hub_server import READ_TOKEN, WRITE_TOKEN, HubServer
+from tests.publish.hub_server import READ_TOKEN, WRITE_TOKEN, XET_TOKEN, HubServer
 from tests.publish.kaggle_server import KaggleServer
 from tests.support import ROOT, Run, SfhqFolder, run_release
 
 REPO, DATASET = "org/faces", "faces/sfhq-faces"
 KAGGLE_TOKEN = "KGAT_marked-token-that-nobody-may-see"
-SECRETS = (WRITE_TOKEN, READ_TOKEN, KAGGLE_TOKEN)
+SECRETS = (WRITE_TOKEN, READ_TOKEN, XET_TOKEN, KAGGLE_TOKEN)
 SETTINGS = f"""
 [dataset]
 name = "faces"
