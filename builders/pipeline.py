@@ -76,14 +76,14 @@ class Notes:
     Attributes:
         citation: The citation, as text.
         changelog: The changelog, as text.
-        exclusions: Which images are left out; None where there is no such list.
         notices: What the sources demand to be said first.
+        exclusions: Which images are left out; None where there is no such list.
     """
 
     citation: str
     changelog: str
-    exclusions: Exclusions | None = None
     notices: tuple[str, ...] = ()
+    exclusions: Exclusions | None = None
 
 
 def describe_inputs(

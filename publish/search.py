@@ -16,12 +16,13 @@ if __package__ in (None, ""):
 from builders.card.feature_figures import name_encoder
 from builders.card.galleries import SearchResult, draw_search
 from builders.encoder import Encoder, Features, ImageNotEncodedError, check_features, load_encoder
+from builders.facts.features import feature_configs
 from builders.images import ImageRefusedError, read_image
-from builders.released import FoundRow, SearchedRelease
-from publish.integrity import read_manifest
+from builders.released import FoundRow, SearchedRelease, choose_config
+from publish.integrity import check_files, read_manifest
 from publish.terminal import Terminal, guard
 from schemas.features import DEMO_NOTICE, FeatureSettings, Provenance
-from schemas.problems import Problem, Reason, SettingsError, printable
+from schemas.problems import Problem, Reason, ReleaseError, SettingsError, printable
 
 _PROMPT_CHARS = 60
 _MAX_IMAGE_BYTES = 90 * 1024 * 1024
@@ -57,7 +58,7 @@ def search(options: argparse.Namespace, terminal: Terminal) -> int:
     """
     query = _read_query(options)
     _check_figure(options.figure)
-    release = SearchedRelease(options.release, read_manifest(options.release).shards, options.config)
+    release = _open_release(options.release, options.config)
     made_by = release.provenance
     encoder = open_encoder(made_by, options.weights)
     hits = release.search(_encode(encoder, query), options.k)
@@ -73,6 +74,21 @@ def search(options: argparse.Namespace, terminal: Terminal) -> int:
         draw_search(options.figure, [SearchResult(query.title, images)], name_encoder(made_by))
         terminal.table([("figure", str(options.figure))])
     return 0
+
+
+def _open_release(folder: Path, config: str | None) -> SearchedRelease:
+    """Open a release whose searched files are those of its manifest; of the others, sizes are compared.
+
+    Raises:
+        KitError: It is none, it has no features, or files are missing or damaged.
+    """
+    manifest = read_manifest(folder)
+    choose_config(feature_configs(manifest.shards), config)
+    searched = {shard.path for shard in manifest.shards if shard.config.startswith(("prompts", "clip_"))}
+    others = {entry.path for entry in manifest.all_files} - searched
+    if problems := tuple(check_files(folder, manifest, others)):
+        raise ReleaseError(problems)
+    return SearchedRelease(folder, manifest.shards, config)
 
 
 def open_encoder(provenance: Provenance, weights: Path | None) -> Encoder:

@@ -50,6 +50,20 @@ def sample_release(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out / "1.0"
 
 
+@pytest.fixture(scope="session")
+def feature_release(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Build the sample with the demonstration encoder's features, once."""
+    out = tmp_path_factory.mktemp("features")
+    shipped = (ROOT / "release.toml").read_text().partition("\n[[features]]")[0]
+    table = '\n[[features]]\nmodel = "sfhq-demo"\npretrained = "built-in"\n'
+    (out / "release.toml").write_text(shipped + table)
+    for name in ("CITATION.cff", "CHANGELOG.md"):
+        shutil.copyfile(ROOT / name, out / name)
+    status = main(["--version", "1.0", "--config", str(out / "release.toml"), "--out", str(out / "dist")])
+    assert status == 0
+    return out / "dist" / "1.0"
+
+
 @pytest.fixture
 def sample_copy(sample_release: Path, tmp_path: Path) -> Path:
     """Give a copy of the sample's release, to spoil."""
