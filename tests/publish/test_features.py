@@ -203,7 +203,7 @@ def test_a_mistake_is_told_with_its_place(features: str, says: str, tmp_path: Pa
 def test_near_duplicates_are_looked_for_with_features_or_where_they_are_asked_for(
     features: str, similarity: float | None, tmp_path: Path
 ) -> None:
-    limits = load_settings(write_settings(tmp_path, features)).content.near_duplicates
+    limits = load_settings(write_settings(tmp_path, features)).content_with({}).near_duplicates
     assert (limits and limits.similarity) == similarity
 
 
