@@ -131,7 +131,7 @@ class World:
             features={name: encoder.provenance for name, encoder in encoders.items()},
             near_duplicates=self.near_duplicates,
         )
-        notes = Notes(*((ROOT / name).read_text() for name in ("CITATION.cff", "CHANGELOG.md")))
+        notes = Notes((ROOT / "CITATION.cff").read_text(), (ROOT / "CHANGELOG.md").read_text())
         follows = None
         if previous is not None:
             follows = PreviousRelease(self.out / previous, self.manifest(previous))
@@ -257,8 +257,7 @@ def test_images_are_encoded_once_and_seen_to_be(world: World) -> None:
     assert world.stages[f"encoding images, {CONFIG}"] == 8
     assert world.stages[f"encoding texts, {CONFIG}"] == 16
     first = world.manifest("1.0")
-    for path in (world.out / "1.0").rglob("*"):
-        path.is_file() and path.unlink()
+    shutil.rmtree(world.out / "1.0")
     world.build("1.0")
     assert (world.encoder.images, world.encoder.texts) == ([], [])
     assert world.manifest("1.0") == first
@@ -497,9 +496,10 @@ def test_features_of_real_images_are_those_of_plain_code(
             with Image.open(folder / "images" / image["file_name"]) as opened:
                 pixels = preprocess(opened.convert("RGB"))[None]
             plain.append(torch.nn.functional.normalize(model.eval().encode_image(pixels), dim=-1)[0].numpy())
-            tokens = tokenize([image["prompt"]])
+            tokens = tokenize([image["prompt"] or ""])
             texts.append(torch.nn.functional.normalize(model.encode_text(tokens), dim=-1)[0].numpy())
     assert (1 - (ours * np.array(plain)).sum(1)).max() < TOLERANCE
     assert np.array_equal((ours @ np.array(plain).T).argmax(1), np.arange(100))
-    similarities = np.array([row["prompt_similarity"] for row in rows])
-    np.testing.assert_allclose(similarities, (np.array(plain) * np.array(texts)).sum(1), atol=0.01)
+    for row, image, cosine in zip(rows, images, (np.array(plain) * np.array(texts)).sum(1), strict=True):
+        expected = None if image["prompt"] is None else pytest.approx(cosine, abs=0.01)
+        assert row["prompt_similarity"] == expected
