@@ -17,6 +17,7 @@ FEATURES_NAME = "features.sqlite"
 
 _SCHEMA = """
 PRAGMA synchronous=NORMAL;
+PRAGMA cache_size=-16384;
 CREATE TABLE IF NOT EXISTS images (maker BLOB, image BLOB, made BLOB, PRIMARY KEY (maker, image));
 CREATE TABLE IF NOT EXISTS texts (
     maker BLOB, image BLOB, text BLOB, similarity REAL, PRIMARY KEY (maker, image, text)
