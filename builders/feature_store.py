@@ -162,7 +162,8 @@ def _open(path: Path | None) -> sqlite3.Connection:
             raise
     db.close()
     if path is not None:
-        path.unlink()
+        for damaged in (path, path.with_name(f"{path.name}-journal")):
+            damaged.unlink(missing_ok=True)
     return _open(path)
 
 

@@ -317,8 +317,8 @@ class StoppedError(Exception):
 
 def stop_after(num_batches: int, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Have a run stop when so many batches of images have been kept; give what is kept, by digest."""
-    keep, batches = FeatureStore.add_images, itertools.count()
     kept: list[str] = []
+    keep, batches = FeatureStore.add_images, itertools.count()
 
     def stop(store: FeatureStore, maker: str, made: Iterable[tuple[str, bytes]]) -> None:
         if next(batches) == num_batches:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import mlcroissant
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -93,6 +94,24 @@ def test_the_card_declares_the_configs(world: Path) -> None:
     card = (world / "dist" / "1.0" / "README.md").read_text()
     assert f"path: {CONFIG}/train-*.parquet" in card
     assert "| `embedding` | list of 128 halffloat |" in card
+
+
+@pytest.mark.filterwarnings("ignore")  # of libraries below mlcroissant
+def test_croissant_describes_vectors(world: Path) -> None:
+    path = world / "dist" / "1.0" / "croissant.json"
+    assert not mlcroissant.Dataset(jsonld=str(path)).metadata.issues.errors
+    sets = {each["name"]: each for each in json.loads(path.read_text())["recordSet"]}
+    fields = {each["name"]: each for each in sets[CONFIG]["field"]}
+    vector = fields[f"{CONFIG}/embedding"]
+    assert (vector["dataType"], vector["isArray"], vector["arrayShape"]) == ("sc:Float", True, "128")
+    assert sets[CAPTIONS]["key"] == {"@id": f"{CAPTIONS}/caption_id"}
+
+
+def test_a_release_that_is_there_needs_nothing_done(world: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = tree_digest(world / "dist" / "1.0")
+    assert main(arguments(world)) == 0
+    assert "Nothing to do" in capsys.readouterr().out
+    assert tree_digest(world / "dist" / "1.0") == before
 
 
 def test_a_plan_encodes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
