@@ -17,6 +17,7 @@ FEATURES_NAME = "features.sqlite"
 
 _SCHEMA = """
 PRAGMA synchronous=NORMAL;
+PRAGMA cache_size=-16384;
 CREATE TABLE IF NOT EXISTS images (maker BLOB, image BLOB, made BLOB, PRIMARY KEY (maker, image));
 CREATE TABLE IF NOT EXISTS texts (
     maker BLOB, image BLOB, text BLOB, similarity REAL, PRIMARY KEY (maker, image, text)
@@ -161,7 +162,8 @@ def _open(path: Path | None) -> sqlite3.Connection:
             raise
     db.close()
     if path is not None:
-        path.unlink()
+        for damaged in (path, path.with_name(f"{path.name}-journal")):
+            damaged.unlink(missing_ok=True)
     return _open(path)
 
 

@@ -29,7 +29,7 @@ from builders.reading import Track, read_again
 from builders.vectors import check_vectors, read_groups
 from schemas.configs import CONFIG_OF, Config, Table, feature_config_names
 from schemas.manifest import Inputs
-from schemas.problems import EmbeddingError
+from schemas.problems import BuildError, EmbeddingError, Problem, Reason
 from schemas.settings import BuildSettings
 
 _VECTOR = np.dtype("<f2")
@@ -130,7 +130,7 @@ class Features:
             return
 
         def run(shown: Shown) -> bytes:
-            return hash_image(read_again(shown.path, shown.sha256, build))
+            return _hash(shown, read_again(shown.path, shown.sha256, build))
 
         hashed = track(ordered_map(run, self._store.missing(), chunk=_IMAGES_PER_READ), "hashing images", num)
         made = ((shown.sha256, data) for shown, data in hashed)
@@ -223,6 +223,15 @@ def _shown(catalog: Catalog, part: Part) -> Iterator[Shown]:
 
 def _text(value: object) -> str | None:
     return None if value is None else str(value)
+
+
+def _hash(shown: Shown, data: bytes) -> bytes:
+    try:
+        return hash_image(data)
+    except Exception as error:  # Decoders raise many types; what one finds sound, another may not.
+        message = f"the image cannot be compared with others: it does not decode: {error}"
+        fix = "save it anew, or remove its row"
+        raise BuildError(Problem(Reason.IMAGE_DAMAGED, message, file=str(shown), fix=fix)) from error
 
 
 def _hash_maker() -> str:

@@ -149,7 +149,9 @@ class Settings(_Settings):
     kaggle: KaggleSettings | None = Field(None, description="Needed to publish there.")
     features: tuple[FeatureSettings, ...] = Field((), description="Encoders whose features are published.")
     near_duplicates: DuplicateSettings | None = Field(
-        None, description="When images are near-duplicates; they are looked for if this is here or features."
+        None,
+        description="When images are near-duplicates, by perceptual hash and by the first features by name; "
+        "they are looked for if this or features are there.",
     )
     search: SearchSettings = SearchSettings()
     sources: tuple[SourceSettings, ...]
