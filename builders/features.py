@@ -227,7 +227,7 @@ def _text(value: object) -> str | None:
 
 def _hash(shown: Shown, data: bytes) -> bytes:
     try:
-        return hash_image(data).to_bytes(_HASH.itemsize, "little")
+        return hash_image(data)
     except Exception as error:  # Decoders raise many types; what one finds sound, another may not.
         message = f"the image cannot be compared with others: it does not decode: {error}"
         fix = "save it anew, or remove its row"

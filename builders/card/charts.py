@@ -34,7 +34,7 @@ class AdherencePanel:
     groups: Mapping[str, npt.NDArray[np.float64]]
 
 
-def draw_thresholds(path: Path, likeness: Likeness, threshold: float) -> None:
+def draw_thresholds(path: Path, likeness: Likeness, threshold: float, encoder: str = "") -> None:
     """Draw what each threshold of similarity calls a near-duplicate, with the chosen one marked.
 
     Above, the share of images in groups and the number of groups at each threshold of the ladder; below, how
@@ -44,6 +44,7 @@ def draw_thresholds(path: Path, likeness: Likeness, threshold: float) -> None:
         path: A `.png` to write.
         likeness: From `compare_embeddings`.
         threshold: The chosen one.
+        encoder: What made the features that are compared.
     """
     with figure_style():
         figure = Figure(figsize=(8, 6), layout="constrained")
@@ -57,7 +58,7 @@ def draw_thresholds(path: Path, likeness: Likeness, threshold: float) -> None:
         above.set_xlim(likeness.ladder[0].threshold, 1.002)
         above.xaxis.set_major_locator(MultipleLocator(0.05))
         above.xaxis.set_minor_locator(MultipleLocator(0.01))
-        below.set_xlabel("cosine similarity")
+        below.set_xlabel(f"cosine similarity · {encoder}" if encoder else "cosine similarity")
         save_figure(figure, path)
 
 

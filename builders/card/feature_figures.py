@@ -87,13 +87,15 @@ def draw_feature_figures(
         Path of each figure in the release → what it shows; nothing where there are no features.
     """
     drawn: dict[str, str] = {}
+    encoder = name_encoder(facts.features[0].provenance) if facts.features else ""
     for summary in facts.features:
         drawn |= _draw_searches(folder, shards, summary, queries)
         drawn |= _draw_adherence(folder, shards, summary)
     if facts.near_duplicates is not None and facts.near_duplicates.num_groups:
-        drawn |= _draw_near_duplicates(folder, shards, facts.near_duplicates.num_groups)
+        measures = " and ".join(filter(None, (encoder, "perceptual hash")))
+        drawn |= _draw_near_duplicates(folder, shards, facts.near_duplicates.num_groups, measures)
     if pairs is not None and pairs.likeness.ladder[0].num_images:
-        draw_thresholds(folder / THRESHOLDS_PATH, pairs.likeness, pairs.threshold)
+        draw_thresholds(folder / THRESHOLDS_PATH, pairs.likeness, pairs.threshold, encoder)
         drawn[THRESHOLDS_PATH] = "Images with a near-duplicate at each threshold of similarity"
     return drawn
 
@@ -192,7 +194,9 @@ def _lowest_captions(folder: Path, shards: Sequence[Shard], compared: Compared) 
     ]
 
 
-def _draw_near_duplicates(folder: Path, shards: Sequence[Shard], num_groups: int) -> dict[str, str]:
+def _draw_near_duplicates(
+    folder: Path, shards: Sequence[Shard], num_groups: int, measures: str
+) -> dict[str, str]:
     """Draw some groups, the largest first."""
     rows = read_near_duplicates(folder)
     groups = [list(group) for _, group in itertools.groupby(rows, key=lambda row: row.group)]
@@ -206,7 +210,7 @@ def _draw_near_duplicates(folder: Path, shards: Sequence[Shard], num_groups: int
         return AlikeImage(images[row.image_id], generator, row.similarity, row.hash_distance)
 
     shown = [[alike(row) for row in group] for group in groups]
-    draw_near_duplicates(folder / NEAR_DUPLICATES_PATH, f"Near-duplicates{more}", shown)
+    draw_near_duplicates(folder / NEAR_DUPLICATES_PATH, f"Near-duplicates{more} · {measures}", shown)
     return {NEAR_DUPLICATES_PATH: f"Near-duplicates side by side{more}"}
 
 
