@@ -119,8 +119,8 @@ def load_clip(settings: FeatureSettings, weights: Path | None = None) -> ClipEnc
         weights: Its checkpoint; the demonstration encoder brings its own.
 
     Raises:
-        SettingsError: There is no such model or device, or the weights are damaged,
-            could run code, or are another model's.
+        SettingsError: There is no such model or device, or the weights are damaged, could run code, or are
+            another model's.
     """
     if settings.is_demonstration:
         open_clip.add_model_config(demo_encoder.CONFIG)
@@ -180,14 +180,12 @@ def _make_model(name: str, weights: Path, tag: Mapping[str, Any], dtype: Dtype, 
             force_preprocess_cfg=dict(tag),
             pretrained_text=False,
         )
-    except ImportError as error:
-        raise _refusal(
-            "model", name, f"it needs a library that is not here: {error}", "install it"
-        ) from error
-    except Exception as error:
-        message = str(error).strip().splitlines()[0][:200]
+    except (
+        Exception
+    ) as error:  # the library raises many types; the first line says what is missing or differs
+        message = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
         raise refuse(
-            weights, f"these are not the weights of {name}: {message}", "name their model"
+            weights, f"{name} does not load with these weights: {message}", "name the model that they are of"
         ) from error
     return model.eval()
 

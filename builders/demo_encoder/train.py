@@ -1,9 +1,9 @@
 """Train the demonstration encoder on drawn faces; nothing is downloaded.
 
-Faces are drawn once, at 128 pixels, into a cache of ours. Every step shows some of them, a few of them twice,
-each time otherwise cropped, resized and compressed, and has a caption of each. Two things are learnt: which
-captions hold for which faces (all that hold, not only the one that was written for a face), and that two
-pictures of one face are one.
+Faces are drawn once, at 128 pixels, into a cache of ours. First the image tower learns to see: it is shown
+faces, each time otherwise cropped, resized and compressed, and has to tell their attributes from its vector
+alone, and to know another picture of a face among all others. Then it stays as it is, and the text tower
+learns to write: its vector of a caption has to be near those of the faces for which the caption holds.
 
 Equal seeds, steps and library versions give equal weights on one kind of CPU; another adds floating-point
 numbers in another order and gets other weights of the same quality.
@@ -26,21 +26,23 @@ import numpy as np
 import open_clip
 import torch
 from numpy.typing import NDArray
+from open_clip import OPENAI_DATASET_MEAN, OPENAI_DATASET_STD
 from PIL import Image
 from safetensors.torch import save_file
 from torch.nn import functional as F  # noqa: N812 - the library's own habit
 
-from builders.demo_encoder.wordings import Caption, Codes, known_words, write_caption
+from builders.demo_encoder.wordings import Codes, known_words, write_caption
 from builders.demo_encoder.words import tokenize
-from builders.faces import Face, draw_face, random_face
+from builders.faces import ATTRIBUTES, Face, draw_face, random_face
 
 FIRST_FACE, NUM_FACES = 1_000_000, 20_000  # seeds; neither the sample's nor those it is measured on
 DRAWN_PIXELS = 128
 SEED = 20_250_101
-STEPS, WARMUP_STEPS = 2_200, 100
-FACES_PER_STEP, TWINS_PER_STEP = 128, 32
-LEARNING_RATE, WEIGHT_DECAY = 1.5e-3, 0.05
-TWINS_WEIGHT, TWINS_SCALE = 0.3, 20.0
+IMAGE_STEPS, FACES_PER_STEP, TWINS_PER_STEP = 1_000, 128, 16
+TEXT_STEPS, CAPTIONS_PER_STEP, FACES_PER_CAPTION = 1_000, 128, 4_096
+WARMUP_STEPS = 100
+IMAGE_RATE, TEXT_RATE, WEIGHT_DECAY = 3e-3, 1.5e-3, 0.05
+SCALE, TWINS_WEIGHT = 20.0, 0.3
 LARGEST_SCALE = math.log(100)  # as CLIP limits it
 HERE = Path(__file__).parent
 
@@ -84,62 +86,103 @@ def take_picture(pixels: NDArray[np.uint8], size: int, rng: Random) -> NDArray[n
 
 
 class Lessons:
-    """What each step shows: pictures, captions, and which captions hold for which faces."""
+    """What the image tower is shown at each step: pictures, and the numbers of their attributes' values."""
 
-    def __init__(self, drawn: NDArray[np.uint8], image_size: int) -> None:
-        self._drawn, self._image_size = drawn, image_size
-        self._faces: list[Face] = [random_face(FIRST_FACE + index) for index in range(len(drawn))]
-        self._codes = Codes()
-        self._coded = self._codes.of_faces(self._faces)
+    def __init__(self, drawn: NDArray[np.uint8], coded: NDArray[np.int64], image_size: int) -> None:
+        self._drawn, self._coded, self._image_size = drawn, coded, image_size
 
-    def __iter__(self) -> Iterator[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
-        """Yield, a little ahead in other threads: pictures, captions, and which hold for which."""
+    def __iter__(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """Yield pictures x height x width x 3 and pictures x attributes, made a little ahead.
+
+        The last `TWINS_PER_STEP` pictures show the faces of the first again.
+        """
         order = self._order()
-        with ThreadPoolExecutor(1) as pool, ThreadPoolExecutor(2) as self._pool:
+        with ThreadPoolExecutor(1) as pool, ThreadPoolExecutor() as self._pool:
             ahead = [pool.submit(self._lesson, step, next(order)) for step in range(3)]
-            for step in range(STEPS):
-                ahead.append(pool.submit(self._lesson, step + 3, next(order)))
+            for step in range(3, IMAGE_STEPS + 3):
+                ahead.append(pool.submit(self._lesson, step, next(order)))
                 yield ahead.pop(0).result()
 
     def _order(self) -> Iterator[NDArray[np.int64]]:
         rng = np.random.default_rng(SEED)
         while True:
-            order = rng.permutation(len(self._faces))
+            order = rng.permutation(len(self._drawn))
             for start in range(0, len(order) - FACES_PER_STEP + 1, FACES_PER_STEP):
                 yield order[start : start + FACES_PER_STEP]
 
-    def _lesson(
-        self, step: int, chosen: NDArray[np.int64]
-    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    def _lesson(self, step: int, chosen: NDArray[np.int64]) -> tuple[torch.Tensor, torch.Tensor]:
         shown = np.concatenate([chosen, chosen[:TWINS_PER_STEP]])
         rngs = [Random(f"{SEED} {step} {index}") for index in range(len(shown))]  # noqa: S311 - no secret
         sizes = [self._image_size] * len(shown)
         pictures = list(self._pool.map(take_picture, self._drawn[shown], sizes, rngs))
-        captions: Sequence[Caption] = [
-            write_caption(self._faces[face], rng) for face, rng in zip(chosen, rngs, strict=False)
+        return torch.from_numpy(np.stack(pictures)), torch.from_numpy(self._coded[shown])
+
+
+def learn_to_see(model: open_clip.CLIP, lessons: Lessons) -> None:
+    """Train the image tower, so that a linear layer can read every attribute off its vectors."""
+    sizes = [len(values) for values in ATTRIBUTES.values()]
+    readers = torch.nn.Linear(model.visual.output_dim, sum(sizes))
+    optimizer, schedule = _optimizer([model.visual, readers], IMAGE_RATE, IMAGE_STEPS)
+    model.visual.train()
+    for step, (pictures, codes) in enumerate(lessons):
+        with torch.autocast("cpu", torch.bfloat16):
+            vectors = model.encode_image(_pixels(pictures))
+        vectors = F.normalize(vectors.float(), dim=-1)
+        read = readers(SCALE * vectors).split(sizes, dim=1)
+        # The number after the last value stands for what is hidden: nobody can tell it.
+        losses = [
+            F.cross_entropy(logits, truth, ignore_index=size)
+            for logits, truth, size in zip(read, codes.T, sizes, strict=True)
         ]
-        truth = self._codes.matches([each.allowed for each in captions], self._coded[shown])
-        tokens = torch.from_numpy(tokenize([each.text for each in captions]))
-        return torch.from_numpy(np.stack(pictures)), tokens, torch.from_numpy(truth)
+        alike = SCALE * vectors[-TWINS_PER_STEP:] @ vectors[:FACES_PER_STEP].T
+        twins = F.cross_entropy(alike, torch.arange(TWINS_PER_STEP))
+        loss = torch.stack(losses).mean() + TWINS_WEIGHT * twins
+        _learn(loss, optimizer, schedule)
+        if step % 50 == 0:
+            right = [
+                (logits.argmax(1) == truth)[truth < size].float().mean().item()
+                for logits, truth, size in zip(read, codes.T, sizes, strict=True)
+            ]
+            shares = ", ".join(f"{name} {share:.2f}" for name, share in zip(ATTRIBUTES, right, strict=True))
+            print(
+                f"images, step {step}: loss {loss.item():.3f}, twins {twins.item():.2f}, {shares}", flush=True
+            )
 
 
-def loss_of(
-    images: torch.Tensor, texts: torch.Tensor, truth: torch.Tensor, scale: torch.Tensor
-) -> torch.Tensor:
-    """Say how wrong embeddings are.
+def learn_to_write(model: open_clip.CLIP, vectors: torch.Tensor, faces: Sequence[Face]) -> None:
+    """Train the text tower on the vectors of faces, faces x dimension, which stay as they are."""
+    parts = [each for name, each in model.named_children() if name != "visual"]
+    alone = [model.positional_embedding, model.text_projection, model.logit_scale]
+    optimizer, schedule = _optimizer(parts, TEXT_RATE, TEXT_STEPS, alone)
+    codes = Codes()
+    coded, rng, order = codes.of_faces(faces), Random(SEED), np.random.default_rng(SEED)  # noqa: S311
+    for step in range(TEXT_STEPS):
+        shown = order.choice(len(faces), FACES_PER_CAPTION, replace=False)
+        captions = [write_caption(faces[index], rng) for index in shown[:CAPTIONS_PER_STEP]]
+        truth = torch.from_numpy(codes.matches([each.allowed for each in captions], coded[shown])).float()
+        texts = model.encode_text(
+            torch.from_numpy(tokenize([each.text for each in captions])), normalize=True
+        )
+        logits = model.logit_scale.exp() * texts @ vectors[shown].T
+        loss = -(F.log_softmax(logits, 1) * truth / truth.sum(1, keepdim=True)).sum(1).mean()
+        _learn(loss, optimizer, schedule)
+        with torch.no_grad():
+            model.logit_scale.clamp_(max=LARGEST_SCALE)
+        if step % 100 == 0:
+            least = truth.sum(1).log().mean().item()
+            print(f"texts, step {step}: loss {loss.item():.3f}, at best {least:.3f}", flush=True)
 
-    Args:
-        images: Pictures x dimension, normalised; the last `TWINS_PER_STEP` show the faces of the first again.
-        texts: Captions x dimension, normalised.
-        truth: Captions x pictures: whether a caption holds.
-        scale: What similarities are multiplied with.
-    """
-    logits, wanted = scale * texts @ images.T, truth.float()
-    of_texts = -(F.log_softmax(logits, 1) * wanted / wanted.sum(1, keepdim=True)).sum(1).mean()
-    of_images = -(F.log_softmax(logits, 0) * wanted / wanted.sum(0, keepdim=True)).sum(0).mean()
-    alike, itself = TWINS_SCALE * images[-TWINS_PER_STEP:] @ images.T, torch.arange(TWINS_PER_STEP)
-    twins = F.cross_entropy(alike[:, :FACES_PER_STEP], itself)
-    return (of_texts + of_images) / 2 + TWINS_WEIGHT * twins
+
+def see(model: open_clip.CLIP, drawn: NDArray[np.uint8], image_size: int) -> torch.Tensor:
+    """Give the vectors of faces as they were drawn: faces x dimension, of length 1."""
+    model.visual.eval()
+    size, found = (image_size, image_size), []
+    with torch.inference_mode():
+        for start in range(0, len(drawn), FACES_PER_STEP):
+            images = map(Image.fromarray, drawn[start : start + FACES_PER_STEP])
+            resized = [np.asarray(image.resize(size, Image.Resampling.BICUBIC)) for image in images]
+            found.append(model.encode_image(_pixels(torch.from_numpy(np.stack(resized))), normalize=True))
+    return torch.cat(found).clone()
 
 
 def train(drawn: NDArray[np.uint8], out: Path) -> None:
@@ -147,39 +190,46 @@ def train(drawn: NDArray[np.uint8], out: Path) -> None:
     torch.manual_seed(SEED)
     torch.set_num_threads(1)  # the same sums on any number of cores; pictures are made on the others
     config: dict[str, Any] = json.loads((HERE / "sfhq-demo.json").read_text("utf-8"))
-    model = open_clip.CLIP(**config).train().to(memory_format=torch.channels_last)
-    flat = [each for each in model.parameters() if each.ndim < 2]
-    other = [each for each in model.parameters() if each.ndim >= 2]
-    groups = [{"params": other, "weight_decay": WEIGHT_DECAY}, {"params": flat, "weight_decay": 0.0}]
-    optimizer = torch.optim.AdamW(groups, lr=LEARNING_RATE, betas=(0.9, 0.98))
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, _speed)
-    mean, std = (
-        torch.tensor(each) * 255 for each in (open_clip.OPENAI_DATASET_MEAN, open_clip.OPENAI_DATASET_STD)
-    )
-    for step, (pictures, tokens, truth) in enumerate(Lessons(drawn, config["vision_cfg"]["image_size"])):
-        pixels = ((pictures - mean) / std).permute(0, 3, 1, 2)  # channels stay last in memory
-        with torch.autocast("cpu", torch.bfloat16):
-            images = model.encode_image(pixels)
-        images, texts = F.normalize(images.float(), dim=-1), model.encode_text(tokens, normalize=True)
-        loss = loss_of(images, texts, truth, model.logit_scale.exp())
-        optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        schedule.step()
-        with torch.no_grad():
-            model.logit_scale.clamp_(max=LARGEST_SCALE)
-        if step % 100 == 0:
-            print(f"step {step}: loss {loss.item():.3f}", flush=True)
-        if step % 200 == 199:
-            _save(model, out)
+    model, image_size = open_clip.CLIP(**config), int(config["vision_cfg"]["image_size"])
+    model.visual.to(memory_format=torch.channels_last)
+    faces = [random_face(FIRST_FACE + index) for index in range(len(drawn))]
+    learn_to_see(model, Lessons(drawn, Codes().of_faces(faces), image_size))
+    _save(model, out)
+    learn_to_write(model, see(model, drawn, image_size), faces)
     _save(model, out)
 
 
-def _speed(step: int) -> float:
-    if step < WARMUP_STEPS:
-        return (step + 1) / WARMUP_STEPS
-    return 0.5 * (1 + math.cos(math.pi * (step - WARMUP_STEPS) / max(1, STEPS - WARMUP_STEPS)))
+def _optimizer(
+    parts: Sequence[torch.nn.Module], rate: float, steps: int, alone: Sequence[torch.nn.Parameter] = ()
+) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LambdaLR]:
+    """Decay matrices only, and lower the rate along a cosine to nothing."""
+    found = [*alone, *(each for part in parts for each in part.parameters())]
+    flat, other = ([each for each in found if (each.ndim < 2) == is_flat] for is_flat in (True, False))
+    groups = [{"params": other, "weight_decay": WEIGHT_DECAY}, {"params": flat, "weight_decay": 0.0}]
+    optimizer = torch.optim.AdamW(groups, lr=rate, betas=(0.9, 0.98))
+
+    def share(step: int) -> float:
+        warm = min(1.0, (step + 1) / WARMUP_STEPS)
+        return warm * 0.5 * (1 + math.cos(math.pi * step / steps))
+
+    return optimizer, torch.optim.lr_scheduler.LambdaLR(optimizer, share)
+
+
+def _learn(
+    loss: torch.Tensor, optimizer: torch.optim.Optimizer, schedule: torch.optim.lr_scheduler.LambdaLR
+) -> None:
+    optimizer.zero_grad()
+    loss.backward()  # type: ignore[no-untyped-call]
+    trained = [each for group in optimizer.param_groups for each in group["params"]]
+    torch.nn.utils.clip_grad_norm_(trained, 1.0)
+    optimizer.step()
+    schedule.step()
+
+
+def _pixels(pictures: torch.Tensor) -> torch.Tensor:
+    """Turn bytes, pictures x height x width x 3, into what the model takes; channels stay last in memory."""
+    mean, std = (torch.tensor(each) * 255 for each in (OPENAI_DATASET_MEAN, OPENAI_DATASET_STD))
+    return ((pictures - mean) / std).permute(0, 3, 1, 2)
 
 
 def _save(model: torch.nn.Module, out: Path) -> None:

@@ -215,7 +215,7 @@ def test_a_truncated_checkpoint_is_refused(tmp_path: Path, name: str, share: flo
 
 def test_weights_of_another_model_are_refused() -> None:
     message = refusal(pretrained=str(demo_encoder.WEIGHTS))
-    assert "these are not the weights of ViT-S-32: " in message
+    assert "ViT-S-32 does not load with these weights: " in message
     assert "weights.safetensors" in message
 
 
@@ -294,3 +294,27 @@ def test_vectors_are_those_of_plain_code(large_weights: Path, sfhq_sample: Path,
         plain = torch.nn.functional.normalize(model.eval().encode_image(pixels), dim=-1).numpy()
     assert (1 - (ours * plain).sum(1)).max() < TOLERANCE
     assert np.array_equal((ours @ plain.T).argmax(1), np.arange(len(paths)))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_a_tag_brings_its_activation(large_weights: Path) -> None:
+    """By itself, open_clip runs OpenAI's weights with another activation than they were trained with."""
+    import open_clip
+    import torch
+
+    settings = FeatureSettings(model="ViT-B-32", pretrained="openai", dtype="float32", device="cpu")
+    encoder = load_encoder(settings, large_weights)
+    assert (encoder.provenance.pretrained, encoder.provenance.quick_gelu) == ("openai", True)
+    text = "a person with green hair"
+    ours = encoder.encode_texts([text])[0].astype(np.float32)
+    ours /= np.linalg.norm(ours)  # float16 rounds it
+    tokens = open_clip.get_tokenizer("ViT-B-32")([text])
+
+    def plain(name: str) -> Any:
+        model = open_clip.create_model(name, str(large_weights)).eval()
+        with torch.inference_mode():
+            return model.encode_text(tokens, normalize=True)[0].numpy()
+
+    right, wrong = (1 - ours @ plain(name) for name in ("ViT-B-32-quickgelu", "ViT-B-32"))
+    assert 10 * right < wrong
