@@ -330,6 +330,9 @@ def _check_card(folder: Path, manifest: Manifest) -> Iterator[Problem]:
     try:
         stated = read_numbers((folder / CARD_NAME).read_text(encoding="utf-8"))
         true = true_numbers(read_facts(folder, manifest.shards))
+    except KitError as error:  # tables that belong together do not fit
+        yield from error.problems
+        return
     except (OSError, ValueError, KeyError, TypeError) as error:
         yield _problem(f"the card cannot be read: {error}", CARD_NAME, _FIX)
         return

@@ -16,7 +16,7 @@ from builders.sources import SAMPLE_KIND, SOURCES, tell_kind
 from publish.targets import TARGETS
 from publish.targets.kaggle.page import KagglePage, check_page
 from schemas.configs import Format, Table, feature_config_names
-from schemas.features import FeatureSettings, Provenance
+from schemas.features import DEMO_MODEL, FeatureSettings, Provenance
 from schemas.problems import Problem, Reason, SettingsError, SourceError, suggest
 from schemas.settings import (
     BuildSettings,
@@ -204,8 +204,9 @@ def load_settings(path: Path, flags: Flags = NO_FLAGS) -> Settings:
 
     Args:
         path: The TOML file.
-        flags: SFHQ folders take the place of the configured sources, captions and preferences are added to
-            them, and targets take the place of the configured ones.
+        flags: SFHQ folders take the place of the configured sources, and of the demonstration encoder with
+            them; captions and preferences are added to the sources, and targets take the place of the
+            configured ones.
 
     Raises:
         SettingsError: The file or a flag is wrong; every problem at once.
@@ -213,6 +214,7 @@ def load_settings(path: Path, flags: Flags = NO_FLAGS) -> Settings:
     values = _read_toml(path)
     if flags.sfhq:
         values["sources"] = []
+        _leave_out_demonstration(values)
     sources = values.setdefault("sources", [])
     if isinstance(sources, list):
         for kind in ("sfhq", "captions", "preferences"):
@@ -231,6 +233,17 @@ def load_settings(path: Path, flags: Flags = NO_FLAGS) -> Settings:
     if problems:
         raise SettingsError(problems)
     return settings
+
+
+def _leave_out_demonstration(values: dict[str, Any]) -> None:
+    """Leave out the encoder that knows the built-in sample only, where that is not read."""
+
+    def is_kept(table: Any) -> bool:
+        is_table = isinstance(table, dict)
+        return not is_table or table.get("model") != DEMO_MODEL or bool(table.get("allow_demonstration"))
+
+    if isinstance(features := values.get("features"), list):
+        values["features"] = [table for table in features if is_kept(table)]
 
 
 def _kaggle_problems(path: Path, values: Mapping[str, Any]) -> Iterator[Problem]:

@@ -16,7 +16,7 @@ import pytest  # noqa: E402 - after the environment that libraries read when the
 from hypothesis import settings  # noqa: E402
 
 from publish.release import main  # noqa: E402
-from tests.support import ROOT  # noqa: E402
+from tests.support import ROOT, good_folder  # noqa: E402
 
 settings.register_profile("fast", max_examples=30, deadline=None)
 settings.load_profile("fast")
@@ -51,16 +51,12 @@ def sample_release(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def feature_release(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Build the sample with the demonstration encoder's features, once."""
-    out = tmp_path_factory.mktemp("features")
-    shipped = (ROOT / "release.toml").read_text().partition("\n[[features]]")[0]
-    table = '\n[[features]]\nmodel = "sfhq-demo"\npretrained = "built-in"\n'
-    (out / "release.toml").write_text(shipped + table)
-    for name in ("CITATION.cff", "CHANGELOG.md"):
-        shutil.copyfile(ROOT / name, out / name)
-    status = main(["--version", "1.0", "--config", str(out / "release.toml"), "--out", str(out / "dist")])
-    assert status == 0
+def plain_release(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Build a release of a folder with the shipped settings, which means without features, once."""
+    out = tmp_path_factory.mktemp("plain")
+    folder = good_folder(out / "collection").write()
+    arguments = ["--config", str(ROOT / "release.toml"), "--sfhq", str(folder), "--out", str(out / "dist")]
+    assert main(["--version", "1.0", *arguments]) == 0
     return out / "dist" / "1.0"
 
 

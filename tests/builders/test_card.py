@@ -19,7 +19,15 @@ from schemas.configs import CONFIGS
 from schemas.generators import GENERATORS
 from tests.support import ROOT, good_folder, run_release
 
-ROWS = {"default": 60, "prompts": 60, "captions": 120, "preferences": 100, "binarized": 74}
+ROWS = {
+    "default": 60,
+    "prompts": 60,
+    "captions": 120,
+    "preferences": 100,
+    "binarized": 74,
+    "clip_sfhq_demo": 60,
+    "clip_sfhq_demo_captions": 120,
+}
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +56,10 @@ def test_the_header_says_all_that_the_hub_wants(sample_release: Path) -> None:
     assert [config["config_name"] for config in header["configs"] if config.get("default")] == ["default"]
     for info in header["dataset_info"]:
         assert info["splits"][0]["num_examples"] == ROWS[info["config_name"]]
-        (shard,) = (sample_release / CONFIGS[info["config_name"]].folder).glob("*.parquet")
+        folder = (
+            CONFIGS[info["config_name"]].folder if info["config_name"] in CONFIGS else info["config_name"]
+        )
+        (shard,) = (sample_release / folder).glob("*.parquet")
         assert info["download_size"] == shard.stat().st_size
     # drawn by code, and marked so: no model was trained to make these
     assert header["digital_source_type"] == [
@@ -63,7 +74,7 @@ def test_numbers_can_be_read_back(card: str) -> None:
     assert numbers["captioner one-line 0.3"] == numbers["attribute emotion"] == 60
     assert numbers["decision toxic"] == 2
     assert numbers["model SDXL"] == 50
-    assert len(numbers) == len(ROWS) + 5 + 2 + 11 + 5 + 3
+    assert len(numbers) == len(ROWS) + 5 + 2 + 11 + 5 + 3 + (5 + 2) * 4 + 7  # the last are of features
 
 
 def test_every_column_and_generator_is_on_the_card(card: str, sample_release: Path) -> None:
@@ -104,7 +115,7 @@ def test_every_snippet_runs_in_a_process_without_the_kit(
     card: str, sample_release: Path, tmp_path: Path
 ) -> None:
     snippets = re.findall(r"```python\n(.*?)```", card, re.DOTALL)
-    assert len(snippets) == 9
+    assert len(snippets) == 10
     script = LOCAL_HUB + "\n".join(snippets).replace("HfFileSystem()", "LocalHub()")
     script = script.replace("hf://datasets/org/sfhq-t2i", str(sample_release))
     script = script.replace("org/sfhq-t2i", str(sample_release))

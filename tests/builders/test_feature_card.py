@@ -22,14 +22,14 @@ CONFIG = "clip_sfhq_demo"
 
 
 @pytest.fixture(scope="module")
-def card(feature_release: Path) -> str:
+def card(sample_release: Path) -> str:
     """Give the card."""
-    return (feature_release / "README.md").read_text(encoding="utf-8")
+    return (sample_release / "README.md").read_text(encoding="utf-8")
 
 
-def test_the_numbers_are_those_of_the_files(feature_release: Path, card: str) -> None:
-    prompts = pq.read_table(feature_release / "prompts", columns=["image_id", "generator"])
-    found = pq.read_table(feature_release / CONFIG)
+def test_the_numbers_are_those_of_the_files(sample_release: Path, card: str) -> None:
+    prompts = pq.read_table(sample_release / "prompts", columns=["image_id", "generator"])
+    found = pq.read_table(sample_release / CONFIG)
     assert found["image_id"].to_pylist() == prompts["image_id"].to_pylist()
     of_sdxl = np.array(prompts["generator"].to_pylist()) == "SDXL"
     own = found["prompt_similarity"].to_numpy()[of_sdxl].astype(np.float64)
@@ -39,7 +39,7 @@ def test_the_numbers_are_those_of_the_files(feature_release: Path, card: str) ->
     for head, share in (("5th percentile", 5), ("median", 50), ("95th percentile", 95)):
         assert numbers[f"{name}, {head}"] == pytest.approx(np.percentile(own, share), abs=0.00051)
     assert numbers[f"captions of {CONFIG} one-line 0.3, texts"] == 60
-    rows = pq.read_table(feature_release / "near_duplicates.parquet").to_pylist()
+    rows = pq.read_table(sample_release / "near_duplicates.parquet").to_pylist()
     assert numbers["near-duplicates images like another"] == len(rows)
     assert numbers["near-duplicates groups"] == len({row["group"] for row in rows})
 
@@ -53,44 +53,44 @@ def test_the_numbers_are_those_of_the_files(feature_release: Path, card: str) ->
     ],
 )
 def test_a_number_that_is_not_true_is_told(
-    pattern: str, name: str, feature_release: Path, card: str, tmp_path: Path
+    pattern: str, name: str, sample_release: Path, card: str, tmp_path: Path
 ) -> None:
     match = re.search(pattern, card)
     assert match is not None
     line, number = match.group(0), match.group(1)
     start, end = (place - match.start() for place in match.span(1))
     wrong = line[:start] + ("0.999" if "." in number else "7") + line[end:]
-    copy = Path(shutil.copytree(feature_release, tmp_path / "1.0"))
+    copy = Path(shutil.copytree(sample_release, tmp_path / "1.0"))
     edit_card(line, wrong)(copy)
     problems = [str(problem) for problem in check_release(copy)]
     assert len(problems) == 1
     assert f"the card's number for {name} is not true" in problems[0]
 
 
-def test_the_card_says_what_made_them(feature_release: Path, card: str) -> None:
+def test_the_card_says_what_made_them(sample_release: Path, card: str) -> None:
     assert f"> **Demonstration encoder.** {DEMO_NOTICE}" in card
     weights = re.search(r"\| SHA-256 of the weights \| `([0-9a-f]{64})` \|", card)
     assert weights is not None
-    assert weights.group(1) in (feature_release / "manifest.json").read_text()
+    assert weights.group(1) in (sample_release / "manifest.json").read_text()
 
 
-def test_figures_are_there_and_on_the_card(feature_release: Path, card: str) -> None:
+def test_figures_are_there_and_on_the_card(sample_release: Path, card: str) -> None:
     names = [
         *(f"search_{CONFIG}_1.jpg", f"search_{CONFIG}_2.jpg", f"adherence_{CONFIG}.png"),
         *(f"lowest_prompts_{CONFIG}.jpg", f"lowest_captions_{CONFIG}.jpg"),
     ]
     for name in names:
         assert f"](figures/{name})" in card
-        with Image.open(feature_release / "figures" / name) as image:
+        with Image.open(sample_release / "figures" / name) as image:
             assert min(image.size) > 300
     shown = set(re.findall(r"\]\((figures/[^)]+)\)", card))
-    assert shown == {f"figures/{path.name}" for path in (feature_release / "figures").iterdir()}
+    assert shown == {f"figures/{path.name}" for path in (sample_release / "figures").iterdir()}
 
 
-def test_the_snippet_searches(feature_release: Path, card: str, tmp_path: Path) -> None:
+def test_the_snippet_searches(sample_release: Path, card: str, tmp_path: Path) -> None:
     section = card.partition("## CLIP features")[2]
     snippet = re.findall(r"```python\n(.*?)```", section, re.DOTALL)[0]
-    script = snippet.replace("org/sfhq-t2i", str(feature_release))
+    script = snippet.replace("org/sfhq-t2i", str(sample_release))
     script += (
         "\nprint(ids[0] == rows[0]['image_id'], len(set(ids)), round(float(similarities[nearest[0]]), 2))"
     )
@@ -101,10 +101,10 @@ def test_the_snippet_searches(feature_release: Path, card: str, tmp_path: Path) 
     assert done.stdout.split() == ["True", "10", "1.0"], done.stderr
 
 
-def test_a_release_without_features_says_nothing_of_them(sample_release: Path) -> None:
-    text = (sample_release / "README.md").read_text()
+def test_a_release_without_features_says_nothing_of_them(plain_release: Path) -> None:
+    text = (plain_release / "README.md").read_text()
     assert "CLIP features" not in text
     assert not any("near-duplicates" in name for name in read_numbers(text))
-    manifest = (sample_release / "manifest.json").read_text()
+    manifest = (plain_release / "manifest.json").read_text()
     assert not any(f'"{key}"' in manifest for key in ("features", "near_duplicates", "search", "exclusions"))
-    assert not list(itertools.chain(*(sample_release.glob(each) for each in ("clip_*", "near_duplicates.*"))))
+    assert not list(itertools.chain(*(plain_release.glob(each) for each in ("clip_*", "near_duplicates.*"))))

@@ -215,7 +215,7 @@ TAMPERINGS: dict[str, tuple[Tamper, str]] = {
         rewrite_shard("images", lambda table: pa.concat_tables([table] * 2), rows_per_group=1000),
         "too large for the Hub's viewer",
     ),
-    "card's YAML count": (edit_card("num_examples: 60", "num_examples: 61"), "default/train is not true"),
+    "card's YAML count": (edit_card("num_examples: 60", "num_examples: 61"), "/train is not true"),
     "card's table count": (edit_card("| Stable Diffusion XL | 16 |", "| Stable Diffusion XL | 17 |"), "SDXL"),
     "card without header": (edit_card("---\n", ""), "no YAML header"),
     "card with a Python object": (
