@@ -2,7 +2,8 @@
 
 - Search: of the first five faces that a query finds, how many are what it asks for. Queries are written by
   hand, with one to three attributes each.
-- Copies: how alike a face and a copy of it are (compressed, resized, cropped), beside different faces.
+- Copies: for how many copies of faces (compressed, resized, cropped) the nearest of all faces is the one
+  that they are copies of; and how alike the two are, beside different faces.
 
     python -m builders.demo_encoder.measure
 """
@@ -76,13 +77,15 @@ class Quality:
 
     Attributes:
         precisions: Query → share of the first five faces that are what it asks for.
+        copies_found: Kind of copy → share of the copies whose nearest face is the right one.
         copies: Kind of copy → the lowest cosine of a face and its copy.
-        strangers: The highest cosine of two different faces.
+        strangers: The highest cosine of each face and another: faces.
     """
 
     precisions: Mapping[str, float]
+    copies_found: Mapping[str, float]
     copies: Mapping[str, float]
-    strangers: float
+    strangers: NDArray[np.float32]
 
     @property
     def precision(self) -> float:
@@ -105,10 +108,14 @@ def measure(encoder: Encoder, faces: Sequence[Face]) -> Quality:
     }
     some = [_drawn(face) for face in faces[:NUM_COPIED]]
     copied = {name: _encode(encoder, map(copy, some)) for name, copy in COPIES.items()}
-    copies = {name: float((each * features[: len(some)]).sum(1).min()) for name, each in copied.items()}
+    own = np.arange(len(some))
+    copies = {name: float((each * features[own]).sum(1).min()) for name, each in copied.items()}
+    copies_found = {
+        name: float(((each @ features.T).argmax(1) == own).mean()) for name, each in copied.items()
+    }
     alike = features @ features.T
     np.fill_diagonal(alike, -1)
-    return Quality(precisions, copies, float(alike.max()))
+    return Quality(precisions, copies_found, copies, alike.max(1))
 
 
 def holds(wanted: Wanted, face: Face) -> bool:
@@ -166,9 +173,11 @@ def main() -> None:
     for query, precision in quality.precisions.items():
         print(f"{precision:.1f}  {query}")
     print(f"mean precision of the first {TOP}: {quality.precision:.3f}, {number:,} faces")
-    print(f"highest cosine of two different faces: {quality.strangers:.4f}")
+    near, nearest = np.median(quality.strangers), quality.strangers.max()
+    print(f"cosine of a face and the nearest other: {near:.3f} (median), {nearest:.3f} (highest)")
     for name, cosine in quality.copies.items():
-        print(f"lowest cosine of a face and a copy, {name}: {cosine:.4f}")
+        found = quality.copies_found[name]
+        print(f"copies, {name}: {found:.1%} nearest to their face, lowest cosine {cosine:.3f}")
 
 
 if __name__ == "__main__":
