@@ -311,19 +311,18 @@ def test_short_name_will_do_for_a_dataset_that_is_there(kaggle: Kaggle, release:
     assert target.plan(manifest, release).problems == ()
 
 
-def test_archives_stay_behind(kaggle: Kaggle, release: Path) -> None:
+@pytest.mark.parametrize("path", ["webdataset/images-00000.tar", "more/images.tar", "more/IMAGES.ZIP"])
+def test_archives_stay_behind(kaggle: Kaggle, release: Path, path: str) -> None:
     data = b"a tar"
-    (release / "webdataset").mkdir()
-    (release / "webdataset" / "images-00000.tar").write_bytes(data)
+    (release / path).parent.mkdir()
+    (release / path).write_bytes(data)
     manifest = read_manifest(release)
-    entry = FileEntry(
-        path="webdataset/images-00000.tar", num_bytes=len(data), sha256=sha256(data).hexdigest()
-    )
+    entry = FileEntry(path=path, num_bytes=len(data), sha256=sha256(data).hexdigest())
     manifest = manifest.model_copy(update={"files": (*manifest.files, entry)})
     (release / MANIFEST_NAME).write_bytes(manifest.to_json())
     plan = kaggle.publish(release)
-    assert plan.left_out == ("webdataset/images-00000.tar",)
-    assert set(kaggle.versions[0].files) == set(tree_digest(release)) - {entry.path}
+    assert plan.left_out == (path,)
+    assert set(kaggle.versions[0].files) == set(tree_digest(release)) - {path}
 
 
 @pytest.mark.parametrize("setting", ["shows_notes", "shows_pending", "shows_folders"])
