@@ -23,7 +23,7 @@ from schemas.problems import BuildError, SettingsError
 from tests.support import ROOT, image_bytes
 
 DEMO = FeatureSettings(model=DEMO_MODEL, pretrained=DEMO_TAG)
-# Of 1 - cosine to plain code in float32; what was measured is a fifth of it: DECISIONS.md.
+# Of 1 - cosine to plain code in float32; the largest measured are 9e-6 and 7e-5: DECISIONS.md.
 TOLERANCES = {"float32": 2e-5, "bfloat16": 2e-4}
 
 
@@ -295,6 +295,9 @@ def test_vectors_are_those_of_plain_code(large_weights: Path, sfhq_sample: Path,
     with torch.inference_mode():
         pixels = torch.stack([preprocess(Image.open(io.BytesIO(data)).convert("RGB")) for data in files])
         plain = torch.nn.functional.normalize(model.eval().encode_image(pixels), dim=-1).numpy()
+    ours /= np.linalg.norm(
+        ours, axis=1, keepdims=True
+    )  # float16 rounds lengths, which is not what is measured
     assert (1 - (ours * plain).sum(1)).max() < TOLERANCES[dtype]
     assert np.array_equal((ours @ plain.T).argmax(1), np.arange(len(files)))
 
