@@ -182,6 +182,10 @@ class Hub:
                 self.wait(error, attempt)
         raise AssertionError("unreachable")
 
+    def pause(self) -> None:
+        """Wait before something is tried once more that says nothing of when."""
+        self._sleep(self.limits.pause_seconds)
+
     def wait(self, error: HubError, attempt: int) -> None:
         """Wait before the next attempt, as long as the Hub asks or a little longer each time.
 

@@ -16,6 +16,7 @@ after all shows as a branch that has moved: then all is planned anew, and there 
 import hashlib
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -29,7 +30,7 @@ from pathlib import Path
 from huggingface_hub import CommitInfo, CommitOperation, CommitOperationAdd, CommitOperationDelete, HfApi
 
 from publish.hub.card import put_back
-from publish.hub.client import Hub, HubError, Limits
+from publish.hub.client import AGAIN, Hub, HubError, Limits
 from publish.hub.contents import BRANCH, CARD, REPO_TYPE, Contents, all_entries
 from publish.hub.planning import (
     BATCH_FILES,
@@ -49,6 +50,7 @@ _CONSUMER = Path(__file__).resolve().parent.parent / "hub" / "consumer.py"
 _MAX_PLANS = 5  # how often the branch may move under a run
 _BATCH_BYTES = 1_000_000_000
 _MAX_COMMITS_TOLD = 5
+_ERROR = re.compile(r"[\w.]+(Error|Exception|NotFound)\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -538,30 +540,18 @@ class HubTarget:
     # Loading
 
     def _load(self, manifest: Manifest, sha: str) -> Iterator[Problem]:
-        """Have `datasets` load one row of each config in a process of its own, with fresh caches."""
-        with tempfile.TemporaryDirectory(prefix="sfhq-hub-") as home:
-            environment = {**os.environ, "HF_HOME": home, "TMPDIR": home, "HF_ENDPOINT": self._hub.endpoint}
-            environment.pop("HF_HUB_OFFLINE", None)
-            if self._hub.token is not None:
-                environment["HF_TOKEN"] = self._hub.token
-            command = [sys.executable, "-I", str(_CONSUMER), self._hub.repository, sha]
-            try:
-                done = subprocess.run(  # noqa: S603 - our own file, run by our own interpreter
-                    command,
-                    env=environment,
-                    capture_output=True,
-                    text=True,
-                    check=False,
-                    timeout=self._hub.limits.stage_seconds,
-                )
-            except subprocess.TimeoutExpired:
-                yield self._contents.problem(
-                    "`datasets` takes too long to load the release", "try again later"
-                )
-                return
+        """Have `datasets` load one row of each config; once more if it cannot: some faults pass."""
+        try:
+            done = self._run_consumer(sha)
+            if done.returncode != 0:
+                self._hub.pause()
+                done = self._run_consumer(sha)
+        except subprocess.TimeoutExpired:
+            yield self._contents.problem("`datasets` takes too long to load the release", AGAIN)
+            return
         if done.returncode != 0:
-            last = self._hub.redact((done.stderr.strip().splitlines() or ["no message"])[-1])
-            yield self._contents.problem(f"`datasets` cannot load the release: {last}", "see the message")
+            message = f"`datasets` cannot load the release: {self._hub.redact(_last_error(done.stderr))}"
+            yield self._contents.problem(message, f"see the message; if it may pass, {AGAIN}")
             return
         found: dict[str, dict[str, list[str]]] = json.loads(done.stdout.splitlines()[-1])
         wanted = {config: sorted(splits) for config, splits in manifest.configs.items()}
@@ -569,6 +559,23 @@ class HubTarget:
         if loaded != wanted:
             message = f"`datasets` finds other configs and splits: {loaded}, not {wanted}"
             yield self._contents.problem(message, "see the card's header")
+
+    def _run_consumer(self, sha: str) -> "subprocess.CompletedProcess[str]":
+        """Run it in a process of its own, with fresh caches, where no folder is called as the repository."""
+        with tempfile.TemporaryDirectory(prefix="sfhq-hub-") as home:
+            environment = {**os.environ, "HF_HOME": home, "TMPDIR": home, "HF_ENDPOINT": self._hub.endpoint}
+            environment.pop("HF_HUB_OFFLINE", None)
+            if self._hub.token is not None:
+                environment["HF_TOKEN"] = self._hub.token
+            return subprocess.run(  # noqa: S603 - our own file, run by our own interpreter
+                [sys.executable, "-I", str(_CONSUMER), self._hub.repository, sha],
+                cwd=home,
+                env=environment,
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=self._hub.limits.stage_seconds,
+            )
 
 
 def _batches(entries: Sequence[FileEntry]) -> Iterator[list[FileEntry]]:
@@ -581,6 +588,13 @@ def _batches(entries: Sequence[FileEntry]) -> Iterator[list[FileEntry]]:
         batch.append(entry)
     if batch:
         yield batch
+
+
+def _last_error(stderr: str) -> str:
+    """Give the error that ended a process, as its traceback says it last; it may have many lines."""
+    lines = stderr.strip().splitlines() or ["no message"]
+    starts = [number for number, line in enumerate(lines) if _ERROR.match(line)]
+    return " ".join(lines[starts[-1] if starts else -1 :])
 
 
 def _refuse(problems: Sequence[Problem]) -> None:

@@ -42,7 +42,7 @@ PAGE = KagglePage("Synthetic faces", "Portraits by five text-to-image models")
 KAGGLE_TOKEN = "KGAT_marked-token-that-nobody-may-see"
 TOKENS = (WRITE_TOKEN, KAGGLE_TOKEN, XET_TOKEN)
 SECRETS = (*TOKENS, SIGNATURE)
-ATTEMPTS = 3
+ATTEMPTS, FIRST_PAUSE = 3, {"hub": 1, "kaggle": 2}
 
 
 @dataclass(frozen=True)
@@ -172,10 +172,10 @@ class HubSite:
         for fault in self.server.faults:
             fault.times = 0
 
-    def publish(self, folder: Path) -> None:
+    def publish(self, folder: Path, *, load: bool = False) -> None:
         limits = HubLimits(timeout_seconds=self.timeout, attempts=ATTEMPTS)
         target = HubTarget(REPO, endpoint=self.server.endpoint, limits=limits, sleep=self.waits.append)
-        publish_to(target, folder, load=False)
+        publish_to(target, folder, load=load)
 
     def visible(self) -> Mapping[str, str] | None:
         repo = self.server.repos.get(REPO)
@@ -377,7 +377,9 @@ def test_a_fault_that_passes_does_not_stop_a_run(
     site.publish(second)
     assert site.visible() == tree_digest(second)
     assert site.sent_twice() == []
-    assert sum(site.waits) >= (7 if name == "429" else 1)
+    pause = 7 if name == "429" else FIRST_PAUSE[place]
+    assert site.waits[0] >= pause
+    assert place == "kaggle" or site.waits == [pause]
     site.forget()
     site.publish(second)
     assert site.writes() == []
@@ -401,6 +403,8 @@ def test_a_fault_that_stays_ends_in_a_sentence_and_the_same_run_later_finishes(
     if told:
         assert all("→" in line for line in told.splitlines())
         assert kind in WORDED_OTHERWISE or WORDS.get((place, name), "") in told
+    if told and place == "hub" and name in PASSING:
+        assert site.waits == ([7, 7] if name == "429" else [1, 2])
     assert 1 <= site.asked(kind) <= 4 * ATTEMPTS
     assert sum(site.waits) <= 3 * KaggleLimits().settle_seconds
     assert site.visible() in (before, tree_digest(second))
@@ -453,6 +457,45 @@ def test_a_repository_that_cannot_be_seen_when_it_is_made_is_told(
     assert told is not None
     assert "has been made, and cannot be seen" in told
     assert hub.asked("create_repo") == 1
+
+
+# While `datasets` loads what has been committed
+
+
+def test_a_fault_while_datasets_loads_the_release_does_not_stop_a_run(
+    hub: HubSite, sample_release: Path
+) -> None:
+    hub.server.fail("info", status=503)
+    hub.publish(sample_release, load=True)
+    assert hub.asked("info") == 2
+    assert list(hub.server.repos[REPO].tags) == ["v1.0"]
+
+
+def test_a_release_that_datasets_is_kept_from_has_no_tag_until_the_same_run_later(
+    hub: HubSite, sample_release: Path
+) -> None:
+    hub.server.fail("info", status=403, message=f"not with {WRITE_TOKEN}", times=1000)
+    with pytest.raises(ReleaseError) as raised:
+        hub.publish(sample_release, load=True)
+    told = str(raised.value)
+    assert "`datasets` cannot load the release: huggingface_hub.errors.HfHubHTTPError: " in told
+    assert "run the same command again" in told
+    assert not [secret for secret in SECRETS if secret in told]
+    assert hub.server.repos[REPO].tags == {}
+    hub.heal()
+    hub.publish(sample_release, load=True)
+    assert list(hub.server.repos[REPO].tags) == ["v1.0"]
+
+
+def test_a_folder_called_as_the_repository_is_not_loaded_in_its_place(
+    hub: HubSite, sample_release: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`datasets` prefers it: then nobody would have looked at the Hub."""
+    (tmp_path / REPO).mkdir(parents=True)
+    (tmp_path / REPO / "train.csv").write_text("a\n1\n")
+    monkeypatch.chdir(tmp_path)
+    hub.publish(sample_release, load=True)
+    assert list(hub.server.repos[REPO].tags) == ["v1.0"]
 
 
 # Through Xet, whose client has requests and retries of its own

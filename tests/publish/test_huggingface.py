@@ -569,55 +569,7 @@ def test_a_token_that_was_stored_by_the_client_is_used(
     assert_holds(hub, first, "v1.0")
 
 
-# Faults that pass
-
-READS = ("refs", "whoami", "tree", "resolve")
-PREPARES = ("create_repo", "validate_yaml", "preupload", "lfs_batch", "upload")
-FINISHES = ("commit", "tag")
-FAULTS: Mapping[str, Mapping[str, object]] = {
-    "429": {"status": 429, "headers": {"Retry-After": "7"}},
-    "503": {"status": 503},
-    "reset": {"do": "reset"},
-    "hang": {"do": "hang"},
-    "lost": {"do": "lost"},
-}
-
-
-@pytest.mark.parametrize("kind", [*READS, *PREPARES, *FINISHES])
-@pytest.mark.parametrize("fault", FAULTS)
-def test_a_fault_that_passes_does_not_stop_a_run(
-    hub: HubServer, make: Make, first: Built, watched: Watched, kind: str, fault: str
-) -> None:
-    hub.fail(kind, **FAULTS[fault])  # type: ignore[arg-type] # a table of options
-    receipt = publish(make(timeout=0.3 if fault == "hang" else 10), first, watched)
-    assert_holds(hub, first, receipt.revision)
-    assert_only_whole_releases(hub, first)
-    assert hub.repos[REPO].tags == {"v1.0": receipt.revision}
-    assert watched.waits == [7.0 if fault == "429" else 1.0]
-    sent = [seen.url for seen in hub.seen if seen.kind == "upload"]
-    assert len(sent) - len(set(sent)) <= (1 if kind == "upload" else 0)
-    assert all("secret" not in note.lower() for note in watched.notes)
-
-
-@pytest.mark.parametrize("kind", [*READS, *PREPARES, *FINISHES])
-@pytest.mark.parametrize(
-    "fault", ["503", *(pytest.param(fault, marks=pytest.mark.slow) for fault in ("429", "reset", "hang"))]
-)
-def test_a_fault_that_stays_ends_in_a_sentence_and_a_second_run_finishes_without_sending_again(
-    hub: HubServer, make: Make, first: Built, watched: Watched, kind: str, fault: str
-) -> None:
-    lasting = hub.fail(kind, times=1000, **FAULTS[fault])  # type: ignore[arg-type]
-    told = refusal(make(timeout=0.1 if fault == "hang" else 10), first)
-    assert len(told.splitlines()) == 1
-    assert "run the same command again" in told
-    assert watched.waits == ([7.0] * 4 if fault == "429" else [1.0, 2.0, 4.0, 8.0])
-    arrived = set(hub.stored)
-    lasting.times = 0
-    hub.seen.clear()
-    publish(make(), first)
-    assert_holds(hub, first, "v1.0")
-    assert_only_whole_releases(hub, first)
-    assert not [seen.url for seen in hub.seen if seen.kind == "upload" and seen.url[5:69] in arrived]
+# Faults; `test_faults.py` has each at each request
 
 
 def test_a_download_that_breaks_off_is_done_again(

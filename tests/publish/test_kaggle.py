@@ -549,52 +549,7 @@ def test_state_of_uploads_is_for_its_owner_only(kaggle: Kaggle, release: Path) -
     assert not (kaggle.work / "state").exists()  # and gone when it is of no more use
 
 
-# Faults
-
-
-REQUESTS = (
-    *("IntrospectToken", "GetDataset", "GetDatasetStatus", "StartBlobUpload", "PUT", "CreateDatasetVersion"),
-    *("ListDatasetFiles", "DownloadDataset", "GET", "GetDatasetMetadata", "UpdateDatasetMetadata"),
-)
-
-
-@pytest.mark.parametrize("kind", ["429", "503", "reset", "hang"])
-def test_fault_of_each_request_that_passes_is_waited_for(kaggle: Kaggle, release: Path, kind: str) -> None:
-    kaggle.publish(release)
-    second = other_release(release)
-    faults = [Fault(name, kind, skip=1) for name in REQUESTS]
-    for fault in faults:
-        if kind in ("429", "503"):
-            fault.kind, fault.status, fault.headers = "status", int(kind), {"Retry-After": "17"}
-        if fault.request in ("CreateDatasetVersion", "GetDatasetMetadata", "UpdateDatasetMetadata"):
-            fault.skip = 0  # it comes but once
-    kaggle.site.faults += faults
-    kaggle.publish(second, kaggle.target(timeout_seconds=0.3 if kind == "hang" else 5))
-    assert [fault.request for fault in faults if fault.times] == []
-    assert digest(kaggle.versions[1].files) == tree_digest(second)
-    assert len(kaggle.versions) == 2
-    if kind == "429":
-        assert kaggle.clock.slept.count(17) == len(faults)
-
-
-@pytest.mark.parametrize("request_name", ["GetDataset", "StartBlobUpload", "PUT", "CreateDataset", "GET"])
-@pytest.mark.parametrize("kind", ["429", "503", "reset"])
-def test_faults_that_stay_end_the_run_and_the_same_command_finishes_it(
-    kaggle: Kaggle, release: Path, request_name: str, kind: str
-) -> None:
-    fault = Fault(request_name, kind, times=1000)
-    if kind != "reset":
-        fault = Fault(request_name, "status", status=int(kind), times=1000)
-    kaggle.site.faults.append(fault)
-    with pytest.raises(ReleaseError) as error:
-        kaggle.publish(release)
-    assert "kaggle: " in problems_of(error)
-    assert "→" in problems_of(error)  # says what to do next
-    assert sum(kaggle.clock.slept) < 3600
-    kaggle.site.faults.clear()
-    kaggle.publish(release)
-    assert len(kaggle.versions) == 1
-    assert digest(kaggle.versions[0].files) == tree_digest(release)
+# Faults; `test_faults.py` has each at each request
 
 
 def test_longest_pause_that_a_site_may_ask_for_is_limited(kaggle: Kaggle, release: Path) -> None:
