@@ -250,8 +250,8 @@ def publish_to(host: Host[Any], folder: Path, **options: bool) -> None:
     """Do what the command does for a host."""
     manifest = read_manifest(folder)
     plan = host.plan(manifest, folder)
-    if plan.refusals:
-        raise ReleaseError(plan.refusals)
+    if problems := (*plan.problems, *plan.access):
+        raise ReleaseError(problems)
     if plan.action is not Action.KEEP:
         host.upload(folder, manifest, plan)
     problems = host.verify(manifest, **options)
