@@ -203,7 +203,7 @@ class HubServer:
         self._blobs: dict[str, bytes] = {}  # small files by git's id
         self._xet, self._known, self._page_size = xet, list(known), page_size
         self._late: list[tuple[str, Callable[[], object]]] = []
-        self._clock = itertools.count()
+        self._clock, self._num_open = itertools.count(), 0
         self._lock = threading.RLock()
         self._stopped = threading.Event()
         self._servers = [_Listener(("127.0.0.1", 0), self._handler()) for _ in range(2)]
@@ -589,7 +589,22 @@ class HubServer:
 
         return Handler
 
+    def settle(self) -> None:
+        """Wait until all is done that was asked for, though nobody may be there any more to hear of it."""
+        deadline = time.monotonic() + 30
+        while self._num_open and time.monotonic() < deadline:
+            time.sleep(0.01)
+
     def _serve(self, handler: BaseHTTPRequestHandler) -> None:
+        with self._lock:
+            self._num_open += 1
+        try:
+            self._answer(handler)
+        finally:
+            with self._lock:
+                self._num_open -= 1
+
+    def _answer(self, handler: BaseHTTPRequestHandler) -> None:
         body = _read_body(handler)
         parts = urlsplit(handler.path)
         kind, named = _route(handler.command, parts.path)

@@ -264,6 +264,7 @@ def run_killed(world: World, point: Point, version: str = "1.1", *arguments: str
             status = run.wait(100)
         finally:
             server.on_call = lambda _: None
+    world.hub.settle()
     text = (world.work / "said.txt").read_text()
     world.said.append(text)
     assert status == -signal.SIGKILL, f"{point}: {text}"
