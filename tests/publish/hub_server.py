@@ -599,12 +599,12 @@ class HubServer:
         with self._lock:
             self._num_open += 1
         try:
-            self._answer(handler)
+            self._take(handler)
         finally:
             with self._lock:
                 self._num_open -= 1
 
-    def _answer(self, handler: BaseHTTPRequestHandler) -> None:
+    def _take(self, handler: BaseHTTPRequestHandler) -> None:
         body = _read_body(handler)
         parts = urlsplit(handler.path)
         kind, named = _route(handler.command, parts.path)
