@@ -192,7 +192,6 @@ def test_a_hundredth_of_new_images_is_all_that_is_sent(world: World) -> None:
     else:
         assert world.hub.bytes_uploaded() == sum(sent.values())
         assert world.hub.sent_again == []
-    print(num_bytes, sent, world.hub.bytes_uploaded(), folder_size(store) - before)
 
 
 def folder_size(folder: Path) -> int:
