@@ -159,8 +159,8 @@ class Hub:
         finally:
             if had_bars:
                 enable_progress_bars()
-            # Whoever uses the library next has limits, too, but not those of a stage that is over.
-            set_client_factory(lambda: _LimitedClient(self.limits.timeout_seconds, lambda: None))
+            # Whoever uses the library next has a limit, too, and the errors that the library knows.
+            set_client_factory(lambda: _plain_client(self.limits.timeout_seconds))
 
     def ask(self, call: Callable[[HfApi], T], *, repeat: bool = True) -> T:
         """Have the client do something that may be done twice, until it is done or given up.
@@ -315,6 +315,11 @@ class Hub:
             return self._refused(403, said)
         message = f"the Hub's answer cannot be used while {self._doing} ({type(error).__name__}: {said})"
         return HubError(self._problem(message, AGAIN))
+
+
+def _plain_client(timeout_seconds: float) -> httpx2.Client:
+    timeout = httpx2.Timeout(timeout_seconds, pool=None)
+    return httpx2.Client(follow_redirects=True, timeout=timeout, verify=_certificates())
 
 
 class _LimitedClient(httpx2.Client):

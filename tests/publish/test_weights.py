@@ -12,6 +12,7 @@ from typing import ClassVar
 import pytest
 from huggingface_hub import constants
 
+from publish.hub import client
 from publish.weights import find_weights
 from schemas.features import DEMO_MODEL, DEMO_TAG, FeatureSettings
 from schemas.problems import SettingsError
@@ -122,6 +123,9 @@ def test_a_repository_without_weights_is_named(hub: Hub) -> None:
 def test_without_a_network_it_is_said_what_to_do(
     hub: Hub, monkeypatch: pytest.MonkeyPatch, offline: bool
 ) -> None:
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    with client.Hub("org/name").stage("asking before"):  # as a run does that publishes to the Hub
+        pass
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", offline)
     hub.url = "http://127.0.0.1:1"  # nobody listens there
     message = refusal(TAG, hub)
