@@ -32,7 +32,7 @@ check: $(READY)
 	$(BIN)/lint-imports
 
 test: check
-	$(BIN)/python -m pytest $(TESTS)
+	$(BIN)/python -m pytest -n auto $(TESTS)
 
 build: $(READY)  ## the kit as a wheel, in dist/kit
 	$(BIN)/python -m hatchling build -t wheel -d dist/kit
