@@ -103,7 +103,7 @@ def test_the_snippet_searches(sample_release: Path, card: str, tmp_path: Path) -
 
 def test_a_release_without_features_says_nothing_of_them(plain_release: Path) -> None:
     text = (plain_release / "README.md").read_text()
-    assert "CLIP features" not in text
+    assert "\n## CLIP features" not in text
     assert not any("near-duplicates" in name for name in read_numbers(text))
     manifest = (plain_release / "manifest.json").read_text()
     assert not any(f'"{key}"' in manifest for key in ("features", "near_duplicates", "search", "exclusions"))
