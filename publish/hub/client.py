@@ -319,7 +319,17 @@ class Hub:
 
 def _plain_client(timeout_seconds: float) -> httpx2.Client:
     timeout = httpx2.Timeout(timeout_seconds, pool=None)
-    return httpx2.Client(follow_redirects=True, timeout=timeout, verify=_certificates())
+    return httpx2.Client(
+        follow_redirects=True,
+        timeout=timeout,
+        verify=_certificates(),
+        event_hooks={"request": [_refuse_offline]},
+    )
+
+
+def _refuse_offline(_: httpx2.Request) -> None:
+    if is_offline_mode():
+        raise OfflineModeIsEnabled("offline mode is set")
 
 
 class _LimitedClient(httpx2.Client):
