@@ -53,7 +53,7 @@ from publish.settings import Flags, Settings, load_settings, open_sources, refus
 from publish.targets import TARGETS
 from publish.targets.folder import FolderTarget
 from publish.terminal import Terminal, format_counts
-from publish.workspace import open_scratch, open_workspace
+from publish.workspace import open_scratch, open_workspace, write_whole
 from schemas.configs import Table
 from schemas.manifest import MANIFEST_NAME, Counts, Inputs, Manifest, Receipt, SourceEntry
 from schemas.problems import KitError, Problem, Reason, ReleaseError, SettingsError
@@ -419,11 +419,8 @@ def _write_receipts(folder: Path, *receipts: Receipt) -> None:
     folder.mkdir(exist_ok=True)
     for receipt in receipts:
         path = folder / f"{receipt.version}.{receipt.target}.json"
-        if path.is_file() and path.read_bytes() == receipt.to_json():
-            continue
-        open_path = path.with_suffix(".open")
-        open_path.write_bytes(receipt.to_json())
-        open_path.replace(path)
+        if not path.is_file() or path.read_bytes() != receipt.to_json():
+            write_whole(path, receipt.to_json())
 
 
 @dataclass(slots=True)

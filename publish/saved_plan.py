@@ -11,6 +11,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from publish.plan import HostPlan, differences
+from publish.workspace import write_whole
 from schemas.manifest import Inputs, RowChanges
 from schemas.problems import Problem, Reason, ReleaseError, SettingsError, printable
 from schemas.versions import Bump
@@ -78,9 +79,7 @@ def save_host(state: str, plan: HostPlan | None, *, is_exact: bool) -> SavedHost
 def write_plan(path: Path, plan: SavedPlan) -> None:
     """Write a plan, whole or not at all."""
     text = json.dumps(plan.model_dump(mode="json"), indent=2, sort_keys=True, ensure_ascii=False)
-    open_path = path.with_name(f".{path.name}.open")
-    open_path.write_text(text + "\n", encoding="utf-8")
-    open_path.replace(path)
+    write_whole(path, f"{text}\n".encode())
 
 
 def read_plan(path: Path, version: str) -> SavedPlan:

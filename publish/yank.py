@@ -20,7 +20,7 @@ from publish.history import find_releases
 from publish.hosts import Hosts, host_parser, not_ready, open_hosts
 from publish.settings import Flags, load_settings
 from publish.terminal import Terminal, guard
-from publish.workspace import lock_output
+from publish.workspace import lock_output, write_whole
 from schemas.problems import KitError, Problem, Reason, ReleaseError, SettingsError
 from schemas.withdrawals import MAX_REASON_CHARS
 
@@ -64,9 +64,7 @@ def _yank(options: argparse.Namespace, terminal: Terminal) -> int:
             raise ReleaseError(problems)
         rows = [("changelog", f"{_told(marked != text)} ({changelog})")]
         if marked != text:
-            open_path = changelog.with_name(f".{changelog.name}.open")
-            open_path.write_bytes(marked.encode())
-            open_path.replace(changelog)
+            write_whole(changelog, marked.encode())
         rows += _mark_hosts(hosts, there, version, reason, problems)
     terminal.title(f"Withdrawn: {settings.dataset.name} {version}: {reason}")
     terminal.table(rows)
