@@ -30,6 +30,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.measure import Usage, measure
+from benchmarks.options import positive
 from benchmarks.vectors import make_vectors
 
 THRESHOLD = 0.95
@@ -84,7 +85,10 @@ JOBS: Mapping[str, Callable[[npt.NDArray[np.float16]], int]] = {
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    options = _parser().parse_args(argv)
+    parser = _parser()
+    options = parser.parse_args(argv)
+    if options.job and options.file is None:
+        parser.error("--job needs the vectors: --file FILE")
     if options.job:
         print(f"images {JOBS[options.job](np.load(options.file, mmap_mode='r'))}")
         return 0
@@ -126,9 +130,9 @@ def _show(options: argparse.Namespace, runs: Sequence[tuple[str, int, Usage]]) -
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description="Measure how long comparing all pairs takes.")
-    parser.add_argument("--images", type=int, default=122_726)
-    parser.add_argument("--dim", type=int, default=512)
-    parser.add_argument("--repeats", type=int, default=1)
+    parser.add_argument("--images", type=positive, default=122_726)
+    parser.add_argument("--dim", type=positive, default=512)
+    parser.add_argument("--repeats", type=positive, default=1)
     parser.add_argument("--job", choices=JOBS, help="run one job on --file")
     parser.add_argument("--file", type=Path)
     return parser

@@ -33,6 +33,7 @@ import numpy.typing as npt
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.options import positive
 from benchmarks.vectors import make_vectors
 from builders.search import SearchIndex
 
@@ -140,9 +141,9 @@ def _show(
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description="Measure how long one query takes.")
-    parser.add_argument("--images", type=int, default=122_726)
-    parser.add_argument("--dim", type=int, default=512)
-    parser.add_argument("--queries", type=int, default=20)
+    parser.add_argument("--images", type=positive, default=122_726)
+    parser.add_argument("--dim", type=positive, default=512)
+    parser.add_argument("--queries", type=positive, default=20)
     parser.add_argument("--hnsw", action="store_true", help="faiss' approximate index, too")
     return parser
 
