@@ -1,4 +1,4 @@
-"""The README is true: its commands run, its flags exist, its tree is the tree."""
+"""The documents are true: the README's commands run, its flags exist, trees are the tree."""
 
 import ast
 import json
@@ -18,6 +18,7 @@ from tests.exports import REAL_RECORD
 from tests.support import ROOT, good_folder
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 ROOMS = ("schemas", "builders", "publish", "benchmarks")
 
 
@@ -104,19 +105,21 @@ def test_the_table_of_flags_is_the_commands(capsys: pytest.CaptureFixture[str]) 
     assert set(re.findall(r"^\| `(--[a-z-]+)", README, re.MULTILINE)) == flags
 
 
-def tree() -> str:
-    """Draw the annotated tree: each module with the first sentence of its docstring."""
+def tree(pattern: str) -> str:
+    """Draw the annotated tree: each module that matches, with the first sentence of its docstring."""
     lines = []
     for room in ROOMS:
-        for path in sorted((ROOT / room).rglob("*.py"), key=lambda path: (path.parent.as_posix(), path.name)):
+        paths = sorted((ROOT / room).rglob(pattern), key=lambda path: (path.parent.as_posix(), path.name))
+        for path in paths:
             sentence = (ast.get_docstring(ast.parse(path.read_text())) or "").split("\n")[0]
             name = path.relative_to(ROOT).as_posix().replace("/__init__.py", "/")
             lines.append(f"{name:<47}{sentence}")
     return "\n".join(lines)
 
 
-def test_the_tree_lists_every_module_with_its_first_line() -> None:
-    assert tree() in README, f"put this into the README:\n{tree()}"
+def test_the_trees_list_every_package_and_every_module_with_its_first_line() -> None:
+    assert tree("__init__.py") in README, f"put this into the README:\n{tree('__init__.py')}"
+    assert tree("*.py") in CONTRIBUTING, f"put this into CONTRIBUTING.md:\n{tree('*.py')}"
 
 
 def test_the_picture_is_what_a_release_draws(sample_release: Path) -> None:
