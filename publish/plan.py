@@ -127,11 +127,13 @@ class Held:
         revision: The host's own name of it: a commit's sha, a number.
         manifest_sha256: Digest of its manifest; None where that cannot be read.
         missing: What has still to happen there, in words; empty if nothing has.
+        withdrawn: Why it should not be used, as the host shows it; empty if it does not say so.
     """
 
     revision: str
     manifest_sha256: str | None
     missing: str = ""
+    withdrawn: str = ""
 
 
 P = TypeVar("P", bound=HostPlan)
