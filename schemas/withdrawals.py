@@ -10,7 +10,9 @@ MAX_REASON_CHARS = 300
 
 _LINE = re.compile(r"^> Release (\S+) is withdrawn: (.*)$", re.MULTILINE)
 _BLOCK = re.compile(r"^> Release \S+ is withdrawn: .*\n\n", re.MULTILINE)
-_TITLE = re.compile(r"\A(?:---\n[\s\S]*?\n---\n)?\s*# .*\n\n?")
+# The block of YAML that must come first, as `huggingface_hub` finds it: what stands before it undoes it.
+_METADATA = re.compile(r"\A\s*---(?:\r\n|\r|\n)[\s\S]*?(?:\r\n|\r|\n)---[ \t]*(?:\r\n|\n|\Z)")
+_TITLE = re.compile(r"\s*# .*\n(?:\r?\n)?")
 _MARK = "[YANKED]"  # as https://keepachangelog.com has it
 
 
@@ -29,7 +31,7 @@ def withdrawals(text: str) -> dict[str, str]:
 
 
 def mark_text(text: str, version: str, reason: str) -> str:
-    """Say below a card's title, or above a text that has none, that a version is withdrawn.
+    """Say below a card's metadata and title, or above a text that has none, that a version is withdrawn.
 
     Once is enough: the same again changes nothing, and another reason takes the place of the one before.
     """
@@ -37,9 +39,12 @@ def mark_text(text: str, version: str, reason: str) -> str:
     if withdrawals(text).get(version) == reason:
         return text
     text = _without(text, version)
-    title = _TITLE.match(text)
-    start = title.end() if title else 0
-    return f"{text[:start]}{_line(version, reason)}\n\n{text[start:]}"
+    metadata = _METADATA.match(text)
+    start = metadata.end() if metadata else 0
+    title = _TITLE.match(text, start)
+    start = title.end() if title else start
+    before = text[:start] if not start or text[start - 1] == "\n" else f"{text[:start]}\n"
+    return f"{before}{_line(version, reason)}\n\n{text[start:]}"
 
 
 def mark_changelog(text: str, version: str, reason: str) -> str:
