@@ -27,12 +27,14 @@ class TargetPlan:
         url: Where the release is or will be.
         action: `KEEP` where it is already there with the same content.
         problems: Every reason for a refusal.
+        differences: How what is there differs, where that is no reason.
     """
 
     target: str
     url: str
     action: Action
     problems: tuple[Problem, ...] = ()
+    differences: tuple[str, ...] = ()
 
 
 class HostPlan(Protocol):

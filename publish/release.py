@@ -36,13 +36,14 @@ from publish.encoders import open_encoders
 from publish.history import find_previous, refuse_bump, refuse_previous
 from publish.hosts import Hosts, not_ready, open_hosts, publish, read_states, without_repeats
 from publish.integrity import read_manifest
-from publish.plan import Action
+from publish.plan import Action, TargetPlan
 from publish.report import (
     all_rejected,
     show_access,
     show_build,
     show_host_outlook,
     show_host_plan,
+    show_kept,
     show_loading,
     show_plan,
     show_problems,
@@ -141,7 +142,7 @@ def release(options: argparse.Namespace, terminal: Terminal) -> int:
         _refuse(without_repeats(refusals))
         confirm = _keep_to_plan(options.apply, saved, inputs, hosts, out / version if is_there else None)
         if build is None:
-            manifest = _check_again(terminal, out / version, work)
+            manifest = _check_again(terminal, plan, work)
         else:
             manifest = _build(terminal, catalog, build, notes, encoders, work)
             folder.upload(work / version, manifest)
@@ -390,10 +391,11 @@ def _check(terminal: Terminal, folder: Path, scratch: Path, verified: Collection
         _refuse(check_release(folder, scratch, track, verified))
 
 
-def _check_again(terminal: Terminal, folder: Path, scratch: Path) -> Manifest:
-    """Check a release that is there already: it may go to hosts now."""
-    _check(terminal, folder, scratch)
-    return read_manifest(folder)
+def _check_again(terminal: Terminal, plan: TargetPlan, scratch: Path) -> Manifest:
+    """Check a release that is in the folder already: it may go to hosts now."""
+    show_kept(terminal, plan)
+    _check(terminal, Path(plan.url), scratch)
+    return read_manifest(Path(plan.url))
 
 
 def _keep_to_plan(
@@ -472,6 +474,7 @@ def _save_plan(
     *,
     is_built: bool,
 ) -> None:
+    """Write a plan where a file is given for it."""
     if path is True:
         return
     changes = build.changes if build is not None else None

@@ -34,11 +34,18 @@ def show_problems(
     terminal.problems(notes)
 
 
+def show_kept(terminal: Terminal, plan: TargetPlan) -> None:
+    """Say how a release that stays as it is differs from what would be built now."""
+    if plan.differences:
+        terminal.note(f"{plan.url} is finished and stays as it was built: {'; '.join(plan.differences)}")
+
+
 def show_plan(terminal: Terminal, plan: TargetPlan, counts: Mapping[Table, Counts], image_bytes: int) -> None:
     """Show what came of the rows, and what the folder needs; `image_bytes` is the size of all images."""
     terminal.title("Plan")
     terminal.counts(counts)
     terminal.table([("images", format_size(image_bytes)), (f"{plan.target}: {plan.action}", plan.url)])
+    show_kept(terminal, plan)
 
 
 def show_host_plan(terminal: Terminal, plan: HostPlan, *, is_built: bool) -> None:

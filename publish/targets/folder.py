@@ -21,7 +21,11 @@ class FolderTarget:
         self._out = out
 
     def plan(self, inputs: Inputs) -> TargetPlan:
-        """See whether the version is there, and whether it was built from the same inputs."""
+        """See whether the version is there, and whether it was built from the same inputs.
+
+        A release that is there whole is finished and published as it was built, with whichever kit and
+        libraries, and whatever the maintainer has written since: another one could only be another version.
+        """
         place = self._out / inputs.version
         if not os.path.lexists(place):
             return TargetPlan("folder", str(place), Action.ADD)
@@ -32,9 +36,10 @@ class FolderTarget:
                 place, "it exists and is not a release: it has no readable manifest.json", "move it away"
             )
             return TargetPlan("folder", str(place), Action.REFUSE, (problem,))
-        different = list(differences(there.inputs, inputs))
+        different = list(differences(_data(there.inputs), _data(inputs)))
         if not different:
-            return TargetPlan("folder", str(place), Action.KEEP)
+            others = tuple(differences(there.inputs, inputs))
+            return TargetPlan("folder", str(place), Action.KEEP, differences=others)
         fix = "a published version is never overwritten: give the next version"
         problem = _refusal(
             place, f"version {inputs.version} exists with other content ({'; '.join(different)})", fix
@@ -77,6 +82,12 @@ class FolderTarget:
             revision=manifest.version,
             manifest_sha256=manifest.digest,
         )
+
+
+def _data(inputs: Inputs) -> Inputs:
+    """Leave out what says nothing of the data: what built it, and what its maintainer wrote beside it."""
+    features = {name: made.model_copy(update={"libraries": {}}) for name, made in inputs.features.items()}
+    return inputs.model_copy(update={"kit_version": "", "tools": {}, "notes": {}, "features": features})
 
 
 def _refusal(place: Path, message: str, fix: str) -> Problem:

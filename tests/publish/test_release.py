@@ -10,6 +10,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from builders.card.notes import mark_entry
 from publish.release import main
 from tests.support import ROOT, SfhqFolder, good_folder, image_bytes, run_release, tree_digest
 
@@ -216,6 +217,32 @@ def test_the_flags_are_these(capsys: pytest.CaptureFixture[str]) -> None:
         *("--sfhq", "--captions", "--preferences", "--fetch-images"),
         *("--apply", "--previous", "--allow-bump", "--repack"),
     }
+
+
+def test_a_finished_release_is_not_refused_for_a_newer_kit_or_a_mark_in_the_changelog(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Half published, it must be possible to finish it: with a kit that does it better, for instance."""
+    folder = good_folder(tmp_path / "good").write()
+    for name in ("CITATION.cff", "CHANGELOG.md", "release.toml"):
+        (tmp_path / name).write_text((ROOT / name).read_text())
+    job = ["--config", str(tmp_path / "release.toml"), "--sfhq", str(folder), "--out", str(tmp_path / "dist")]
+    assert main(["--version", "1.0", *job]) == 0
+    before = tree_digest(tmp_path / "dist")
+    changelog = tmp_path / "CHANGELOG.md"
+    changelog.write_text(
+        mark_entry(changelog.read_text(), "1.0", "bad").replace("Release 1.0", "Release 0.9")
+    )
+    monkeypatch.setattr("builders.pipeline.KIT_VERSION", "99.0")
+    capsys.readouterr()
+    assert main(["--version", "1.0", *job]) == 0
+    captured = capsys.readouterr()
+    assert (
+        "1.0 is finished and stays as it was built: kit_version: 0.1.0 there, 99.0 now; notes."
+        in captured.err
+    )
+    assert "Nothing to do" in captured.out
+    assert tree_digest(tmp_path / "dist") == before
 
 
 def test_an_exclusion_is_another_content_and_is_found_in_the_rejected_rows(

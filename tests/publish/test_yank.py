@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from huggingface_hub.repocard import REGEX_YAML_BLOCK
 from hypothesis import given
 from hypothesis import strategies as st
-from huggingface_hub.repocard import REGEX_YAML_BLOCK
 
 from builders.card.notes import changelog_entry, dataset_changelog, mark_entry
 from publish.integrity import check_files
