@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from publish.plan import Action, Host, HostPlan, Watcher
+from publish.plan import Action, Held, Host, HostPlan, Watcher
 from publish.settings import Settings
 from publish.targets import HOSTS, TARGETS
 from schemas.manifest import Manifest, Receipt
@@ -83,12 +83,26 @@ def plan_hosts(
     problems: list[Problem] = []
     for name, host in hosts.items():
         try:
+            problems += refuse_withdrawn(name, host.releases(), manifest.version)
             plans[name] = host.plan(manifest, folder)
         except ReleaseError as error:
             problems += error.problems
         else:
             problems += plans[name].problems
     return plans, problems
+
+
+def refuse_withdrawn(name: str, there: Mapping[str, Held], version: str) -> Iterator[Problem]:
+    """Refuse a version that a host says is withdrawn, wherever it was to go.
+
+    Args:
+        name: The host.
+        there: What it holds.
+        version: The version.
+    """
+    if version in there and there[version].withdrawn:
+        message = f"version {version} is withdrawn: {there[version].withdrawn}"
+        yield Problem(Reason.RELEASE, message, column=name, fix="give the next version")
 
 
 def read_states(hosts: Hosts, manifest: Manifest | None = None) -> Mapping[str, str]:

@@ -34,7 +34,15 @@ from builders.rejected import write_rejected
 from publish.check import check_release
 from publish.encoders import open_encoders
 from publish.history import find_previous, refuse_bump, refuse_previous
-from publish.hosts import Hosts, not_ready, open_hosts, publish, read_states, without_repeats
+from publish.hosts import (
+    Hosts,
+    not_ready,
+    open_hosts,
+    publish,
+    read_states,
+    refuse_withdrawn,
+    without_repeats,
+)
 from publish.integrity import read_manifest
 from publish.plan import Action, TargetPlan
 from publish.report import (
@@ -449,6 +457,7 @@ def _plan_hosts(terminal: Terminal, hosts: Hosts, folder: Path, build: Plan | No
     for name, host in hosts.items():
         try:
             there, state = host.releases(), host.state()
+            found.problems += refuse_withdrawn(name, there, folder.name)
             if manifest is None or (not is_built and folder.name in there):
                 # What it is to be compared with is not known.
                 show_host_outlook(terminal, name, there, folder.name)

@@ -17,7 +17,7 @@ from schemas.manifest import Counts, Manifest, RowChanges
 from schemas.problems import Problem, Severity
 from schemas.versions import next_version
 
-MAX_SHARDS_SHOWN = 10
+MAX_SHARDS_SHOWN, MAX_FILES_NAMED = 10, 5
 
 
 def show_problems(
@@ -50,19 +50,26 @@ def show_plan(terminal: Terminal, plan: TargetPlan, counts: Mapping[Table, Count
 
 def show_host_plan(terminal: Terminal, plan: HostPlan, *, is_built: bool) -> None:
     """Show what would be done to a host; sizes of files that are not built are those of their images."""
-    about = "" if is_built else "about "
     rows = [
-        ("add", f"{len(plan.add):,} files ({about}{format_size(sum(plan.add.values()))})"),
+        ("add", _describe_files(plan.add, "" if is_built else "about ")),
         ("keep", f"{len(plan.keep):,} files ({format_size(sum(plan.keep.values()))})"),
-        ("remove", f"{len(plan.remove):,} files ({format_size(sum(plan.remove.values()))})"),
+        ("remove", _describe_files(plan.remove)),
         ("to do", "; ".join(plan.steps) or "nothing"),
         ("requests", f"{plan.num_requests:,} that write, if none has to be repeated"),
         *(("note", note) for note in plan.notes),
     ]
     if not is_built:
-        rows.append(("note", "sizes of new files are exact once they are built"))
+        rows.append(
+            ("note", "names and sizes of new files, and so the requests, are exact once they are built")
+        )
     terminal.title(f"{plan.target}: {plan.action}  {plan.url}")
     terminal.table(rows)
+
+
+def _describe_files(files: Mapping[str, int], about: str = "") -> str:
+    names = [*sorted(files)[:MAX_FILES_NAMED], *(["…"] if len(files) > MAX_FILES_NAMED else [])]
+    listed = f": {', '.join(names)}" if names else ""
+    return f"{len(files):,} files ({about}{format_size(sum(files.values()))}){listed}"
 
 
 def show_host_outlook(terminal: Terminal, name: str, there: Collection[str], version: str) -> None:

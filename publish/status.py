@@ -1,7 +1,8 @@
 """Say what is there of every version: `python publish/status.py`, or `sfhq-status`.
 
 Receipts say what has been published, hosts what they hold; each is held against the manifest of the release
-folder. Nothing is changed. Exit status: 0 all is as it should be, 1 something is not, 2 wrong usage.
+folder or, where that is gone, against a receipt or the other hosts. What is missing of a withdrawn version is
+as it should be. Nothing is changed. Exit status: 0 all is as it should be, 1 something is not, 2 wrong usage.
 """
 
 import sys
@@ -38,6 +39,7 @@ class Line:
         state: In words.
         revision: The host's own name of it; empty where it is not there.
         manifest_sha256: Of what is there; None where it is not, or cannot be read.
+        withdrawn: Why it should not be used, as the host says; empty if it does not.
         is_good: Whether it is as it should be, or nobody has asked for it.
     """
 
@@ -46,6 +48,7 @@ class Line:
     state: str
     revision: str = ""
     manifest_sha256: str | None = None
+    withdrawn: str = ""
     is_good: bool = True
 
 
@@ -89,7 +92,8 @@ def read_status(
             elif version not in hosts[target]:
                 yield _absent(version, target, receipt, is_elsewhere=is_published)
             else:
-                yield _held_line(version, target, hosts[target][version], expected)
+                others = {name: held[version] for name, held in hosts.items() if version in held}
+                yield _held_line(version, target, others, expected)
 
 
 def _status(options: argparse.Namespace, terminal: Terminal) -> int:
@@ -110,13 +114,28 @@ def _status(options: argparse.Namespace, terminal: Terminal) -> int:
     receipts = list(_read_receipts(options.out / "receipts", problems))
     lines = list(read_status(folders, receipts, held))
     withdrawn = _read_withdrawn(options.config.parent / settings.release.changelog)
+    problems += _unmarked(lines, withdrawn)
     terminal.title(f"Releases of {settings.dataset.name}")
     terminal.table(
-        [(f"{line.version} {line.target}", _describe(line, withdrawn.get(line.version))) for line in lines]
+        [
+            (f"{line.version} {line.target}", _describe(line, withdrawn.get(line.version) or line.withdrawn))
+            for line in lines
+        ]
         or [("none", "")]
     )
     terminal.problems(problems)
-    return 0 if not problems and all(line.is_good for line in lines) else 1
+    return 0 if not problems and all(line.is_good or line.version in withdrawn for line in lines) else 1
+
+
+def _unmarked(lines: Sequence[Line], withdrawn: Mapping[str, str]) -> Iterator[Problem]:
+    """Name withdrawn versions of which one place does not know."""
+    for version, reason in {line.version: line.withdrawn for line in lines if line.withdrawn}.items():
+        if version not in withdrawn:
+            message = (
+                f"version {version} is withdrawn on a host, and the changelog here does not say so: {reason}"
+            )
+            fix = f'run sfhq-yank --version {version} --reason "{reason}", and commit the changelog'
+            yield Problem(Reason.RELEASE, message, file="CHANGELOG.md", fix=fix)
 
 
 def _read_receipts(folder: Path, problems: list[Problem]) -> Iterator[Receipt]:
@@ -148,18 +167,34 @@ def _absent(version: str, target: str, receipt: Receipt | None, *, is_elsewhere:
     return Line(version, target, "not published")
 
 
-def _held_line(version: str, target: str, held: Held, expected: str | None) -> Line:
-    if held.manifest_sha256 is None or held.missing:
-        state = f"unfinished: {held.missing}" if held.missing else "there, with no manifest that can be read"
-    elif expected is None:
-        return Line(
-            version, target, "there, and nothing here to compare it with", held.revision, held.manifest_sha256
-        )
-    elif held.manifest_sha256 == expected:
-        return Line(version, target, "there, the same", held.revision, held.manifest_sha256)
-    else:
-        state = "other content"
-    return Line(version, target, state, held.revision, held.manifest_sha256, is_good=False)
+def _held_line(version: str, target: str, hosts: Mapping[str, Held], expected: str | None) -> Line:
+    """Say what a host holds of a version; `hosts` is what all of them hold of it."""
+    held = hosts[target]
+    state = _held_fault(target, hosts, expected)
+    is_alone = expected is None and len(hosts) == 1
+    good = "there, and nothing here to compare it with" if is_alone else "there, the same"
+    return Line(
+        version,
+        target,
+        state or good,
+        held.revision,
+        held.manifest_sha256,
+        withdrawn=held.withdrawn,
+        is_good=not state,
+    )
+
+
+def _held_fault(target: str, hosts: Mapping[str, Held], expected: str | None) -> str:
+    """Say what is wrong with what a host holds; empty if nothing is."""
+    held = hosts[target]
+    if held.missing:
+        return f"unfinished: {held.missing}"
+    if held.manifest_sha256 is None:
+        return "there, with no manifest that can be read"
+    if expected is not None:
+        return "" if held.manifest_sha256 == expected else "other content"
+    others = [name for name, other in hosts.items() if other.manifest_sha256 != held.manifest_sha256]
+    return f"other content than on {' and '.join(others)}" if others else ""
 
 
 def _read_withdrawn(changelog: Path) -> Mapping[str, str]:
@@ -170,13 +205,13 @@ def _read_withdrawn(changelog: Path) -> Mapping[str, str]:
         return {}
 
 
-def _describe(line: Line, withdrawn: str | None) -> str:
+def _describe(line: Line, withdrawn: str) -> str:
     parts = [line.state]
     if line.manifest_sha256:
         parts.append(f"manifest {line.manifest_sha256[:12]}…")
     if line.revision and line.target != "folder":
         parts.append(f"{line.target} revision {line.revision}")
-    if withdrawn is not None:
+    if withdrawn:
         parts.append(f"withdrawn: {withdrawn}")
     return "  ".join(parts)
 

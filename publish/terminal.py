@@ -149,7 +149,7 @@ class Terminal:
 
     def table(self, rows: Sequence[tuple[str, str]]) -> None:
         """Show results as a table of names and values."""
-        width = max(12, *(len(name) for name, _ in rows))
+        width = max([12, *(len(name) for name, _ in rows)])
         for name, value in rows:
             self._out.print(f"  [cyan]{escape(name):<{width}}[/]  {escape(value)}", soft_wrap=True)
 

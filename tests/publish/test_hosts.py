@@ -224,3 +224,9 @@ def test_a_folder_only_asks_no_host(world: World) -> None:
     assert world.hub.seen == []
     assert world.kaggle.calls == []
     assert set(world.receipts()) == {"1.0.folder"}
+
+
+def test_a_version_that_is_nowhere_is_told_in_a_line_for_each_host(world: World) -> None:
+    run = world.read("verify", "--version", "7.0")
+    assert run.status == 1
+    assert run.err.count("blocking") == 2

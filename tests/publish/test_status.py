@@ -57,6 +57,24 @@ def test_versions_are_told_in_order_wherever_they_are() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("kaggle", "states"),
+    [
+        (HERE, {"hub": ("there, the same", True), "kaggle": ("there, the same", True)}),
+        (
+            OTHER,
+            {"hub": ("other content than on kaggle", False), "kaggle": ("other content than on hub", False)},
+        ),
+    ],
+)
+def test_hosts_are_held_against_each_other_where_nothing_is_here(
+    kaggle: str, states: dict[str, tuple[str, bool]]
+) -> None:
+    held = {"hub": {"1.0": Held("x", HERE)}, "kaggle": {"1.0": Held("1", kaggle)}}
+    lines = read_status({}, [], held)
+    assert {line.target: (line.state, line.is_good) for line in lines} == states
+
+
 def test_a_folder_that_differs_from_its_receipt_is_told() -> None:
     (line,) = read_status({"1.0": HERE}, [receipt("folder", digest=OTHER)], {})
     assert (line.state, line.is_good) == ("other content than its receipt says", False)

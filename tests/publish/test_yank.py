@@ -102,6 +102,27 @@ def test_withdrawn_release_is_marked_everywhere_and_nothing_else_changes(world: 
     assert world.read("verify", "--version", "1.1").status == 0
 
 
+@pytest.mark.slow
+def test_what_a_host_says_is_withdrawn_is_published_nowhere_whatever_is_here(world: World) -> None:
+    """The mark was not committed, or this is another maintainer's copy."""
+    assert world.run("--to", "hub").status == 0
+    changelog = (world.work / "CHANGELOG.md").read_bytes()
+    assert _yank(world)[0] == 0
+    (world.work / "CHANGELOG.md").write_bytes(changelog)
+    world.forget()
+    for arguments in ([], ["--plan"]):
+        run = world.run(*arguments)
+        assert run.status == 1
+        assert f"version 1.0 is withdrawn: {REASON}" in run.err
+    assert world.writes == ([], [])
+    told = world.read("status")
+    assert told.status == 1
+    assert f"withdrawn: {REASON}" in told.out
+    assert f"sfhq-yank --version 1.0 --reason '{REASON}'" in told.err
+    assert _yank(world)[0] == 0
+    assert world.read("status").status == 0
+
+
 def test_what_is_nowhere_cannot_be_withdrawn_and_a_host_that_is_down_is_done_later(world: World) -> None:
     status, _, err = _yank(world)
     assert status == 1
