@@ -47,6 +47,11 @@ _QUOTA = re.compile(r"quota|storage|limit reached|exceed|too large|payment", re.
 _XET_STATUS = re.compile(r"\((\d{3}) [A-Z]")
 AGAIN = "run the same command again; what has arrived is not sent again"
 _SIGN_IN = "make a token with write access, and put it into HF_TOKEN or use `hf auth login`"
+_PROXY = (
+    "correct HTTPS_PROXY, HTTP_PROXY and ALL_PROXY: http://host:port, with other characters than letters and "
+    "digits of a name or password as %XX"
+)
+_GO_ONLINE = "unset HF_HUB_OFFLINE and TRANSFORMERS_OFFLINE"
 # Beside our own tries of a whole upload: the Xet library would wait five minutes for each answer.
 _XET_LIMITS = {"HF_XET_CLIENT_READ_TIMEOUT": "90s", "HF_XET_CLIENT_CONNECT_TIMEOUT": "30s"}
 
@@ -336,11 +341,20 @@ class _LimitedClient(httpx2.Client):
     """The HTTP client that the library is given: it ends what takes too long and says what may pass.
 
     Proxies and certificates named by the environment are used.
+
+    Raises:
+        HubError: The environment names a proxy that cannot be used.
     """
 
     def __init__(self, timeout_seconds: float, check_time: Callable[[], None]) -> None:
         timeout = httpx2.Timeout(timeout_seconds, pool=None)
-        super().__init__(follow_redirects=True, timeout=timeout, verify=_certificates())
+        certificates = _certificates()
+        try:
+            super().__init__(follow_redirects=True, timeout=timeout, verify=certificates)
+        except (httpx2.InvalidURL, ValueError, ImportError):  # the last where support for SOCKS is missing
+            # Without the library's reason: it may quote a part of the proxy's password.
+            message = "the proxy in the environment cannot be used"
+            raise HubError(Problem(Reason.RELEASE, message, fix=_PROXY)) from None
         self._timeout_seconds, self._check_time = timeout_seconds, check_time
 
     def send(self, request: httpx2.Request, *, stream: bool = False, **options: Any) -> httpx2.Response:

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+import traceback
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,7 +33,8 @@ pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning
 REPO = "org/sfhq-t2i"
 OTHER_TOKEN = "hf_UnknownSecretUnknown"
 TOKENS = (WRITE_TOKEN, READ_TOKEN, OTHER_TOKEN)
-SECRETS = (*TOKENS, SIGNATURE)
+PASSWORD = "s3cretpw"
+SECRETS = (*TOKENS, SIGNATURE, PASSWORD)
 
 
 @dataclass(frozen=True)
@@ -463,6 +465,31 @@ def test_offline_mode_is_respected(
 ) -> None:
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     assert "the client is set to work offline" in refusal(make(), first)
+    assert hub.seen == []
+
+
+@pytest.mark.parametrize(
+    "proxy",
+    [
+        f"http://user:{PASSWORD}/more@127.0.0.1:9",  # the library takes the password for a port
+        f"http://user:{PASSWORD}@127.0.0.1:port",
+        f"http://user:{PASSWORD}@[::1:9",
+        f"ftp://user:{PASSWORD}@127.0.0.1:9",
+        f"socks5://user:{PASSWORD}@127.0.0.1:9",  # another package would be needed
+    ],
+)
+def test_a_proxy_that_cannot_be_used_is_told_without_its_password(
+    hub: HubServer, make: Make, first: Built, monkeypatch: pytest.MonkeyPatch, proxy: str
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", proxy)
+    [problem] = make().plan(first.manifest).problems
+    assert problem.message == "the proxy in the environment cannot be used"
+    for ask in (make().state, make().releases, lambda: publish(make(), first)):
+        with pytest.raises(ReleaseError) as raised:
+            ask()
+        shown = "".join(traceback.format_exception(raised.value))
+        assert "the proxy in the environment cannot be used" in shown
+        assert PASSWORD not in shown
     assert hub.seen == []
 
 
