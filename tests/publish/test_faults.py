@@ -526,7 +526,16 @@ XET_FAULTS = {
 }
 
 
-def run_through_xet(server: HubServer, folder: Path, home: Path) -> "subprocess.CompletedProcess[str]":
+# So that nobody has to wait as long for the limits that the client is given as people do.
+_OWN_LIMITS = """
+    from publish.hub import client
+    client._XET_LIMITS.update(dict.fromkeys(client._XET_LIMITS, "1s"))
+"""
+
+
+def run_through_xet(
+    server: HubServer, folder: Path, home: Path, *, by_own_limits: bool = False
+) -> "subprocess.CompletedProcess[str]":
     """Publish in a process of its own, since the Xet library reads its settings once."""
     kept = {name: value for name, value in os.environ.items() if "proxy" not in name.lower()}
     settings = {
@@ -537,9 +546,10 @@ def run_through_xet(server: HubServer, folder: Path, home: Path) -> "subprocess.
         "HF_HOME": str(home),
         "PYTHONPATH": str(ROOT),
         "HF_XET_CLIENT_RETRY_MAX_ATTEMPTS": "0",
-        "HF_XET_CLIENT_READ_TIMEOUT": "1s",
+        **({} if by_own_limits else {"HF_XET_CLIENT_READ_TIMEOUT": "1s"}),
     }
-    command = [sys.executable, "-c", textwrap.dedent(_XET_RUN), str(folder), REPO, server.endpoint]
+    code = textwrap.dedent((_OWN_LIMITS if by_own_limits else "") + _XET_RUN)
+    command = [sys.executable, "-c", code, str(folder), REPO, server.endpoint]
     return subprocess.run(
         command, env=kept | settings, capture_output=True, text=True, check=False, timeout=100
     )
@@ -574,6 +584,19 @@ def test_a_fault_of_the_xet_store_ends_in_a_sentence_and_the_same_run_later_fini
         assert HubSite(server).visible() == tree_digest(releases[0])
         said_in_all = failed.stdout + failed.stderr + done.stdout + done.stderr
         assert not [secret for secret in SECRETS if secret in said_in_all]
+
+
+def test_a_xet_store_that_says_nothing_is_not_waited_for_as_long_as_its_library_would(
+    releases: tuple[Path, Path], tmp_path: Path
+) -> None:
+    with HubServer(xet=tmp_path, known=releases) as server:
+        server.cas = f"{server.storage}/cas"
+        server.fail("cas", "hang", times=1000)
+        begin = time.monotonic()
+        failed = run_through_xet(server, releases[0], tmp_path / "home", by_own_limits=True)
+        assert time.monotonic() - begin < 60
+        assert "the upload broke off" in failed.stderr
+        assert server.kinds("commit") == []
 
 
 def test_a_question_that_is_only_the_clients_own_holds_nothing_up(
