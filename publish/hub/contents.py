@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from huggingface_hub import HfApi
-from huggingface_hub.hf_api import RepoFile
+from huggingface_hub.hf_api import GitCommitInfo, RepoFile
 from pydantic import ValidationError
 
 from publish.hub.card import is_card, read_kept
@@ -24,6 +24,9 @@ from schemas.withdrawals import mark_changelog, mark_text, withdrawals
 
 TARGET, BRANCH, REPO_TYPE = "hub", "main", "dataset"
 CARD, CHANGELOG = "README.md", "CHANGELOG.md"
+ATTRIBUTES = ".gitattributes"  # the Hub itself puts it into every repository
+
+_OWN_YAML = ".huggingface.yaml"  # goes before the card's header
 
 _MAX_SMALL_BYTES = 10_000_000  # the Hub keeps larger files in its large file store
 _MAX_MANIFEST_BYTES = 100_000_000
@@ -107,6 +110,22 @@ class Contents:
         file = self.files(sha).get(MANIFEST_NAME)
         return self._read(file, sha) if file is not None and file.size <= _MAX_MANIFEST_BYTES else None
 
+    def find(self, refs: Refs, version: str) -> str | None:
+        """Give the commit of a version: its tag's, or `main`'s where that holds it without a tag.
+
+        A tag whose commit has no manifest is somebody's own, and of no release.
+        """
+        tagged = refs.tags.get(tag_of(version))
+        if tagged is not None and MANIFEST_NAME in self.files(tagged):
+            return tagged
+        release = self.release(refs.head) if refs.head is not None else None
+        return refs.head if release is not None and release.version == version else None
+
+    def withdrawn(self, sha: str, path: str = CARD) -> Mapping[str, str]:
+        """Give the versions that a text of a commit says are withdrawn, each with the reason."""
+        text = self._text(path, sha)
+        return withdrawals(text.decode("utf-8", "replace")) if text else {}
+
     def kept(self, sha: str) -> tuple[list[str], dict[str, str]]:
         """Give the hand-written parts of a commit's card, and the versions that it says are withdrawn.
 
@@ -114,12 +133,7 @@ class Contents:
             ValueError: Its markers are not pairs.
         """
         card = self._text(CARD, sha)
-        return (read_kept(card), withdrawals(card.decode("utf-8", "replace"))) if card else ([], {})
-
-    def marks(self, entry: FileEntry, sha: str) -> Mapping[str, str]:
-        """Give the versions that a commit's changelog says are withdrawn; none for any other file."""
-        text = self._text(CHANGELOG, sha) if entry.path == CHANGELOG else None
-        return withdrawals(text.decode("utf-8", "replace")) if text else {}
+        return (read_kept(card) if card else []), dict(self.withdrawn(sha))
 
     def marked(self, sha: str, version: str, reason: str) -> Mapping[str, bytes]:
         """Give the texts of a commit that do not say yet that a version is withdrawn, as they should be."""
@@ -143,18 +157,26 @@ class Contents:
                 data = (folder / entry.path).read_bytes()
                 self._digests[_git_id(data)] = hashlib.sha256(data).hexdigest()
 
-    def difference(self, entry: FileEntry, sha: str) -> str | None:
-        """Say how a file of a commit differs from what it should be; None where it does not."""
+    def difference(self, entry: FileEntry, sha: str, *, by_listing: bool = False) -> str | None:
+        """Say how a file of a commit differs from what it should be; None where it does not.
+
+        Args:
+            entry: What it should be.
+            sha: The commit.
+            by_listing: Read no file, so that of small ones only the size is compared, of the card nothing.
+        """
         file = self.files(sha).get(entry.path)
         if file is None:
             return "the file is missing"
         if entry.path == CARD and _is_readable(file):
-            same = is_card(self._read(file, sha), entry.sha256)
+            same = by_listing or is_card(self._read(file, sha), entry.sha256)
             return None if same else "the card differs outside of what is kept"
         if file.size != entry.num_bytes:
             return f"the file has {file.size:,} bytes, {entry.num_bytes:,} in the manifest"
         if file.lfs is None and not _is_readable(file):
             return "the Hub lists no digest of the file"
+        if file.lfs is None and by_listing:
+            return None
         return None if self._sha256(file, sha) == entry.sha256 else "the file has another digest"
 
     def compare(self, entries: Iterable[FileEntry], sha: str) -> Iterator[Problem]:
@@ -165,12 +187,26 @@ class Contents:
                 yield self.file_problem(difference, entry.path)
 
     def strays(self, manifest: Manifest, paths: Iterable[str]) -> Iterator[Problem]:
-        """Name files of no release that the card's patterns would load with the data."""
+        """Name files of no release that `datasets` would load with the data, or use in place of the card."""
+        script = f"{self._hub.repository.rpartition('/')[2]}.py"
         data = {(path.parent, path.suffix) for path in (PurePosixPath(s.path) for s in manifest.shards)}
         for path in sorted(paths):
             if (PurePosixPath(path).parent, PurePosixPath(path).suffix) in data:
                 message = "the file is of no release and would be loaded with the data"
                 yield self.file_problem(message, path, "remove it from the repository, or move it")
+            elif path in (script, _OWN_YAML):
+                message = "the file is of no release, and with it `datasets` does not load what the card says"
+                yield self.file_problem(message, path, "remove it from the repository")
+
+    def is_new(self, refs: Refs) -> bool:
+        """Whether a repository is as making it leaves it: one commit, and in it nothing of anybody's."""
+        if refs.head is None or refs.tags or refs.branches != {BRANCH}:
+            return False
+        return self.files(refs.head).keys() <= {ATTRIBUTES} and len(self.commits()) == 1
+
+    def commits(self) -> list[GitCommitInfo]:
+        """List the commits of `main`, the newest first."""
+        return self._hub.ask(lambda api: api.list_repo_commits(self._hub.repository, repo_type=REPO_TYPE))
 
     def download(self, entry: FileEntry, sha: str) -> Problem | None:
         """Download a file and compare its bytes with what they should be."""
@@ -191,6 +227,10 @@ class Contents:
         if self._hub.ask(digest) == entry.sha256:
             return None
         return self.file_problem("the bytes that come back are not those that were published", entry.path)
+
+    def absent(self, version: str) -> Problem:
+        """Say that a release is not there."""
+        return self.problem(f"the repository has no release {version}", "see which releases are there")
 
     def problem(self, message: str, fix: str) -> Problem:
         """Make a problem of the whole repository."""
@@ -225,6 +265,16 @@ class Contents:
         if file.lfs is not None:
             return str(file.lfs.sha256)
         return self._digests.get(file.blob_id) or hashlib.sha256(self._read(file, sha)).hexdigest()
+
+
+def tag_of(version: str) -> str:
+    """Give the tag of a version."""
+    return f"v{version}"
+
+
+def version_of(tag: str) -> str | None:
+    """Give the version that a tag is of; None if it is of none."""
+    return tag[1:] if tag.startswith("v") and VERSION_PATTERN.fullmatch(tag[1:]) else None
 
 
 def all_entries(manifest: Manifest) -> tuple[FileEntry, ...]:

@@ -1,19 +1,35 @@
 """What a run would do to a repository on the Hub: found out by reading alone."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from publish.hub.client import AGAIN, Hub, HubError
-from publish.hub.contents import BRANCH, CARD, Contents, Release, all_entries
+from publish.hub.contents import (
+    ATTRIBUTES,
+    BRANCH,
+    CARD,
+    CHANGELOG,
+    Contents,
+    Refs,
+    Release,
+    all_entries,
+    tag_of,
+    version_of,
+)
 from publish.plan import Action
 from schemas.manifest import Manifest
 from schemas.problems import Problem, printable
-from schemas.versions import VERSION_PATTERN, parse_version
+from schemas.versions import parse_version
+from schemas.withdrawals import withdrawals
 
-BATCH_FILES = 20  # sent in one go, and tried again in one go
+# What is sent in one go and tried again in one go. The client says nothing in between, so large files go
+# alone, and the end of each is seen; small ones share the two requests that each batch costs.
+_BATCH_FILES = 20
+_BATCH_BYTES = 250_000_000
 _ADVISED_FILES = 100  # in one commit, says the Hub
+_MAX_NAMED = 5
 NEXT_VERSION = "a published version is never overwritten: give the next version"
 
 
@@ -30,7 +46,6 @@ class HubPlan:
             has of them already is not sent.
         keep: Files that are there with the same content.
         remove: Files of the release before that are in this one no longer.
-        foreign: Files that belong to no release, which are left alone.
         base: The commit that all this is measured against; None where there is no repository.
         commits: Commits to make: 1 or 0.
         tags: Tags to make: 1 or 0.
@@ -45,7 +60,6 @@ class HubPlan:
     add: Mapping[str, int] = field(default_factory=dict)
     keep: Mapping[str, int] = field(default_factory=dict)
     remove: Mapping[str, int] = field(default_factory=dict)
-    foreign: tuple[str, ...] = ()
     base: str | None = None
     commits: int = 0
     tags: int = 0
@@ -70,8 +84,8 @@ class HubPlan:
     @property
     def num_requests(self) -> int:
         """Requests that write, at most, if none has to be repeated."""
-        batches = -(-len(self.add) // BATCH_FILES)
-        return self.creates + (len(self.add) + 2 * batches + 1 if self.commits else 0) + self.tags
+        num_batches = len(list(batches(self.add)))
+        return self.creates + (len(self.add) + 2 * num_batches + 1 if self.commits else 0) + self.tags
 
 
 class Planner:
@@ -104,7 +118,7 @@ class Planner:
             problem = self._contents.problem(f"the repository has no branch {BRANCH}", "give it one")
         if problem is not None or refs.head is None:
             return HubPlan(url=url, action=Action.REFUSE, problems=(problem,) if problem else ())
-        return self._with_access(self._plan_on(manifest, folder, refs.head))
+        return self._with_access(self._plan_on(manifest, folder, refs, refs.head))
 
     def _plan_tagged(self, manifest: Manifest, sha: str) -> HubPlan:
         """Keep a version that is there already, or refuse to make it again with other content."""
@@ -120,7 +134,7 @@ class Planner:
         problem = self._contents.problem(message, NEXT_VERSION)
         return HubPlan(url=self._contents.url, action=Action.REFUSE, problems=(problem,), base=sha)
 
-    def _plan_on(self, manifest: Manifest, folder: Path | None, head: str) -> HubPlan:
+    def _plan_on(self, manifest: Manifest, folder: Path | None, refs: Refs, head: str) -> HubPlan:
         if folder is not None:
             self._contents.learn(manifest, folder, head)
         files, before = self._contents.files(head), self._contents.release(head)
@@ -132,6 +146,7 @@ class Planner:
         remove = {path: files[path].size for path in sorted(others & ours)}
         problems = [
             *self._contents.strays(manifest, others - ours),
+            *self._respelled(manifest.version, refs, before),
             *self._older(manifest, before),
             *self._broken_card(head),
         ]
@@ -142,12 +157,22 @@ class Planner:
             add=add,
             keep={path: size for path, size in sizes.items() if path not in differing},
             remove=remove,
-            foreign=tuple(sorted(others - ours)),
             base=head,
             commits=1 if add or remove else 0,
             tags=1,
-            notes=tuple(self._notes(manifest, before, head, len(add) + len(remove))),
+            notes=(
+                *self._notes(manifest, before, head, len(add) + len(remove)),
+                *self._lost_marks(folder, head),
+                *_foreign(others - ours - {ATTRIBUTES}),
+            ),
         )
+
+    def _respelled(self, version: str, refs: Refs, before: Release | None) -> Iterator[Problem]:
+        """Refuse 1.1.0 beside 1.1: nobody could say which of the two is meant."""
+        there = {found for tag in refs.tags if (found := version_of(tag))}
+        for other in sorted(there | ({before.version} if before else set())):
+            if other != version and parse_version(other) == parse_version(version):
+                yield self._contents.problem(f"version {version} is there already, as {other}", NEXT_VERSION)
 
     def _older(self, manifest: Manifest, before: Release | None) -> Iterator[Problem]:
         if before is not None and parse_version(before.version) > parse_version(manifest.version):
@@ -174,8 +199,20 @@ class Planner:
             yield f"{BRANCH} holds {before.version} with other content and no tag: it is replaced"
         for entry in before.files:
             is_there = entry.path in self._contents.files(head)
-            if is_there and self._contents.difference(entry, head) and not self._contents.marks(entry, head):
+            is_marked = entry.path == CHANGELOG and self._contents.withdrawn(head, CHANGELOG)
+            if is_there and self._contents.difference(entry, head) and not is_marked:
                 yield f"{printable(entry.path)} was changed by hand; that change is not kept"
+
+    def _lost_marks(self, folder: Path | None, head: str) -> Iterator[str]:
+        """Say where the Hub's changelog marks a release that the new one, built already, does not mark."""
+        changelog = folder / CHANGELOG if folder is not None else None
+        if changelog is not None and changelog.is_file():
+            own = withdrawals(changelog.read_text(encoding="utf-8", errors="replace"))
+            for version in sorted(self._contents.withdrawn(head, CHANGELOG).keys() - own.keys()):
+                yield (
+                    f"{CHANGELOG} on {BRANCH} says that {version} is withdrawn, and this release's does not: "
+                    f"only {CARD} goes on saying it"
+                )
 
     def _with_access(self, plan: HubPlan) -> HubPlan:
         return replace(plan, access=tuple(self.access()))
@@ -206,14 +243,29 @@ class Planner:
             yield self._contents.problem(message, "correct the repository's name, or use another token")
 
 
-def tag_of(version: str) -> str:
-    """Give the tag of a version."""
-    return f"v{version}"
+def batches(sizes: Mapping[str, int]) -> Iterator[list[str]]:
+    """Share files out over what is sent in one go, in order.
+
+    Args:
+        sizes: Path → bytes.
+    """
+    batch: list[str] = []
+    for path, size in sizes.items():
+        num_bytes = sum(sizes[other] for other in batch) + size
+        if batch and (len(batch) == _BATCH_FILES or num_bytes > _BATCH_BYTES):
+            yield batch
+            batch = []
+        batch.append(path)
+    if batch:
+        yield batch
 
 
-def version_of(tag: str) -> str | None:
-    """Give the version that a tag is of; None if it is of none."""
-    return tag[1:] if tag.startswith("v") and VERSION_PATTERN.fullmatch(tag[1:]) else None
+def _foreign(paths: Collection[str]) -> Iterator[str]:
+    """Name files of no release, which stay as they are; not more of them than can be read."""
+    if paths:
+        named = ", ".join(printable(path) for path in sorted(paths)[:_MAX_NAMED])
+        more = f" and {len(paths) - _MAX_NAMED} more" if len(paths) > _MAX_NAMED else ""
+        yield f"of no release, and left as they are: {named}{more}"
 
 
 def _dig(value: object, *keys: str) -> object:

@@ -31,15 +31,17 @@ from huggingface_hub import CommitInfo, CommitOperation, CommitOperationAdd, Com
 
 from publish.hub.card import put_back
 from publish.hub.client import AGAIN, Hub, HubError, Limits
-from publish.hub.contents import BRANCH, CARD, REPO_TYPE, Contents, all_entries
-from publish.hub.planning import (
-    BATCH_FILES,
-    NEXT_VERSION,
-    HubPlan,
-    Planner,
+from publish.hub.contents import (
+    BRANCH,
+    CARD,
+    REPO_TYPE,
+    Contents,
+    Refs,
+    all_entries,
     tag_of,
     version_of,
 )
+from publish.hub.planning import NEXT_VERSION, HubPlan, Planner, batches
 from publish.integrity import parse_manifest
 from publish.plan import UNWATCHED, Action, Held, Watcher
 from schemas.manifest import MANIFEST_NAME, FileEntry, Manifest, Receipt
@@ -48,7 +50,6 @@ from schemas.versions import parse_version
 
 _CONSUMER = Path(__file__).resolve().parent.parent / "hub" / "consumer.py"
 _MAX_PLANS = 5  # how often the branch may move under a run
-_BATCH_BYTES = 1_000_000_000
 _MAX_COMMITS_TOLD = 5
 _ERROR = re.compile(r"[\w.]+(Error|Exception|NotFound)\b")
 
@@ -502,10 +503,12 @@ class HubTarget:
         """Send the content of large files, in batches; what has arrived before is not sent again."""
         done, total = 0, plan.num_bytes
         watcher.advance("sending files", done, total)
-        for batch in _batches([entry for entry in all_entries(manifest) if entry.path in plan.add]):
-            additions = [self._addition(folder, entry, base) for entry in batch]
+        entries = {entry.path: entry for entry in all_entries(manifest)}
+        for batch in batches(plan.add):
+            additions = [self._addition(folder, entries[path], base) for path in batch]
             self._send_batch(additions)
-            for entry, addition in zip(batch, additions, strict=True):
+            for path, addition in zip(batch, additions, strict=True):
+                entry = entries[path]
                 if entry.path != CARD:
                     self._check_digest(entry, addition.upload_info.sha256.hex())
                 done += entry.num_bytes
@@ -576,18 +579,6 @@ class HubTarget:
                 check=False,
                 timeout=self._hub.limits.stage_seconds,
             )
-
-
-def _batches(entries: Sequence[FileEntry]) -> Iterator[list[FileEntry]]:
-    batch: list[FileEntry] = []
-    for entry in entries:
-        num_bytes = sum(other.num_bytes for other in batch) + entry.num_bytes
-        if batch and (len(batch) == BATCH_FILES or num_bytes > _BATCH_BYTES):
-            yield batch
-            batch = []
-        batch.append(entry)
-    if batch:
-        yield batch
 
 
 def _last_error(stderr: str) -> str:

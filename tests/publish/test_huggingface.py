@@ -1,6 +1,7 @@
 """The Hub target, by the real client against a Hub on loopback: its promises, and all that can fail."""
 
 import hashlib
+import itertools
 import json
 import logging
 import os
@@ -18,6 +19,7 @@ import pyarrow.parquet as pq
 import pytest
 from huggingface_hub import HfApi, constants, snapshot_download
 
+from publish.hub import planning
 from publish.hub.client import Limits
 from publish.integrity import read_manifest
 from publish.plan import UNWATCHED, Action, Watcher
@@ -235,6 +237,23 @@ def test_a_first_release_makes_the_repository_one_commit_and_the_tag(
     assert watched.notes == []
 
 
+def test_what_is_sent_is_told_batch_by_batch_and_every_batch_counts_as_requests(
+    hub: HubServer, make: Make, first: Built, watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert list(planning.batches({"a": 200_000_000, "b": 200_000_000, "c": 1, "d": 10**9})) == [
+        ["a"],
+        ["b", "c"],
+        ["d"],
+    ]
+    assert [len(batch) for batch in planning.batches(dict.fromkeys(map(str, range(45)), 1))] == [20, 20, 5]
+    monkeypatch.setattr(planning, "_BATCH_BYTES", 1)
+    plan = make().plan(first.manifest, first.folder)
+    publish(make(), first, watched)
+    steps = [done for _, done, _ in watched.progress]
+    assert steps == [0, *itertools.accumulate(plan.add.values())]
+    assert len(hub.writes()) <= plan.num_requests
+
+
 def test_a_second_release_sends_what_is_new_and_removes_what_is_gone_in_one_commit(
     hub: HubServer, make: Make, first: Built, second: Built
 ) -> None:
@@ -246,12 +265,13 @@ def test_a_second_release_sends_what_is_new_and_removes_what_is_gone_in_one_comm
     assert set(plan.add) == {*new, "README.md", "CHANGELOG.md", MANIFEST_NAME}
     assert set(plan.remove) == gone
     assert set(plan.keep) == second.paths - set(plan.add)
-    assert plan.foreign == (".gitattributes", "data/extra.bin.txt", "notes.txt")
+    assert plan.notes == ("of no release, and left as they are: data/extra.bin.txt, notes.txt",)
     publish(make(), second, load=True)
     assert hub.bytes_uploaded() == sum(len(second.bytes_of(path)) for path in new)
     assert hub.kinds("commit") == ["commit"]
     repo = hub.repos[REPO]
-    assert {*repo.history[0].files} == {*second.paths, *plan.foreign}
+    foreign = {".gitattributes", "data/extra.bin.txt", "notes.txt"}
+    assert {*repo.history[0].files} == second.paths | foreign
     assert repo.tags == {"v1.0": repo.history[2].sha, "v1.1": repo.history[0].sha}
     assert_holds(hub, first, "v1.0")
 
@@ -356,6 +376,7 @@ def test_a_repository_made_by_hand_is_taken_over(hub: HubServer, make: Make, fir
     plan = make(private=True).plan(first.manifest, first.folder)
     assert plan.notes == (
         "README.md is of no release: all of it but what stands between markers is replaced",
+        "of no release, and left as they are: old.zip.txt",
     )
     publish(make(private=True), first)
     assert hub.content(REPO, "old.zip.txt") == b"old"
@@ -434,6 +455,31 @@ def test_data_of_nobodys_that_would_be_loaded_is_refused(
     hub.edit(REPO, "bob", "More", {"images/train-more.parquet": b"PAR1"})
     said = refusal(make(), second)
     assert "images/train-more.parquet: the file is of no release and would be loaded with the data" in said
+
+
+@pytest.mark.parametrize("path", ["sfhq-t2i.py", ".huggingface.yaml"])
+def test_what_keeps_datasets_from_the_card_is_refused_before_anything_is_replaced(
+    hub: HubServer, make: Make, first: Built, path: str
+) -> None:
+    HfApi(endpoint=hub.endpoint, token=WRITE_TOKEN).create_repo(REPO, repo_type="dataset")
+    head = hub.edit(REPO, "bob", "By hand", {path: b"configs: []\n", "README.md": b"# Mine\n", "a.py": b""})
+    [problem] = make().plan(first.manifest).problems
+    assert f"{path}: the file is of no release, and with it `datasets` does not load" in str(problem)
+    refusal(make(), first)
+    assert hub.repos[REPO].branches["main"] == head
+
+
+@pytest.mark.parametrize("is_tagged", [True, False])
+def test_a_version_is_refused_that_is_there_in_another_spelling(
+    hub: HubServer, make: Make, first: Built, tmp_path: Path, is_tagged: bool
+) -> None:
+    publish(make(), first)
+    if not is_tagged:
+        hub.repos[REPO].tags.clear()
+    again = make_next(first, tmp_path / "again", "1.0.0")
+    hub.seen.clear()
+    assert "version 1.0.0 is there already, as 1.0" in refusal(make(), again)
+    assert hub.writes() == []
 
 
 def test_every_reason_for_a_refusal_is_given_at_once(
