@@ -150,7 +150,7 @@ class Hub:
             ReleaseError: The client is set to work offline, or its token cannot be had.
         """
         if is_offline_mode():
-            raise ReleaseError(self._problem("the client is set to work offline", "unset HF_HUB_OFFLINE"))
+            raise ReleaseError(self._problem("the client is set to work offline", _GO_ONLINE))
         for name, value in _XET_LIMITS.items():
             os.environ.setdefault(name, value)
         seconds = self.limits.stage_seconds + num_bytes / self.limits.min_bytes_per_second

@@ -23,7 +23,6 @@ import tempfile
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
 
@@ -45,32 +44,14 @@ from publish.hub.planning import NEXT_VERSION, HubPlan, Planner, batches
 from publish.integrity import parse_manifest
 from publish.plan import UNWATCHED, Action, Held, Watcher
 from schemas.manifest import MANIFEST_NAME, FileEntry, Manifest, Receipt
-from schemas.problems import Problem, ReleaseError
-from schemas.versions import parse_version
+from schemas.problems import Problem, ReleaseError, printable
 
+# Each keeps `datasets` from asking the Hub, or from saying who asks.
+_OFFLINE = ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_HUB_DISABLE_IMPLICIT_TOKEN")
 _CONSUMER = Path(__file__).resolve().parent.parent / "hub" / "consumer.py"
 _MAX_PLANS = 5  # how often the branch may move under a run
 _MAX_COMMITS_TOLD = 5
 _ERROR = re.compile(r"[\w.]+(Error|Exception|NotFound)\b")
-
-
-@dataclass(frozen=True, slots=True)
-class HubVersion:
-    """One version that a repository holds.
-
-    Attributes:
-        version: The dataset's version.
-        tag: Its tag; None where `main` holds a release that has none: a run is unfinished.
-        revision: The commit's sha.
-        manifest_sha256: The manifest's digest; None where the commit holds no manifest that can be read.
-        problems: Where it is not what its own manifest says; none if it is complete.
-    """
-
-    version: str
-    tag: str | None
-    revision: str
-    manifest_sha256: str | None
-    problems: tuple[Problem, ...]
 
 
 class HubTarget:
@@ -112,7 +93,10 @@ class HubTarget:
             return error.problems
 
     def releases(self) -> Mapping[str, Held]:
-        """Give the tagged versions, and one on `main` that has no tag yet; files are not compared.
+        """Give the tagged versions, and one on `main` that has no tag yet.
+
+        Each version's listing is compared with its own manifest, which takes the two requests that tell what
+        a tag is of; no file is downloaded but the manifests, and the card of `main`.
 
         Raises:
             ReleaseError: The Hub does not say.
@@ -121,26 +105,27 @@ class HubTarget:
             refs = self._contents.refs()
             if refs is None:
                 return {}
-            tags = {found: sha for tag, sha in refs.tags.items() if (found := version_of(tag))}
             head = self._contents.release(refs.head) if refs.head else None
-            there: dict[str, Held] = {}
-            if head is not None and refs.head is not None:
-                there[head.version] = Held(refs.head, head.manifest_sha256, "it has no tag")
-            for version, sha in tags.items():
-                release = self._contents.release(sha)
-                there[version] = Held(sha, release.manifest_sha256 if release else None)
-            return there
+            withdrawn = self._contents.withdrawn(refs.head) if refs.head else {}
+            versions = {version for tag in refs.tags if (version := version_of(tag))}
+            return {
+                version: self._held(version, sha, refs, printable(withdrawn.get(version, "")))
+                for version in versions | ({head.version} if head else set())
+                if (sha := self._contents.find(refs, version))
+            }
 
     def state(self) -> str:
         """Say what is there in one line: the commit of `main`, and the tags.
+
+        A repository that holds nothing yet is as good as none: a run that ended after making it goes on.
 
         Raises:
             ReleaseError: The Hub does not say.
         """
         with self._hub.stage("reading what is there"):
             refs = self._contents.refs()
-            if refs is None:
-                return "no repository"
+            if refs is None or self._contents.is_new(refs):
+                return "no repository, or an empty one"
             return ", ".join([f"{BRANCH} at {refs.head}", *(f"tag {name}" for name in sorted(refs.tags))])
 
     def manifest(self, version: str) -> Manifest:
@@ -151,13 +136,12 @@ class HubTarget:
         """
         with self._hub.stage("reading what is there"):
             refs = self._contents.refs()
-            sha = refs.tags.get(tag_of(version), refs.head) if refs else None
+            sha = self._contents.find(refs, version) if refs else None
             data = self._contents.manifest(sha) if sha else None
             place = f"{self._contents.url}: {MANIFEST_NAME}"
             manifest = parse_manifest(data, place) if data is not None else None
             if manifest is None or manifest.version != version:
-                message = f"the repository has no release {version}"
-                raise ReleaseError(self._contents.problem(message, "see which releases are there"))
+                raise ReleaseError(self._contents.absent(version))
             return manifest
 
     def plan(self, manifest: Manifest, folder: Path | None = None) -> HubPlan:
@@ -222,6 +206,8 @@ class HubTarget:
     def verify(self, manifest: Manifest, *, load: bool = True) -> tuple[Problem, ...]:
         """Compare the commit that holds a release with its manifest, and have `datasets` load it.
 
+        A missing tag is a problem, unless this run itself has found or made the commit that is to have it.
+
         Sizes and digests are those of the Hub's own listing; of files that it lists without SHA-256, which
         are small, the content is read. Only `read_back` tells whether the store gives out what the Hub lists.
 
@@ -233,14 +219,17 @@ class HubTarget:
             HubError: The Hub does not say.
         """
         with self._hub.stage("comparing what is there"):
-            sha = self._find(manifest)
+            sha, is_named = self._find(manifest)
             if sha is None:
-                return (self._contents.problem("the release is not there", "publish it"),)
+                return (self._contents.absent(manifest.version),)
             entries = all_entries(manifest)
             others = self._contents.files(sha).keys() - {entry.path for entry in entries}
             problems = [*self._contents.compare(entries, sha), *self._contents.strays(manifest, others)]
             if not problems and load:
                 problems = [*self._load(manifest, sha)]
+            if not is_named:
+                message = f"{BRANCH} holds {manifest.version}, and it has no tag: it is unfinished"
+                problems.append(self._contents.problem(message, "publish it again, or the next version"))
         if not problems:
             self._commits[manifest.digest] = sha
             self._verified.add(manifest.digest)
@@ -264,9 +253,9 @@ class HubTarget:
         entries = [entry for entry in all_entries(manifest) if paths is None or entry.path in paths]
         done, total = 0, sum(entry.num_bytes for entry in entries)
         with self._hub.stage(stage, total):
-            sha = self._find(manifest)
+            sha, _ = self._find(manifest)
             if sha is None:
-                return (self._contents.problem("the release is not there", "publish it"),)
+                return (self._contents.absent(manifest.version),)
             for entry in entries:
                 problem = self._contents.download(entry, sha)
                 problems += [] if problem is None else [problem]
@@ -319,39 +308,13 @@ class HubTarget:
             manifest_sha256=manifest.digest,
         )
 
-    def status(self, version: str | None = None) -> tuple[HubVersion, ...]:
-        """Say which versions are there, and whether each is what its own manifest says.
-
-        Args:
-            version: Only this one; all, and what `main` holds beside them, if None.
-
-        Returns:
-            Tagged versions by number, then an unfinished one. None where there is no repository.
-
-        Raises:
-            HubError: The Hub does not say.
-        """
-        with self._hub.stage("reading what is there"):
-            refs = self._contents.refs()
-            if refs is None:
-                return ()
-            tagged = {found: tag for tag in refs.tags if (found := version_of(tag))}
-            versions = sorted(
-                tagged.keys() if version is None else tagged.keys() & {version}, key=parse_version
-            )
-            rows = [self._version(each, tagged[each], refs.tags[tagged[each]]) for each in versions]
-            release = self._contents.release(refs.head) if refs.head else None
-            if refs.head and release and release.version not in tagged and version in (None, release.version):
-                rows.append(self._version(release.version, None, refs.head))
-            return tuple(rows)
-
     def withdraw(self, version: str, reason: str) -> bool:
         """Say in the card and changelog on `main` that a release should not be used, in one commit.
 
         The release's own commit, its tag and every file of data stay as they are.
 
         Args:
-            version: The release.
+            version: The release, whether it has its tag or is on `main` without one.
             reason: Why, in one line.
 
         Returns:
@@ -363,9 +326,8 @@ class HubTarget:
         with self._hub.stage("marking a release"):
             for _ in range(_MAX_PLANS):
                 refs = self._contents.refs()
-                if refs is None or refs.head is None or tag_of(version) not in refs.tags:
-                    message = f"the repository has no release {version}"
-                    raise ReleaseError(self._contents.problem(message, "see which releases are there"))
+                if refs is None or refs.head is None or self._contents.find(refs, version) is None:
+                    raise ReleaseError(self._contents.absent(version))
                 marked = self._contents.marked(refs.head, version, reason)
                 if not marked:
                     return False
@@ -386,27 +348,36 @@ class HubTarget:
             self._commits[manifest.digest] = plan.base
         return plan
 
-    def _find(self, manifest: Manifest) -> str | None:
-        """Give the commit that holds a release: this run's own, the tagged one, or `main`'s."""
+    def _find(self, manifest: Manifest) -> tuple[str | None, bool]:
+        """Give the commit that holds a release, and whether it has its tag or this run will give it one."""
         if manifest.digest in self._commits:
-            return self._commits[manifest.digest]
+            return self._commits[manifest.digest], True
         refs = self._contents.refs()
-        return refs.tags.get(tag_of(manifest.version), refs.head) if refs else None
+        sha = self._contents.find(refs, manifest.version) if refs else None
+        return sha, refs is not None and refs.tags.get(tag_of(manifest.version)) == sha
 
-    def _version(self, version: str, tag: str | None, sha: str) -> HubVersion:
-        release = self._contents.release(sha)
+    def _held(self, version: str, sha: str, refs: Refs, withdrawn: str) -> Held:
+        release, is_tagged = self._contents.release(sha), refs.tags.get(tag_of(version)) == sha
         if release is None:
-            problem = self._contents.file_problem("there is no manifest that can be read", MANIFEST_NAME)
-            return HubVersion(version, tag, sha, None, (problem,))
-        problems = [*self._contents.compare(release.files, sha)]
+            return Held(sha, None, withdrawn=withdrawn)
+        if withdrawn and not is_tagged:  # it gets no tag any more, and its changelog is marked
+            return Held(sha, release.manifest_sha256, withdrawn=withdrawn)
+        missing = [] if is_tagged else ["it has no tag"]
         if release.version != version:
-            problems.append(self._contents.problem(f"{tag} holds version {release.version}", NEXT_VERSION))
-        return HubVersion(version, tag, sha, release.manifest_sha256, tuple(problems))
+            missing.append(f"its tag is at version {release.version}")
+        differences = [
+            f"{printable(entry.path)}: {difference}"
+            for entry in release.files
+            if (difference := self._contents.difference(entry, sha, by_listing=True))
+        ]
+        if differences:
+            missing.append(f"{len(differences)} of its files are not its manifest's ({differences[0]})")
+        return Held(sha, release.manifest_sha256, "; ".join(missing), withdrawn)
 
     def _tell_who_moved(self, base: str | None, watcher: Watcher, exact: bool) -> None:
         """Say who has committed since a plan was made, and what; refuse if the plan was to be kept to."""
-        commits = self._hub.ask(lambda api: api.list_repo_commits(self._hub.repository, repo_type=REPO_TYPE))
-        since = list(takewhile(lambda commit: commit.commit_id != base, commits))[:_MAX_COMMITS_TOLD]
+        commits = takewhile(lambda commit: commit.commit_id != base, self._contents.commits())
+        since = list(commits)[:_MAX_COMMITS_TOLD]
         told = "; ".join(f"{', '.join(map(str, commit.authors))}: {commit.title}" for commit in since)
         message = f"{BRANCH} has moved since it was planned ({self._hub.redact(told) or 'it was taken back'})"
         if exact:
@@ -566,8 +537,10 @@ class HubTarget:
     def _run_consumer(self, sha: str) -> "subprocess.CompletedProcess[str]":
         """Run it in a process of its own, with fresh caches, where no folder is called as the repository."""
         with tempfile.TemporaryDirectory(prefix="sfhq-hub-") as home:
-            environment = {**os.environ, "HF_HOME": home, "TMPDIR": home, "HF_ENDPOINT": self._hub.endpoint}
-            environment.pop("HF_HUB_OFFLINE", None)
+            own = {"HF_HOME": home, "TMPDIR": home, "HF_ENDPOINT": self._hub.endpoint}
+            environment = {**os.environ, **own}
+            for name in _OFFLINE:
+                environment.pop(name, None)
             if self._hub.token is not None:
                 environment["HF_TOKEN"] = self._hub.token
             return subprocess.run(  # noqa: S603 - our own file, run by our own interpreter

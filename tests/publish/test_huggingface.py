@@ -12,7 +12,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -22,8 +22,8 @@ from huggingface_hub import HfApi, constants, snapshot_download
 from publish.hub import planning
 from publish.hub.client import Limits
 from publish.integrity import read_manifest
-from publish.plan import UNWATCHED, Action, Watcher
-from publish.targets.huggingface import HubTarget, HubVersion
+from publish.plan import UNWATCHED, Action, Held, Watcher
+from publish.targets.huggingface import HubTarget
 from schemas.manifest import MANIFEST_NAME, FileEntry, Manifest, Receipt, Shard
 from schemas.problems import ReleaseError
 from tests.publish.hub_server import READ_TOKEN, SIGNATURE, WRITE_TOKEN, HubServer, User
@@ -345,8 +345,8 @@ def test_hand_written_parts_of_the_card_survive_and_count_as_no_difference(
     card = hub.content(REPO, "README.md")
     assert card.startswith(second.bytes_of("README.md"))
     assert b"Ours since 2024." in card
-    [row] = make().status("1.1")
-    assert row.problems == ()
+    assert make().verify(second.manifest, load=False) == ()
+    assert make().releases()["1.1"].missing == ""
     assert make().read_back(second.manifest) == ()
 
 
@@ -780,11 +780,11 @@ def test_a_file_that_the_hub_lost_or_lists_otherwise_is_found_and_mended(
         hub.fail("commit", "spoil", path=path)
         assert f"{path}: {said}" in refusal(make(), first)
     assert hub.repos[REPO].tags == {}
-    [row] = make().status()
-    assert (row.version, row.tag, len(row.problems)) == ("1.0", None, 1)
+    told = make().releases()["1.0"].missing
+    assert told == "it has no tag; 1 of its files are not its manifest's (LICENSES.md: the file is missing)"
     publish(make(), first)
     assert_holds(hub, first, "v1.0")
-    assert [row.problems for row in make().status()] == [()]
+    assert make().releases()["1.0"].missing == ""
 
 
 def test_a_flipped_byte_in_the_store_is_found_by_reading_back(
@@ -819,32 +819,124 @@ def test_a_release_that_does_not_load_is_not_tagged(
 # What is where
 
 
-def test_status_tells_every_version_and_what_is_unfinished(
+def test_releases_are_those_of_tags_and_an_unfinished_one_on_main(
     hub: HubServer, make: Make, first: Built, second: Built
 ) -> None:
-    assert make().status() == ()
+    assert make().releases() == {}
     publish(make(), first)
     make().upload(second.folder, second.manifest)
     repo = hub.repos[REPO]
     repo.tags["latest"] = repo.history[0].sha
-    digests = first.manifest.digest, second.manifest.digest
-    rows = (
-        HubVersion("1.0", "v1.0", repo.history[1].sha, digests[0], ()),
-        HubVersion("1.1", None, repo.history[0].sha, digests[1], ()),
-    )
-    assert make().status() == rows
-    assert make().status("1.0") == rows[:1]
-    assert make().status("1.1") == rows[1:]
-    assert make().status("2.0") == ()
+    held = {
+        "1.0": Held(repo.history[1].sha, first.manifest.digest),
+        "1.1": Held(repo.history[0].sha, second.manifest.digest, "it has no tag"),
+    }
+    assert make().releases() == held
     publish(make(), second)
-    assert [row.tag for row in make().status()] == ["v1.0", "v1.1"]
+    assert make().releases() == held | {"1.1": replace(held["1.1"], missing="")}
 
 
-def test_nothing_is_said_of_a_release_that_is_not_there(hub: HubServer, make: Make, first: Built) -> None:
-    for problems in (make().verify(first.manifest), make().read_back(first.manifest)):
-        assert [problem.message for problem in problems] == ["the release is not there"]
-    with pytest.raises(ReleaseError, match="not known to be there"):
-        make().receipt(first.manifest)
+def test_releases_say_what_is_wrong_in_the_listing_without_reading_it(
+    hub: HubServer, make: Make, first: Built, second: Built
+) -> None:
+    """Tags do not move, but people delete them and make them again."""
+    publish(make(), first)
+    shard, repo = first.manifest.shards[0].path, hub.repos[REPO]
+    repo.tags["v1.0"] = hub.edit(REPO, "bob", "Spoil", {shard: b"other", "LICENSES.md": None})
+    repo.tags["v1.1"] = repo.history[1].sha
+    repo.tags["v1.2"] = hub.edit(REPO, "bob", "Spoil more", {MANIFEST_NAME: b"{}"})
+    hub.seen.clear()
+    held = make().releases()
+    bytes_there = f"the file has 5 bytes, {first.manifest.shards[0].num_bytes:,} in the manifest"
+    assert held["1.0"].missing == f"2 of its files are not its manifest's ({shard}: {bytes_there})"
+    assert held["1.1"].missing == "its tag is at version 1.0"
+    assert held["1.2"] == Held(repo.history[0].sha, None)
+    assert sorted(hub.kinds()) == ["refs", *["resolve"] * 3, *["tree"] * 3]
+
+
+def test_tags_of_no_release_are_nobodys_business_until_a_version_wants_their_name(
+    hub: HubServer, make: Make, first: Built, second: Built
+) -> None:
+    HfApi(endpoint=hub.endpoint, token=WRITE_TOKEN).create_repo(REPO, repo_type="dataset")
+    hub.repos[REPO].tags |= dict.fromkeys(("v0.9", "v1.1"), hub.repos[REPO].history[0].sha)
+    publish(make(), first)
+    assert list(make().releases()) == ["1.0"]
+    assert "v1.1 is there, and holds no release that can be read" in refusal(make(), second)
+
+
+def test_a_new_repository_is_the_same_world_as_none(hub: HubServer, make: Make, first: Built) -> None:
+    """A saved plan goes on where a run ended after making the repository."""
+    before = make().state()
+    hub.fail("preupload", status=403)
+    refusal(make(), first)
+    assert list(hub.repos[REPO].history[0].files) == [".gitattributes"]
+    assert make().state() == before == "no repository, or an empty one"
+    head = hub.edit(REPO, "bob", "Set attributes", {".gitattributes": b"*.parquet -text"})
+    assert make().state() == f"main at {head}"
+    target = make()
+    target.upload(first.folder, first.manifest, target.plan(first.manifest), exact=True)
+    assert_holds(hub, first, "main")
+
+
+@pytest.mark.parametrize(
+    "name", ["HF_DATASETS_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_HUB_DISABLE_IMPLICIT_TOKEN"]
+)
+def test_the_release_is_loaded_whatever_keeps_other_programs_from_the_hub(
+    hub: HubServer, make: Make, first: Built, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv(name, "1")
+    publish(make(private=True), first, load=True)
+    assert list(hub.repos[REPO].tags) == ["v1.0"]
+
+
+def test_nothing_is_said_of_a_release_that_is_not_there(
+    hub: HubServer, make: Make, first: Built, second: Built
+) -> None:
+    """Nor is another one that is on `main` compared with it."""
+    for absent in (first, second):
+        version = absent.manifest.version
+        for problems in (make().verify(absent.manifest), make().read_back(absent.manifest)):
+            assert [problem.message for problem in problems] == [f"the repository has no release {version}"]
+        with pytest.raises(ReleaseError, match="not known to be there"):
+            make().receipt(absent.manifest)
+        with pytest.raises(ReleaseError, match=f"the repository has no release {version}"):
+            make().withdraw(version, "bad")
+        if absent is first:
+            publish(make(), first)
+
+
+def test_a_release_without_its_tag_is_told_withdrawn_and_not_finished_any_more(
+    hub: HubServer, make: Make, first: Built, second: Built
+) -> None:
+    publish(make(), first)
+    hub.fail("tag", status=403)
+    refusal(make(), second)
+    [problem] = make().verify(second.manifest, load=False)
+    assert problem.message == "main holds 1.1, and it has no tag: it is unfinished"
+    assert make().read_back(second.manifest) == ()
+    assert (make().withdraw("1.1", "bad faces"), make().withdraw("1.1", "bad faces")) == (True, False)
+    line = b"> Release 1.1 is withdrawn: bad faces\n"
+    assert line in hub.content(REPO, "README.md")
+    head = hub.repos[REPO].history[0].sha
+    assert make().releases()["1.1"] == Held(head, second.manifest.digest, withdrawn="bad faces")
+    assert hub.repos[REPO].tags == {"v1.0": hub.repos[REPO].history[2].sha}
+
+
+def test_withdrawn_releases_are_told_and_their_marks_stay_on_the_card(
+    hub: HubServer, make: Make, first: Built, second: Built
+) -> None:
+    publish(make(), first)
+    assert make().withdraw("1.0", "bad \x1b[31mfaces")
+    said = "bad \\x1b[31mfaces"
+    assert make().releases()["1.0"].withdrawn == said
+    [note] = make().plan(second.manifest, second.folder).notes
+    assert note.startswith("CHANGELOG.md on main says that 1.0 is withdrawn, and this release's does not")
+    publish(make(), second)
+    assert {version: held.withdrawn for version, held in make().releases().items()} == {
+        "1.0": said,
+        "1.1": "",
+    }
+    assert all(held.missing == "" for held in make().releases().values())
 
 
 # Ends and crashes

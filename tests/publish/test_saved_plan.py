@@ -63,6 +63,18 @@ def test_saved_plan_is_applied_and_only_in_the_world_that_it_was_made_of(world: 
     assert (again.status, world.writes) == (0, ([], [])), again.err
 
 
+@pytest.mark.slow
+def test_plan_goes_on_where_a_run_ended_after_making_the_repository(world: World) -> None:
+    path, arguments = world.work / "plan.json", ("--to", "hub")
+    assert world.run("--plan", str(path), *arguments).status == 0
+    world.hub.fail("preupload", status=403)
+    assert world.run("--apply", str(path), *arguments).status == 1
+    assert world.hub_paths("main") == set()
+    applied = world.run("--apply", str(path), *arguments)
+    assert applied.status == 0, applied.err
+    assert world.hub_digest("v1.0") == world.manifest().digest
+
+
 def test_plan_needs_no_right_to_write_and_says_what_a_run_would_lack(world: World) -> None:
     path = world.work / "plan.json"
     planned = world.run("--plan", str(path), "--to", "hub", HF_TOKEN=READ_TOKEN)
