@@ -12,6 +12,7 @@ if __package__ in (None, ""):  # run as a file: `publish/` must not stand for th
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
 import argparse
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -131,10 +132,9 @@ def _unmarked(lines: Sequence[Line], withdrawn: Mapping[str, str]) -> Iterator[P
     """Name withdrawn versions of which one place does not know."""
     for version, reason in {line.version: line.withdrawn for line in lines if line.withdrawn}.items():
         if version not in withdrawn:
-            message = (
-                f"version {version} is withdrawn on a host, and the changelog here does not say so: {reason}"
-            )
-            fix = f'run sfhq-yank --version {version} --reason "{reason}", and commit the changelog'
+            message = f"version {version} is withdrawn on a host, and not in the changelog here: {reason}"
+            again = f"sfhq-yank --version {version} --reason {shlex.quote(reason)}"
+            fix = f"run {again}, and commit the changelog"
             yield Problem(Reason.RELEASE, message, file="CHANGELOG.md", fix=fix)
 
 
