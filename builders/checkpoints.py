@@ -54,7 +54,7 @@ def check_checkpoint(path: Path) -> None:
     except Exception as error:  # the two libraries raise many types on damaged files
         raise refuse(
             path,
-            f"the checkpoint is damaged or of another kind: {_first_line(error)}",
+            f"the checkpoint is damaged or of another kind: {first_line(error)}",
             "copy or download it again",
         ) from error
 
@@ -66,5 +66,6 @@ def refuse(path: Path, message: str, fix: str) -> SettingsError:
     )
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """Give what matters of a library's message, which may be pages long."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]

@@ -19,7 +19,7 @@ import torch
 from PIL import Image
 
 from builders import demo_encoder
-from builders.checkpoints import check_checkpoint, read_digest, refuse
+from builders.checkpoints import check_checkpoint, first_line, read_digest, refuse
 from builders.encoder import Features, ImageNotEncodedError
 from schemas.features import Dtype, FeatureSettings, Provenance
 from schemas.problems import Problem, Reason, SettingsError, suggest
@@ -33,7 +33,9 @@ BATCH_SIZES: Mapping[str, int] = {"cpu": 16, "cuda": 64}
 DECODING = "JPEGs at 1/2, 1/4 or 1/8 where that leaves at least twice the input's size; others in full"
 _DIVISORS, _MARGIN = (8, 4, 2), 2  # other eighths take longer than decoding in full
 _LIBRARIES = ("open_clip_torch", "torch", "torchvision", "pillow", "simplejpeg")
-_PRECISIONS: Mapping[Dtype, str] = {"float32": "fp32", "bfloat16": "bf16", "float16": "fp16"}
+# All of a model: the library's "bf16" leaves some parts in float32 (CoCa's pooler, text towers of other libraries),
+# which then do not take what the others give.
+_PRECISIONS: Mapping[Dtype, str] = {"float32": "fp32", "bfloat16": "pure_bf16", "float16": "pure_fp16"}
 _HAS_BFLOAT16 = ("amx_bf16", "avx512_bf16")  # instructions; without them it is slower than float32
 
 
@@ -60,10 +62,8 @@ class ClipEncoder:
         """Encode image files, as `Encoder` says."""
         if not images:
             return self._finish(torch.empty(0, self.provenance.dimension))
-        prepared = [self._prepare(position, data) for position, data in enumerate(images)]
-        with torch.inference_mode():
-            pixels = torch.stack(prepared).to(self._parts.device, self._dtype)
-            return self._finish(self._parts.model.encode_image(pixels))
+        pixels = torch.stack([self._prepare(position, data) for position, data in enumerate(images)])
+        return self._run(lambda: self._parts.model.encode_image(pixels.to(self._parts.device, self._dtype)))
 
     def encode_texts(self, texts: Sequence[str]) -> Features:
         """Encode texts, as `Encoder` says; a tokenizer may need files that the library fetches."""
@@ -71,9 +71,21 @@ class ClipEncoder:
             return self._finish(torch.empty(0, self.provenance.dimension))
         if self._tokenize is None:
             self._tokenize = self._parts.tokenize()
-        with torch.inference_mode():
-            tokens = self._tokenize(list(texts)).to(self._parts.device)
-            return self._finish(self._parts.model.encode_text(tokens))
+        tokens = self._tokenize(list(texts))
+        return self._run(lambda: self._parts.model.encode_text(tokens.to(self._parts.device)))
+
+    def _run(self, encode: Callable[[], torch.Tensor]) -> Features:
+        try:
+            with torch.inference_mode():
+                return self._finish(encode())
+        except Exception as error:  # models raise many types where device or numbers do not suit them
+            made_by = self.provenance
+            raise _refusal(
+                "dtype",
+                made_by.dtype,
+                f"{made_by.model} does not run in {made_by.dtype} on {self._parts.device}: {first_line(error)}",
+                'use dtype = "float32", or device = "cpu" where memory is what is missing',
+            ) from error
 
     def _prepare(self, position: int, data: bytes) -> torch.Tensor:
         try:
@@ -183,10 +195,8 @@ def _make_model(name: str, weights: Path, tag: Mapping[str, Any], dtype: Dtype, 
     except (
         Exception
     ) as error:  # the library raises many types; the first line says what is missing or differs
-        message = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
-        raise refuse(
-            weights, f"{name} does not load with these weights: {message}", "name the model that they are of"
-        ) from error
+        message = f"{name} does not load with these weights: {first_line(error)}"
+        raise refuse(weights, message, "name the model that they are of") from error
     return model.eval()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import itertools
+import json
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -253,6 +254,105 @@ except SettingsError as error:
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     assert "features need a library that is not here: open_clip" in done.stdout
     assert "pip install '.[features]'" in done.stdout
+
+
+# --- models of other makes --------------------------------------------------------------------
+
+_TOWER = {"width": 64, "layers": 1}
+_TEXT = {"context_length": 77, "vocab_size": 49408, "heads": 1, **_TOWER}
+# As open_clip's own configs of these kinds, but small.
+MODELS: dict[str, dict[str, Any]] = {
+    "tiny-ViT": {
+        "embed_dim": 32,
+        "vision_cfg": {"image_size": 32, "patch_size": 16, "head_width": 32, **_TOWER},
+        "text_cfg": _TEXT,
+    },
+    "tiny-CoCa": {
+        "embed_dim": 32,
+        "vision_cfg": {
+            "image_size": 32,
+            "patch_size": 16,
+            "head_width": 32,
+            **_TOWER,
+            "attentional_pool": True,
+            "attn_pooler_heads": 4,
+            "output_tokens": True,
+        },
+        "text_cfg": {**_TEXT, "context_length": 76, "embed_cls": True, "output_tokens": True},
+        "multimodal_cfg": {**_TEXT, "context_length": 76, "attn_pooler_heads": 1},
+        "custom_text": True,
+    },
+}
+
+
+@pytest.fixture
+def make_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Path]:
+    """Have open_clip know a small model for the time of a test, and give the file of its random weights."""
+    import open_clip
+    import torch
+    from open_clip import factory
+    from safetensors.torch import save_file
+
+    monkeypatch.setattr(factory, "_MODEL_CONFIG_PATHS", [*factory._MODEL_CONFIG_PATHS])
+    monkeypatch.setattr(factory, "_MODEL_CONFIGS", {**factory._MODEL_CONFIGS})
+
+    def make(name: str) -> Path:
+        config = tmp_path / f"{name}.json"
+        config.write_text(json.dumps(MODELS[name]))
+        open_clip.add_model_config(config)
+        torch.manual_seed(0)
+        path = tmp_path / "random.safetensors"
+        save_file(open_clip.create_model(name, load_weights=False).state_dict(), path)
+        return path
+
+    return make
+
+
+def load_tiny(name: str, weights: Path, **settings: str) -> Encoder:
+    return load_encoder(
+        FeatureSettings.model_validate(
+            {"model": name, "pretrained": str(weights), "dtype": "float32", "device": "cpu", **settings}
+        ),
+        weights,
+    )
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_all_parts_of_a_model_run_in_bfloat16(
+    name: str, make_model: Callable[[str], Path], faces: list[bytes]
+) -> None:
+    weights = make_model(name)
+    exact, rounded = (load_tiny(name, weights, dtype=dtype) for dtype in ("float32", "bfloat16"))
+    texts = ["a person with green hair", "a smiling child"]
+    for one, other in (
+        (exact.encode_images(faces[:4]), rounded.encode_images(faces[:4])),
+        (exact.encode_texts(texts), rounded.encode_texts(texts)),
+    ):
+        assert (1 - (one.astype(np.float32) * other.astype(np.float32)).sum(1)).max() < 2e-3
+
+
+def test_what_a_model_cannot_do_is_told(
+    make_model: Callable[[str], Path], faces: list[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import open_clip
+
+    encoder = load_tiny("tiny-ViT", make_model("tiny-ViT"), dtype="bfloat16")
+
+    def fail(*_: object) -> None:
+        raise RuntimeError("expected m1 and m2 to have the same dtype\nand much more")
+
+    monkeypatch.setattr(open_clip.CLIP, "encode_image", fail)
+    monkeypatch.setattr(open_clip.CLIP, "encode_text", fail)
+    runs: list[Callable[[], object]] = [
+        lambda: list(encode_stream(encoder, enumerate(faces))),
+        lambda: encoder.encode_texts(["a text"]),
+    ]
+    for run in runs:
+        with pytest.raises(SettingsError) as caught:
+            run()
+        said = str(caught.value)
+        assert "tiny-ViT does not run in bfloat16 on cpu: expected m1 and m2 to have the same dtype (" in said
+        assert 'use dtype = "float32"' in said
 
 
 # --- a real model ---------------------------------------------------------------------------
