@@ -6,6 +6,7 @@ those that hold nothing but tensors and plain containers; safetensors cannot hol
 
 import hashlib
 import pickle
+import zipfile
 from pathlib import Path
 
 import safetensors
@@ -39,6 +40,12 @@ def check_checkpoint(path: Path) -> None:
     Raises:
         SettingsError: It is damaged, or holds what could run code.
     """
+    if _is_program(path):
+        raise refuse(
+            path,
+            "this is a TorchScript program, which is code, as OpenAI published its models",
+            'use the same weights as safetensors; pretrained = "openai" without a path downloads them',
+        )
     try:
         if path.suffix == ".safetensors":
             with safetensors.safe_open(path, "pt") as file:
@@ -59,11 +66,18 @@ def check_checkpoint(path: Path) -> None:
         ) from error
 
 
+def _is_program(path: Path) -> bool:
+    """Whether a file is a TorchScript archive, which torch tells from a checkpoint by this name, too."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return any(name.endswith("/constants.pkl") for name in archive.namelist())
+    except (zipfile.BadZipFile, OSError):
+        return False
+
+
 def refuse(path: Path, message: str, fix: str) -> SettingsError:
     """Say what is wrong with a checkpoint."""
-    return SettingsError(
-        Problem(Reason.SETTINGS, message, column="features.pretrained", value=str(path), fix=fix)
-    )
+    return SettingsError(Problem(Reason.SETTINGS, message, file=str(path), fix=fix))
 
 
 def first_line(error: Exception) -> str:

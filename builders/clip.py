@@ -33,9 +33,10 @@ BATCH_SIZES: Mapping[str, int] = {"cpu": 16, "cuda": 64}
 DECODING = "JPEGs at 1/2, 1/4 or 1/8 where that leaves at least twice the input's size; others in full"
 _DIVISORS, _MARGIN = (8, 4, 2), 2  # other eighths take longer than decoding in full
 _LIBRARIES = ("open_clip_torch", "torch", "torchvision", "pillow", "simplejpeg")
-# All of a model: the library's "bf16" leaves some parts in float32 (CoCa's pooler, text towers of other libraries),
-# which then do not take what the others give.
+# All of a model: the library's "bf16" leaves some parts in float32, such as CoCa's pooler and text towers of
+# other libraries, which then do not take what the others give.
 _PRECISIONS: Mapping[Dtype, str] = {"float32": "fp32", "bfloat16": "pure_bf16", "float16": "pure_fp16"}
+_DEFAULT = open_clip.transform.PreprocessCfg()
 _HAS_BFLOAT16 = ("amx_bf16", "avx512_bf16")  # instructions; without them it is slower than float32
 
 
@@ -79,11 +80,11 @@ class ClipEncoder:
             with torch.inference_mode():
                 return self._finish(encode())
         except Exception as error:  # models raise many types where device or numbers do not suit them
-            made_by = self.provenance
+            model, dtype, device = self.provenance.model, self.provenance.dtype, self._parts.device
             raise _refusal(
                 "dtype",
-                made_by.dtype,
-                f"{made_by.model} does not run in {made_by.dtype} on {self._parts.device}: {first_line(error)}",
+                dtype,
+                f"{model} does not run in {dtype} on {device}: {first_line(error)}",
                 'use dtype = "float32", or device = "cpu" where memory is what is missing',
             ) from error
 
@@ -131,8 +132,8 @@ def load_clip(settings: FeatureSettings, weights: Path | None = None) -> ClipEnc
         weights: Its checkpoint; the demonstration encoder brings its own.
 
     Raises:
-        SettingsError: There is no such model or device, or the weights are damaged, could run code, or are
-            another model's.
+        SettingsError: There is no such model or device, the weights are damaged, could run code, or are
+            another model's, or nothing says how they see images.
     """
     if settings.is_demonstration:
         open_clip.add_model_config(demo_encoder.CONFIG)
@@ -148,11 +149,11 @@ def load_clip(settings: FeatureSettings, weights: Path | None = None) -> ClipEnc
         raise _refusal(
             "pretrained", settings.pretrained, "there are no weights", "give the path of a checkpoint"
         )
+    tag = _read_tag(settings, weights)
     digest = read_digest(weights)
     check_checkpoint(weights)
     device = _choose_device(settings)
     dtype = _choose_dtype(settings, device)
-    tag = open_clip.get_pretrained_cfg(settings.model, settings.pretrained)
     model = _make_model(settings.model, weights, tag, dtype, device)
     if device == "cpu":
         torch.set_num_threads(1)
@@ -198,6 +199,43 @@ def _make_model(name: str, weights: Path, tag: Mapping[str, Any], dtype: Dtype, 
         message = f"{name} does not load with these weights: {first_line(error)}"
         raise refuse(weights, message, "name the model that they are of") from error
     return model.eval()
+
+
+def _read_tag(settings: FeatureSettings, weights: Path) -> Mapping[str, Any]:
+    """Give what open_clip says of a tag's weights; nothing of a checkpoint of somebody's own.
+
+    Such a checkpoint is taken for a model as its configuration has it. Where the tags of the model see images
+    otherwise, or all run another activation, it is more likely one of theirs, and would give wrong numbers.
+
+    Raises:
+        SettingsError: It is not known how the weights see images.
+    """
+    model, named = settings.model, settings.pretrained
+    tag: Mapping[str, Any] = open_clip.get_pretrained_cfg(model, named)
+    tags = open_clip.list_pretrained_tags_by_model(model)
+    if tag or settings.is_demonstration:
+        return tag
+    if settings.weights is not None:
+        near = suggest(named, tags) if tags else "give the path to pretrained, and leave weights out"
+        raise _refusal(
+            "pretrained", named, f"open_clip has no such tag of {model}, whose file weights is", near
+        )
+    known = [open_clip.get_pretrained_cfg(model, each) for each in tags]
+    see_alike = all(_how_it_sees(each) == _how_it_sees({}) for each in known)
+    may_run = not known or _has_quick_gelu(model, {}) in {_has_quick_gelu(model, each) for each in known}
+    if not (see_alike and may_run):
+        raise refuse(
+            weights,
+            f"a file does not say how {model} sees images, and what open_clip knows of its tags differs from "
+            f"the default: {', '.join(tags)}",
+            f'write pretrained = "<tag>" with weights = "{weights}"',
+        )
+    return tag
+
+
+def _how_it_sees(tag: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Give mean, deviation, interpolation and the like; the size is the model's."""
+    return cast("Mapping[str, Any]", open_clip.transform.merge_preprocess_dict(_DEFAULT, dict(tag)))
 
 
 def _has_quick_gelu(name: str, tag: Mapping[str, Any]) -> bool:

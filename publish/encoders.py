@@ -36,5 +36,4 @@ def open_encoders(settings: Settings, base: Path, sources: Iterable[Source]) -> 
 def _find_weights(settings: FeatureSettings, base: Path) -> Path | None:
     from publish.weights import find_weights  # noqa: PLC0415 - it downloads, which few releases need
 
-    path = base / Path(settings.pretrained).expanduser()
-    return path if path.is_file() and not settings.is_demonstration else find_weights(settings)
+    return find_weights(settings, base=base)

@@ -120,7 +120,7 @@ def open_encoder(provenance: Provenance, weights: Path | None) -> Encoder:
             "these are not the weights that the features were made with: their SHA-256 is "
             f"{own}, and the release says {provenance.weights_sha256}"
         )
-        fix = "give the checkpoint that the release names, or the kit's version that wrote the release"
+        fix = "give the right file with --weights, or use the kit's version that wrote the release"
         raise SettingsError(_problem(message, "--weights", str(weights or provenance.pretrained), fix))
     return encoder
 
@@ -137,7 +137,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("-k", type=_count, default=10, help="how many images to find (default: 10)")
     parser.add_argument("--config", help="features to search, where the release has several: clip_…")
     parser.add_argument("--figure", type=Path, help="draw what was found into this .jpg or .png")
-    parser.add_argument("--weights", type=Path, help="the model's checkpoint, where no tag names it")
+    parser.add_argument("--weights", type=Path, help="the model's checkpoint, in place of a download")
     return parser
 
 

@@ -17,19 +17,21 @@ from schemas.problems import Problem, Reason, SettingsError, printable, suggest
 
 _NAMES = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
 _OFFLINE = (
-    "be online the first time (HF_HUB_OFFLINE must not be set), or give pretrained the path of a checkpoint"
+    'be online the first time (HF_HUB_OFFLINE must not be set), or give weights = "path" where the file is'
 )
 
 
-def find_weights(settings: FeatureSettings, endpoint: str | None = None) -> Path | None:
+def find_weights(settings: FeatureSettings, endpoint: str | None = None, base: Path = Path()) -> Path | None:
     """Give the checkpoint that the settings name; download it if they name a tag and it is not here yet.
 
     Args:
         settings: Of the encoder.
         endpoint: The Hub's address; what `HF_ENDPOINT` or the client says if None.
+        base: Folder that relative paths start from.
 
     Returns:
-        A file; None for the demonstration encoder, which brings its own.
+        A file, which may not be there if the settings name it; None for the demonstration encoder, which
+        brings its own.
 
     Raises:
         SettingsError: There is no such file or tag, or it cannot be downloaded.
@@ -37,8 +39,12 @@ def find_weights(settings: FeatureSettings, endpoint: str | None = None) -> Path
     if settings.is_demonstration:
         if settings.pretrained != DEMO_TAG:
             raise _refusal(settings, "the demonstration encoder has no other weights", f'use "{DEMO_TAG}"')
+        if settings.weights is not None:
+            raise _refusal(settings, "the demonstration encoder brings its weights", "leave weights out")
         return None
-    path = Path(settings.pretrained).expanduser()
+    if settings.weights is not None:
+        return base / Path(settings.weights).expanduser()
+    path = base / Path(settings.pretrained).expanduser()
     if path.is_file():
         return path
     return _download(settings, _source(settings), endpoint)

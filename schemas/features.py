@@ -38,8 +38,13 @@ class FeatureSettings(BaseModel):
         description='Model as open_clip names it, such as "ViT-B-32", or "sfhq-demo".'
     )
     pretrained: Annotated[str, Field(min_length=1, max_length=1000)] = Field(
-        description="Weights: a tag of open_clip's for this model, the path of a checkpoint, or "
+        description="Weights: a tag of open_clip's for this model, the path of a checkpoint of your own, or "
         '"built-in" for the demonstration encoder.'
+    )
+    weights: Annotated[str, Field(min_length=1, max_length=1000)] | None = Field(
+        None,
+        description="File that holds the tag's weights: nothing is downloaded, and the tag says how images "
+        "are prepared.",
     )
     name: Annotated[str, Field(pattern=r"^clip_[a-z0-9]+(_[a-z0-9]+)*$", max_length=60)] | None = Field(
         None, description='Name of the config; "clip_" and the model if missing.'

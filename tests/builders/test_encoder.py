@@ -172,7 +172,7 @@ def test_provenance_says_what_the_vectors_depend_on(encoder: Encoder) -> None:
 def refusal(**settings: Any) -> str:
     chosen = FeatureSettings(**{"model": "ViT-S-32", "pretrained": "weights", **settings})
     with pytest.raises(SettingsError) as caught:
-        load_encoder(chosen, Path(chosen.pretrained))
+        load_encoder(chosen, Path(chosen.weights or chosen.pretrained))
     return str(caught.value)
 
 
@@ -196,6 +196,17 @@ def test_a_checkpoint_with_code_is_refused_and_not_run(tmp_path: Path, name: str
     assert "the checkpoint holds more than numbers, and reading it could run code" in message
     assert "safetensors" in message
     assert not trace.exists()
+
+
+@pytest.mark.filterwarnings("ignore:.*TorchScript:DeprecationWarning", "ignore:.*torch.jit:FutureWarning")
+def test_a_program_is_refused_as_one(tmp_path: Path) -> None:
+    import torch
+
+    path = tmp_path / "ViT-B-32.pt"
+    torch.jit.script(torch.nn.Linear(2, 2)).save(path)  # type: ignore[no-untyped-call]
+    message = refusal(pretrained=str(path))
+    assert "this is a TorchScript program, which is code" in message
+    assert "safetensors" in message
 
 
 @pytest.mark.parametrize("name", ["weights.safetensors", "weights.pt"])
@@ -231,10 +242,14 @@ def test_what_is_no_checkpoint_is_refused(tmp_path: Path) -> None:
     [
         ({"model": "ViT-B-23"}, "open_clip has no such model (value: 'ViT-B-23')"),
         ({"model": DEMO_MODEL, "dtype": "float16", "device": "cpu"}, "most CPUs compute in float16 slower"),
+        ({"model": "ViT-B-16-SigLIP"}, "differs from the default: webli"),
+        ({"model": "ViT-L-14"}, "differs from the default: openai, laion400m_e31"),
+        ({"model": "RN50"}, "differs from the default: openai, yfcc15m, cc12m"),
+        ({"model": "RN50", "pretrained": "opnai", "weights": "any.pt"}, "did you mean openai?"),
     ],
 )
 def test_what_cannot_be_is_refused(settings: dict[str, str], expected: str) -> None:
-    assert expected in refusal(**settings)
+    assert expected in refusal(**{"pretrained": str(demo_encoder.WEIGHTS), **settings})
 
 
 def test_without_the_libraries_the_kit_works_and_says_what_to_install() -> None:
@@ -308,13 +323,9 @@ def make_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str
     return make
 
 
-def load_tiny(name: str, weights: Path, **settings: str) -> Encoder:
-    return load_encoder(
-        FeatureSettings.model_validate(
-            {"model": name, "pretrained": str(weights), "dtype": "float32", "device": "cpu", **settings}
-        ),
-        weights,
-    )
+def load_tiny(name: str, path: Path, **settings: str) -> Encoder:
+    named = {"model": name, "pretrained": str(path), "dtype": "float32", "device": "cpu", **settings}
+    return load_encoder(FeatureSettings.model_validate(named), path)
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -353,6 +364,55 @@ def test_what_a_model_cannot_do_is_told(
         said = str(caught.value)
         assert "tiny-ViT does not run in bfloat16 on cpu: expected m1 and m2 to have the same dtype (" in said
         assert 'use dtype = "float32"' in said
+
+
+def test_a_tags_file_is_prepared_as_the_tag_says(
+    make_model: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from open_clip import pretrained
+
+    weights, tags = make_model("tiny-ViT"), {"ours": pretrained._slpcfg(quick_gelu=True)}
+    plain = load_tiny("tiny-ViT", weights).provenance
+    assert (plain.pretrained, plain.resize_mode, plain.quick_gelu) == (
+        "random.safetensors",
+        "shortest",
+        False,
+    )
+    monkeypatch.setitem(pretrained._PRETRAINED, "tiny-ViT", tags)
+    found = load_tiny("tiny-ViT", weights, pretrained="ours", weights=str(weights)).provenance
+    assert (found.pretrained, found.resize_mode, found.quick_gelu) == ("ours", "squash", True)
+    assert found.image_mean == found.image_std == (0.5, 0.5, 0.5)
+    assert found.weights_sha256 == plain.weights_sha256
+
+
+@pytest.mark.parametrize(
+    ("tags", "is_refused"),
+    [
+        ([{}, {"quick_gelu": True}], False),
+        ([{"quick_gelu": True}], True),
+        ([{}, {"resize_mode": "squash"}], True),
+        ([{"interpolation": "bilinear"}], True),
+    ],
+)
+def test_a_file_is_taken_for_the_models_own_only_where_its_tags_see_alike(
+    tags: list[dict[str, Any]],
+    is_refused: bool,
+    make_model: Callable[[str], Path],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from open_clip import pretrained
+
+    weights = make_model("tiny-ViT")
+    named = {f"tag_{number}": pretrained._pcfg(**tag) for number, tag in enumerate(tags)}
+    monkeypatch.setitem(pretrained._PRETRAINED, "tiny-ViT", named)
+    if not is_refused:
+        assert load_tiny("tiny-ViT", weights).provenance.pretrained == "random.safetensors"
+        return
+    with pytest.raises(SettingsError) as caught:
+        load_tiny("tiny-ViT", weights)
+    said = str(caught.value)
+    assert f"differs from the default: {', '.join(named)}" in said
+    assert f'write pretrained = "<tag>" with weights = "{weights}"' in said
 
 
 # --- a real model ---------------------------------------------------------------------------

@@ -86,12 +86,22 @@ def test_a_file_is_taken_as_it_is_and_nobody_is_asked(tmp_path: Path, hub: Hub) 
     path = tmp_path / "mine.safetensors"
     path.write_bytes(b"weights")
     assert find_weights(FeatureSettings(model="ViT-B-32", pretrained=str(path)), hub.url) == path
+    here = FeatureSettings(model="ViT-B-32", pretrained="mine.safetensors")
+    assert find_weights(here, hub.url, tmp_path) == path
+    assert hub.asked == []
+
+
+def test_a_tags_file_may_be_here_already(tmp_path: Path, hub: Hub) -> None:
+    settings = TAG.model_copy(update={"weights": "mine.safetensors"})
+    assert find_weights(settings, hub.url, tmp_path) == tmp_path / "mine.safetensors"
     assert hub.asked == []
 
 
 def test_the_demonstration_encoder_needs_no_file(hub: Hub) -> None:
     assert find_weights(FeatureSettings(model=DEMO_MODEL, pretrained=DEMO_TAG), hub.url) is None
     assert "no other weights" in refusal(FeatureSettings(model=DEMO_MODEL, pretrained="openai"), hub)
+    with_a_file = FeatureSettings(model=DEMO_MODEL, pretrained=DEMO_TAG, weights="mine.safetensors")
+    assert "leave weights out" in refusal(with_a_file, hub)
     assert hub.asked == []
 
 
