@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import importlib.metadata
 import io
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 import open_clip
 import simplejpeg
@@ -26,7 +27,16 @@ from schemas.problems import Problem, Reason, SettingsError, suggest
 from schemas.records import IMAGE_FORMATS
 
 Preprocess = Callable[[Image.Image], torch.Tensor]
-Tokenize = Callable[[Sequence[str]], torch.Tensor]
+
+
+class Tokenize(Protocol):
+    """Turns texts into numbers: texts x `context_length`."""
+
+    context_length: int
+
+    def __call__(self, texts: Sequence[str], /) -> torch.Tensor:
+        """Turn texts into numbers."""
+
 
 BATCH_SIZES: Mapping[str, int] = {"cpu": 16, "cuda": 64}
 # Not less than twice the input's size: DECISIONS.md has what the difference to decoding in full is.
@@ -35,6 +45,9 @@ _DIVISORS, _MARGIN = (8, 4, 2), 2  # other eighths take longer than decoding in 
 _LIBRARIES = ("open_clip_torch", "torch", "torchvision", "pillow", "simplejpeg")
 # All of a model: the library's "bf16" leaves some parts in float32, such as CoCa's pooler and text towers of
 # other libraries, which then do not take what the others give.
+_ONLINE = (
+    "be online the first time (HF_HUB_OFFLINE must not be set): the files then stay in the Hub client's cache"
+)
 _PRECISIONS: Mapping[Dtype, str] = {"float32": "fp32", "bfloat16": "pure_bf16", "float16": "pure_fp16"}
 _DEFAULT = open_clip.transform.PreprocessCfg()
 _HAS_BFLOAT16 = ("amx_bf16", "avx512_bf16")  # instructions; without them it is slower than float32
@@ -46,7 +59,7 @@ class _Parts:
 
     model: Any
     preprocess: Preprocess
-    tokenize: Callable[[], Tokenize]
+    tokenize: Tokenize
     device: str
 
 
@@ -56,7 +69,7 @@ class ClipEncoder:
     def __init__(self, parts: _Parts, provenance: Provenance) -> None:
         self._parts = parts
         self._dtype: torch.dtype = getattr(torch, provenance.dtype)
-        self._tokenize: Tokenize | None = None
+        self._tokenizing = threading.Lock()  # tokenizers of the library tokenizers refuse a second thread
         self.provenance, self.batch_size = provenance, BATCH_SIZES[parts.device]
 
     def encode_images(self, images: Sequence[bytes]) -> Features:
@@ -67,12 +80,11 @@ class ClipEncoder:
         return self._run(lambda: self._parts.model.encode_image(pixels.to(self._parts.device, self._dtype)))
 
     def encode_texts(self, texts: Sequence[str]) -> Features:
-        """Encode texts, as `Encoder` says; a tokenizer may need files that the library fetches."""
+        """Encode texts, as `Encoder` says."""
         if not texts:
             return self._finish(torch.empty(0, self.provenance.dimension))
-        if self._tokenize is None:
-            self._tokenize = self._parts.tokenize()
-        tokens = self._tokenize(list(texts))
+        with self._tokenizing:
+            tokens = self._parts.tokenize(list(texts))
         return self._run(lambda: self._parts.model.encode_text(tokens.to(self._parts.device)))
 
     def _run(self, encode: Callable[[], torch.Tensor]) -> Features:
@@ -132,8 +144,8 @@ def load_clip(settings: FeatureSettings, weights: Path | None = None) -> ClipEnc
         weights: Its checkpoint; the demonstration encoder brings its own.
 
     Raises:
-        SettingsError: There is no such model or device, the weights are damaged, could run code, or are
-            another model's, or nothing says how they see images.
+        SettingsError: There is no such model or device, a library or a tokenizer's files are missing, the
+            weights are damaged, could run code, or are another model's, or nothing says how they see images.
     """
     if settings.is_demonstration:
         open_clip.add_model_config(demo_encoder.CONFIG)
@@ -150,6 +162,8 @@ def load_clip(settings: FeatureSettings, weights: Path | None = None) -> ClipEnc
             "pretrained", settings.pretrained, "there are no weights", "give the path of a checkpoint"
         )
     tag = _read_tag(settings, weights)
+    libraries = _read_versions(settings.model)
+    tokenize = _load_tokenizer(settings)
     digest = read_digest(weights)
     check_checkpoint(weights)
     device = _choose_device(settings)
@@ -169,17 +183,17 @@ def load_clip(settings: FeatureSettings, weights: Path | None = None) -> ClipEnc
         interpolation=seen["interpolation"],
         resize_mode=seen["resize_mode"],
         decoding=DECODING,
-        context_length=int(open_clip.get_model_tokenize_cfg(model)["context_length"]),
+        context_length=tokenize.context_length,
         quick_gelu=_has_quick_gelu(settings.model, tag),
         dtype=dtype,
         normalized=True,
         is_demonstration=settings.is_demonstration,
-        libraries={name: importlib.metadata.version(name) for name in _LIBRARIES},
+        libraries=libraries,
     )
     preprocess = open_clip.transform.image_transform_v2(
         open_clip.transform.PreprocessCfg(**seen), is_train=False
     )
-    return ClipEncoder(_Parts(model, preprocess, lambda: _load_tokenizer(settings), device), provenance)
+    return ClipEncoder(_Parts(model, preprocess, tokenize, device), provenance)
 
 
 def _make_model(name: str, weights: Path, tag: Mapping[str, Any], dtype: Dtype, device: str) -> Any:
@@ -193,9 +207,9 @@ def _make_model(name: str, weights: Path, tag: Mapping[str, Any], dtype: Dtype, 
             force_preprocess_cfg=dict(tag),
             pretrained_text=False,
         )
-    except (
-        Exception
-    ) as error:  # the library raises many types; the first line says what is missing or differs
+    except OSError as error:  # of the configuration of a text tower that another library makes
+        raise _refusal("model", name, f"its parts cannot be loaded: {first_line(error)}", _ONLINE) from error
+    except Exception as error:  # the library raises many types; the first line says what differs
         message = f"{name} does not load with these weights: {first_line(error)}"
         raise refuse(weights, message, "name the model that they are of") from error
     return model.eval()
@@ -268,20 +282,44 @@ def _choose_dtype(settings: FeatureSettings, device: str) -> Dtype:
     return "bfloat16" if any(has.get(each) for each in _HAS_BFLOAT16) else "float32"
 
 
+class _DemoTokenizer:
+    context_length = demo_encoder.CONTEXT_LENGTH
+
+    def __call__(self, texts: Sequence[str]) -> torch.Tensor:
+        return torch.from_numpy(demo_encoder.tokenize(texts))
+
+
 def _load_tokenizer(settings: FeatureSettings) -> Tokenize:
     if settings.is_demonstration:
-        return lambda texts: torch.from_numpy(demo_encoder.tokenize(texts))
+        return _DemoTokenizer()
     try:
         return cast("Tokenize", open_clip.get_tokenizer(settings.model))
-    except (
-        Exception
-    ) as error:  # libraries and files that some models need besides, each with errors of its own
-        raise _refusal(
-            "model",
-            settings.model,
-            f"its tokenizer cannot be loaded: {error}",
-            "install what it needs (pip install transformers), and be online the first time",
-        ) from error
+    except Exception as error:  # tokenizers of other libraries raise many types where files are missing
+        fix = "install with pip what it needs" if isinstance(error, ImportError) else _ONLINE
+        message = f"its tokenizer cannot be loaded: {first_line(error)}"
+        raise _refusal("model", settings.model, message, fix) from error
+
+
+def _read_versions(model: str) -> Mapping[str, str]:
+    """Give the versions of the libraries that a model's numbers depend on.
+
+    Raises:
+        SettingsError: The model needs a library that is not here.
+    """
+    config = open_clip.get_model_config(model)
+    used = [*_LIBRARIES]
+    if "timm_model_name" in config["vision_cfg"]:
+        used.append("timm")
+    if {"hf_model_name", "hf_tokenizer_name"} & set(config["text_cfg"]):
+        used.append("transformers")
+    versions = {}
+    for name in used:
+        try:
+            versions[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError as error:
+            message = f"this model needs a library that is not here: {name}"
+            raise _refusal("model", model, message, f"pip install {name}") from error
+    return versions
 
 
 def _refusal(column: str, value: str, message: str, fix: str) -> SettingsError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.metadata
 import io
 import itertools
 import json
@@ -297,6 +298,16 @@ MODELS: dict[str, dict[str, Any]] = {
         "multimodal_cfg": {**_TEXT, "context_length": 76, "attn_pooler_heads": 1},
         "custom_text": True,
     },
+    "tiny-timm": {
+        "embed_dim": 32,
+        "vision_cfg": {
+            "image_size": 32,
+            "timm_model_name": "test_vit",
+            "timm_pool": "",
+            "timm_proj": "linear",
+        },
+        "text_cfg": _TEXT,
+    },
 }
 
 
@@ -364,6 +375,85 @@ def test_what_a_model_cannot_do_is_told(
         said = str(caught.value)
         assert "tiny-ViT does not run in bfloat16 on cpu: expected m1 and m2 to have the same dtype (" in said
         assert 'use dtype = "float32"' in said
+
+
+def test_provenance_says_how_much_of_a_text_the_tokenizer_reads(
+    make_model: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import open_clip
+
+    weights = make_model("tiny-CoCa")
+    assert load_tiny("tiny-CoCa", weights).provenance.context_length == 76
+    # As for text towers of other libraries, which could read more than their tokenizers give them.
+    monkeypatch.setattr(open_clip, "get_tokenizer", lambda _: open_clip.SimpleTokenizer(context_length=20))
+    assert load_tiny("tiny-CoCa", weights).provenance.context_length == 20
+
+
+def test_libraries_that_a_model_uses_are_told_or_missed_at_once(
+    make_model: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weights = make_model("tiny-timm")
+    assert "timm" in load_tiny("tiny-timm", weights).provenance.libraries
+
+    def version(name: str) -> str:
+        if name == "transformers":
+            raise importlib.metadata.PackageNotFoundError(name)
+        return "1"
+
+    monkeypatch.setattr(importlib.metadata, "version", version)
+    for model in ("roberta-ViT-B-32", "ViT-B-32-SigLIP2-256"):
+        with pytest.raises(SettingsError) as caught:
+            load_tiny(model, weights, pretrained=open_clip_tag(model))
+        said = str(caught.value)
+        assert (
+            f"features.model: this model needs a library that is not here: transformers (value: '{model}')"
+            in said
+        )
+        assert "pip install transformers" in said
+
+
+def open_clip_tag(model: str) -> str:
+    import open_clip
+
+    return str(open_clip.list_pretrained_tags_by_model(model)[0])
+
+
+def raising(error: Exception) -> Callable[..., object]:
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    return fail
+
+
+@pytest.mark.parametrize(
+    ("error", "fix"),
+    [
+        (OSError("We couldn't connect to load the files\nCheck"), "be online the first time"),
+        (ImportError("It requires the SentencePiece library"), "install with pip what it needs"),
+    ],
+)
+def test_a_tokenizer_that_is_not_here_is_told_before_an_image_is_encoded(
+    error: Exception, fix: str, make_model: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import open_clip
+
+    monkeypatch.setattr(open_clip, "get_tokenizer", raising(error))
+    with pytest.raises(SettingsError) as caught:
+        load_tiny("tiny-ViT", make_model("tiny-ViT"))
+    line = str(error).splitlines()[0]
+    assert f"features.model: its tokenizer cannot be loaded: {line} (value" in str(caught.value)
+    assert fix in str(caught.value)
+
+
+def test_a_text_towers_files_are_not_taken_for_wrong_weights(
+    make_model: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import open_clip
+
+    weights = make_model("tiny-ViT")
+    monkeypatch.setattr(open_clip, "create_model", raising(OSError("We couldn't connect")))
+    with pytest.raises(SettingsError, match=r"its parts cannot be loaded: We couldn't connect .*be online"):
+        load_tiny("tiny-ViT", weights)
 
 
 def test_a_tags_file_is_prepared_as_the_tag_says(
