@@ -22,6 +22,7 @@ from PIL import Image
 from builders import demo_encoder
 from builders.checkpoints import check_checkpoint, first_line, read_digest, refuse
 from builders.encoder import Features, ImageNotEncodedError
+from builders.images import upright
 from schemas.features import Dtype, FeatureSettings, Provenance
 from schemas.problems import Problem, Reason, SettingsError, suggest
 from schemas.records import IMAGE_FORMATS
@@ -40,7 +41,10 @@ class Tokenize(Protocol):
 
 BATCH_SIZES: Mapping[str, int] = {"cpu": 16, "cuda": 64}
 # Not less than twice the input's size: DECISIONS.md has what the difference to decoding in full is.
-DECODING = "JPEGs at 1/2, 1/4 or 1/8 where that leaves at least twice the input's size; others in full"
+DECODING = (
+    "JPEGs at 1/2, 1/4 or 1/8 where that leaves at least twice the input's size; others in full, "
+    "and so are those that EXIF says to turn, which are turned"
+)
 _DIVISORS, _MARGIN = (8, 4, 2), 2  # other eighths take longer than decoding in full
 _LIBRARIES = ("open_clip_torch", "torch", "torchvision", "pillow", "simplejpeg")
 # All of a model: the library's "bf16" leaves some parts in float32, such as CoCa's pooler and text towers of
@@ -119,14 +123,16 @@ def decode_image(data: bytes, input_size: tuple[int, int]) -> Image.Image:
         input_size: Height and width that the model sees, in pixels.
 
     Returns:
-        An RGB image, as it is stored: no orientation is applied.
+        An RGB image, turned as its orientation in EXIF says.
 
     Raises:
         Exception: Whatever a decoder raises on data that is not an image.
     """
     with Image.open(io.BytesIO(data), formats=list(IMAGE_FORMATS)) as image:
-        if image.format != "JPEG" or image.mode not in ("RGB", "L"):  # Pillow knows how to read CMYK
-            return image.convert("RGB")
+        turned = upright(image)
+        # simplejpeg knows nothing of EXIF, and Pillow knows how to read CMYK.
+        if turned is not image or image.format != "JPEG" or image.mode not in ("RGB", "L"):
+            return turned.convert("RGB")
         height, width = image.height, image.width
     ratio = min(height / input_size[0], width / input_size[1]) / _MARGIN
     divisor = next((each for each in _DIVISORS if each <= ratio), 1)

@@ -237,4 +237,4 @@ def _hash(shown: Shown, data: bytes) -> bytes:
 def _hash_maker() -> str:
     """Say what perceptual hashes depend on, as the digest of that."""
     libraries = [f"{name} {importlib.metadata.version(name)}" for name in _HASHED_BY]
-    return hashlib.sha256(f"hash_image 2, {', '.join(libraries)}".encode()).hexdigest()
+    return hashlib.sha256(f"hash_image 3, {', '.join(libraries)}".encode()).hexdigest()

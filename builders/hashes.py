@@ -17,6 +17,8 @@ import numpy.typing as npt
 from PIL import Image
 from scipy.fft import dctn
 
+from builders.images import upright
+
 Hashes = npt.NDArray[np.uint64]
 
 HASH_BITS = 255
@@ -26,7 +28,7 @@ _NUM_WORDS = _FREQUENCIES**2 // 64
 
 
 def hash_image(data: bytes) -> bytes:
-    """Decode an image, at a reduced scale where its format allows that, and hash it.
+    """Decode an image, at a reduced scale where its format allows that, turn it upright, and hash it.
 
     Args:
         data: An image file that decodes (`builders.images` refuses others).
@@ -36,7 +38,7 @@ def hash_image(data: bytes) -> bytes:
     """
     with Image.open(io.BytesIO(data)) as image:
         image.draft("L", (_SIDE, _SIDE))
-        return hash_pixels(image)
+        return hash_pixels(upright(image))
 
 
 def hash_pixels(image: Image.Image) -> bytes:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import simplejpeg
-from PIL import Image, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from schemas.problems import Reason
 from schemas.records import IMAGE_FORMATS
@@ -90,6 +90,22 @@ def read_image(path: Path, max_bytes: int) -> bytes:
         os.close(descriptor)
 
 
+def upright(image: Image.Image) -> Image.Image:
+    """Turn an image as its orientation in EXIF says, which `datasets` does on loading, too.
+
+    Args:
+        image: Opened; it is decoded only if it must be turned.
+
+    Returns:
+        The same image where there is nothing to turn.
+
+    Raises:
+        Exception: Whatever Pillow raises on EXIF data that it cannot read.
+    """
+    is_upright = image.getexif().get(ExifTags.Base.Orientation, 1) == 1
+    return image if is_upright else ImageOps.exif_transpose(image)
+
+
 def inspect_image(
     data: bytes, sha256: str, limits: BuildSettings, known: ImageFacts | None = None
 ) -> ImageFacts:
@@ -116,6 +132,7 @@ def inspect_image(
                 _decode_jpeg(data, facts)
             else:
                 image.load()
+            image.getexif()  # which says how it is turned: whoever loads the image reads it
     except ImageRefusedError:
         raise
     except UnidentifiedImageError as error:

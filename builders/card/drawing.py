@@ -13,6 +13,8 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont, get_font
 from PIL import Image, ImageOps
 
+from builders.images import upright
+
 INK, FAINT = "#264653", "#8a99a0"
 SERIES = ("#264653", "#e76f51", "#2a9d8f", "#e9a23b", "#8f5db7", "#5b8e3e")
 TILE_PIXELS = 160
@@ -48,10 +50,12 @@ def save_figure(figure: Figure, path: Path) -> None:
 
 
 def make_tile(data: bytes) -> Image.Image:
-    """Decode an image at a reduced scale and cut it to a square of TILE_PIXELS."""
+    """Decode an image at a reduced scale, upright, and cut it to a square of TILE_PIXELS."""
     with Image.open(io.BytesIO(data)) as image:
         image.draft("RGB", (TILE_PIXELS, TILE_PIXELS))
-        return ImageOps.fit(image.convert("RGB"), (TILE_PIXELS, TILE_PIXELS), Image.Resampling.LANCZOS)
+        return ImageOps.fit(
+            upright(image).convert("RGB"), (TILE_PIXELS, TILE_PIXELS), Image.Resampling.LANCZOS
+        )
 
 
 def wrap_text(text: str, width: int, max_lines: int) -> str:

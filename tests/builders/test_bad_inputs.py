@@ -68,6 +68,13 @@ def set_image(data: bytes) -> Spoil:
     return spoil
 
 
+def png_with_exif(exif: bytes) -> bytes:
+    """Make a PNG with these EXIF data, which `datasets` reads when it loads the image."""
+    file = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(file, "PNG", exif=exif)
+    return file.getvalue()
+
+
 def set_table(change: Callable[[bytes], bytes]) -> Spoil:
     """Change the table's bytes after it is made."""
 
@@ -212,6 +219,7 @@ CASES = {
     "last bytes gone": Case(damage(lambda data: data[:-2]), Reason.IMAGE_DAMAGED, "does not decode"),
     "zeroed": Case(damage(zero_middle), Reason.IMAGE_DAMAGED, "does not decode"),
     "truncated PNG": Case(set_image(image_bytes(1, "PNG")[:-30]), Reason.IMAGE_DAMAGED, "does not decode"),
+    "EXIF of nothing": Case(set_image(png_with_exif(b"nothing")), Reason.IMAGE_DAMAGED, "not a TIFF file"),
     "truncated WebP": Case(set_image(image_bytes(1, "WEBP")[:-30]), Reason.IMAGE_DAMAGED, "does not decode"),
     "pixel bomb": Case(set_image(png_bomb()), Reason.IMAGE_TOO_LARGE, "pixels"),
     "large file": Case(set_image(bytes(2_000_000)), Reason.IMAGE_TOO_LARGE, "larger than"),

@@ -15,11 +15,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
+from datasets import Image as DatasetImage
+from PIL import ExifTags, Image, ImageChops, ImageOps, ImageStat
 
 from builders import demo_encoder
+from builders.card.drawing import TILE_PIXELS, make_tile
 from builders.encoder import Encoder, Features, encode_stream, load_encoder
 from builders.faces import draw_face, random_face
+from builders.hashes import hash_image, hash_pixels
 from schemas.features import DEMO_MODEL, DEMO_TAG, FeatureSettings, Provenance
 from schemas.problems import BuildError, SettingsError
 from tests.support import ROOT, image_bytes
@@ -146,6 +149,28 @@ def test_jpegs_are_decoded_as_small_as_leaves_twice_what_is_seen(
 
     image = decode_image(saved(Image.new(mode, size), kind), (64, 64))
     assert (image.mode, image.size) == ("RGB", decoded)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+@pytest.mark.parametrize("orientation", range(1, 10))  # 9 means nothing
+def test_images_are_seen_as_datasets_shows_them(kind: str, orientation: int) -> None:
+    from builders.clip import decode_image
+
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = orientation
+    face = draw_face(random_face(1), 256).crop((0, 0, 256, 128))
+    data = saved(face, kind, exif=exif)
+    shown = DatasetImage().decode_example({"bytes": data, "path": None}).convert("RGB")
+    seen = decode_image(data, (64, 64))
+    assert seen.size == shown.size
+    assert ImageStat.Stat(ImageChops.difference(seen, shown)).mean < [1, 1, 1]
+    tile = ImageOps.fit(shown, (TILE_PIXELS, TILE_PIXELS))
+    assert ImageStat.Stat(ImageChops.difference(make_tile(data), tile)).mean < [4, 4, 4]
+    assert hash_distance(hash_image(data), hash_pixels(shown)) < 8
+
+
+def hash_distance(one: bytes, other: bytes) -> int:
+    return (int.from_bytes(one) ^ int.from_bytes(other)).bit_count()
 
 
 def test_a_reduced_scale_changes_little(encoder: Encoder) -> None:
