@@ -123,12 +123,13 @@ def _kit(model: str, weights: Path, paths: Sequence[Path], dtype: str) -> tuple[
 
     encoder = _kit_encoder(model, weights, dtype)
     print(f"kit computes in {encoder.provenance.dtype}", file=sys.stderr)
-    items = ((path.name, path.read_bytes()) for path in paths)
-    for _ in encode_stream(encoder, ((path.name, path.read_bytes()) for path in paths[:_WARM_UP])):
+    for _ in encode_stream(encoder, paths[:_WARM_UP], Path.read_bytes):
         pass
+    found = np.empty((len(paths), encoder.provenance.dimension), np.float32)
     start = time.perf_counter()
-    found = [features for _, features in encode_stream(encoder, items)]
-    return time.perf_counter() - start, np.concatenate(found).astype(np.float32)
+    for rows, vectors in encode_stream(encoder, range(len(paths)), lambda row: paths[row].read_bytes()):
+        found[list(rows)] = vectors
+    return time.perf_counter() - start, found
 
 
 def _kit_encoder(model: str, weights: Path, dtype: str) -> Encoder:

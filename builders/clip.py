@@ -6,10 +6,12 @@ it when an encoder is loaded. The weights are a file: `publish/weights.py` downl
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 import io
+import os
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, cast
@@ -40,6 +42,7 @@ class Tokenize(Protocol):
 
 
 BATCH_SIZES: Mapping[str, int] = {"cpu": 16, "cuda": 64}
+_GPU_WORKERS = 16  # they decode for one model; each holds a batch of prepared images, 40 MB at 224 pixels
 # Not less than twice the input's size: DECISIONS.md has what the difference to decoding in full is.
 DECODING = (
     "JPEGs at 1/2, 1/4 or 1/8 where that leaves at least twice the input's size; others in full, "
@@ -75,12 +78,18 @@ class ClipEncoder:
         self._dtype: torch.dtype = getattr(torch, provenance.dtype)
         self._tokenizing = threading.Lock()  # tokenizers of the library tokenizers refuse a second thread
         self.provenance, self.batch_size = provenance, BATCH_SIZES[parts.device]
+        # A core computes a batch; a GPU computes one batch at a time, while cores decode the next ones.
+        self.num_workers = os.cpu_count() or 1
+        self._turn: contextlib.AbstractContextManager[object] = contextlib.nullcontext()
+        if parts.device == "cuda":
+            self.num_workers, self._turn = min(self.num_workers, _GPU_WORKERS), threading.Lock()
 
-    def encode_images(self, images: Sequence[bytes]) -> Features:
+    def encode_images(self, images: Iterable[bytes]) -> Features:
         """Encode image files, as `Encoder` says."""
-        if not images:
+        prepared = [self._prepare(position, data) for position, data in enumerate(images)]
+        if not prepared:
             return self._finish(torch.empty(0, self.provenance.dimension))
-        pixels = torch.stack([self._prepare(position, data) for position, data in enumerate(images)])
+        pixels = torch.stack(prepared)
         return self._run(lambda: self._parts.model.encode_image(pixels.to(self._parts.device, self._dtype)))
 
     def encode_texts(self, texts: Sequence[str]) -> Features:
@@ -93,7 +102,7 @@ class ClipEncoder:
 
     def _run(self, encode: Callable[[], torch.Tensor]) -> Features:
         try:
-            with torch.inference_mode():
+            with self._turn, torch.inference_mode():
                 return self._finish(encode())
         except Exception as error:  # models raise many types where device or numbers do not suit them
             model, dtype, device = self.provenance.model, self.provenance.dtype, self._parts.device
@@ -143,7 +152,7 @@ def decode_image(data: bytes, input_size: tuple[int, int]) -> Image.Image:
 def load_clip(settings: FeatureSettings, weights: Path | None = None) -> ClipEncoder:
     """Load a model as an encoder.
 
-    On a CPU this sets torch to one thread for each call, in the whole process: batches run side by side.
+    This sets torch to one thread for each call, in the whole process: batches run side by side.
 
     Args:
         settings: Which one, and how it computes.
@@ -175,8 +184,7 @@ def load_clip(settings: FeatureSettings, weights: Path | None = None) -> ClipEnc
     device = _choose_device(settings)
     dtype = _choose_dtype(settings, device)
     model = _make_model(settings.model, weights, tag, dtype, device)
-    if device == "cpu":
-        torch.set_num_threads(1)
+    torch.set_num_threads(1)
     seen = open_clip.get_model_preprocess_cfg(model)
     provenance = Provenance(
         model=settings.model,

@@ -7,14 +7,14 @@ print(encoder.encode_texts(['a person with green hair and glasses']))"
 """
 
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from builders.parallel import ordered_map
+from builders.parallel import unordered_map
 from schemas.features import FeatureSettings, Provenance
 from schemas.problems import BuildError, Problem, Reason, SettingsError
 
@@ -42,11 +42,15 @@ class Encoder(Protocol):
     def batch_size(self) -> int:
         """Images that are best encoded at once, 1 or more."""
 
-    def encode_images(self, images: Sequence[bytes]) -> Features:
+    @property
+    def num_workers(self) -> int:
+        """Batches that are best encoded at the same time, 1 or more."""
+
+    def encode_images(self, images: Iterable[bytes]) -> Features:
         """Encode image files.
 
         Args:
-            images: The bytes of each file, at most `batch_size` of them.
+            images: The bytes of each file, at most `batch_size` of them; taken one by one.
 
         Returns:
             Images x dimension, each vector of length 1.
@@ -93,39 +97,45 @@ def load_encoder(settings: FeatureSettings, weights: Path | None = None) -> Enco
 
 
 def encode_stream(
-    encoder: Encoder, items: Iterable[tuple[K, bytes]]
+    encoder: Encoder, images: Iterable[K], read: Callable[[K], bytes]
 ) -> Iterator[tuple[Sequence[K], Features]]:
-    """Encode images in batches, on all cores, in order and in bounded memory.
+    """Encode images in batches, several at the same time, in bounded memory.
 
-    Each core decodes a batch and then runs the model on it, so that one decodes while another computes, and
-    none waits for the other within a batch. The last batch is filled up, so that the vector of an image does
-    not depend on which images are encoded with it: libraries add numbers in another order for other sizes.
+    Each worker reads and decodes the images of a batch one after another and then runs the model on them, so
+    that one decodes while another computes, and nothing but batches in work is held. A batch is given as soon
+    as it is done, in whichever order. The last one is filled up, so that the vector of an image does not
+    depend on which images are encoded with it: libraries add numbers in another order for other sizes.
 
     Args:
         encoder: Encodes a batch.
-        items: Names and bytes of images; may be endless, and is taken only a little ahead.
+        images: What images are called; may be endless, and at most a batch for each worker is taken ahead.
+        read: Gives an image file's bytes; called in other threads.
 
     Yields:
-        Names of a batch, and its vectors: images x dimension, each of length 1.
+        The images of a batch, and their vectors: images x dimension, each of length 1.
 
     Raises:
         BuildError: An image cannot be encoded, or its vector is not one; it names the image.
+        Exception: Whatever `read` raises.
     """
-    remaining = iter(items)
+    remaining = iter(images)
     batches = iter(lambda: list(itertools.islice(remaining, encoder.batch_size)), [])
 
-    def encode(batch: list[tuple[K, bytes]]) -> Features:
-        names = [str(name) for name, _ in batch]
-        images = [data for _, data in batch]
-        filling = images[-1:] * (encoder.batch_size - len(images))
+    def read_all(batch: list[K]) -> Iterator[bytes]:
+        for image in batch:
+            data = read(image)
+            yield data
+        yield from itertools.repeat(data, encoder.batch_size - len(batch))
+
+    def encode(batch: list[K]) -> Features:
+        names = [str(image) for image in batch]
         try:
-            features = encoder.encode_images(images + filling)[: len(images)]
+            features = encoder.encode_images(read_all(batch))[: len(batch)]
         except ImageNotEncodedError as error:
             raise BuildError(_problem(names[min(error.position, len(names) - 1)], error.message)) from error
         return check_features(features, names)
 
-    for batch, features in ordered_map(encode, batches):
-        yield [name for name, _ in batch], features
+    yield from unordered_map(encode, batches, encoder.num_workers)
 
 
 def check_features(features: Features, names: Sequence[str]) -> Features:

@@ -1,7 +1,8 @@
 """Features of a release: images and texts go through encoders once, and into rows from the store.
 
-Encoding comes before writing, batch by batch into the store, so that a run that is killed loses one batch,
-and a new version encodes what is new. Perceptual hashes of images are kept there in the same way.
+Encoding comes before writing, and each batch goes into the store as soon as it is done, so that a run that is
+killed loses only those being computed, at most one for each core, and a new version encodes what is new.
+Perceptual hashes of images are kept there, too, some hundred at a time.
 """
 
 import contextlib
@@ -23,7 +24,7 @@ from builders.encoder import Encoder, encode_stream
 from builders.encoder import Features as Vectors
 from builders.feature_store import FeatureStore
 from builders.hashes import Hashes, hash_image, pack_hashes
-from builders.parallel import ordered_map
+from builders.parallel import ordered_map, unordered_map
 from builders.previous import PreviousRelease, is_intact
 from builders.reading import Track, read_again
 from builders.vectors import check_vectors, read_groups
@@ -145,8 +146,7 @@ class Features:
             return read_again(shown.path, shown.sha256, build)
 
         def encode() -> Iterator[Shown]:
-            images = ordered_map(read, self._store.missing(), chunk=_IMAGES_PER_READ)
-            for batch, vectors in encode_stream(encoder, images):
+            for batch, vectors in encode_stream(encoder, self._store.missing(), read):
                 made = zip((one.sha256 for one in batch), vectors.astype(_VECTOR), strict=True)
                 self._store.add_images(maker, [(sha256, vector.tobytes()) for sha256, vector in made])
                 yield from batch
@@ -166,7 +166,7 @@ class Features:
             return encoder.encode_texts(texts + [""] * (_TEXTS_PER_BATCH - len(texts)))[: len(texts)]
 
         def compare() -> Iterator[Shown]:
-            for batch, texts in ordered_map(run, batches):
+            for batch, texts in unordered_map(run, batches, encoder.num_workers):
                 images = np.stack([self._vector(maker, one.sha256) for one in batch])
                 similarities = compare_texts(images, texts, np.arange(len(batch))).clip(-1, 1)
                 self._store.add_similarities(maker, zip(batch, similarities.tolist(), strict=True))

@@ -1,4 +1,4 @@
-"""Work done on all cores, in order and in bounded memory.
+"""Work done on several cores in bounded memory: in order, or as it gets done.
 
 Threads, not processes: reading, hashing and decoding images all release the interpreter's lock.
 """
@@ -7,7 +7,7 @@ import itertools
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -48,3 +48,28 @@ def ordered_map(function: Callable[[T], R], items: Iterable[T], *, chunk: int = 
         finally:
             for _, future in ahead:
                 future.cancel()
+
+
+def unordered_map(function: Callable[[T], R], items: Iterable[T], num_workers: int) -> Iterator[tuple[T, R]]:
+    """Yield (item, result) as soon as there is a result, so that none waits for the turn of another.
+
+    Args:
+        function: Called in other threads.
+        items: May be endless. At most one for each worker is taken and not yet done with, which is what is
+            lost if whoever takes the results is killed.
+        num_workers: Threads, 1 or more.
+
+    Raises:
+        Exception: Whatever `function` raises.
+    """
+    remaining = iter(items)
+    running: dict[Future[R], T] = {}
+    with ThreadPoolExecutor(num_workers) as pool:
+        while True:
+            for item in itertools.islice(remaining, num_workers - len(running)):
+                running[pool.submit(function, item)] = item
+            if not running:
+                return
+            done, _ = wait(running, return_when=FIRST_COMPLETED)
+            future = done.pop()
+            yield running.pop(future), future.result()

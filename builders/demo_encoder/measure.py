@@ -125,8 +125,11 @@ def holds(wanted: Wanted, face: Face) -> bool:
 
 
 def _encode(encoder: Encoder, images: Iterable[Image.Image]) -> NDArray[np.float32]:
-    batches = encode_stream(encoder, enumerate(map(_saved, images)))
-    return np.concatenate([features for _, features in batches]).astype(np.float32)
+    files = [_saved(image) for image in images]
+    features = np.empty((len(files), encoder.provenance.dimension), np.float32)
+    for rows, vectors in encode_stream(encoder, range(len(files)), files.__getitem__):
+        features[list(rows)] = vectors
+    return features
 
 
 def _encode_texts(encoder: Encoder, texts: Sequence[str]) -> NDArray[np.float32]:

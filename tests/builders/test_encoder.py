@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib.metadata
 import io
 import itertools
 import json
+import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +54,10 @@ def saved(image: Image.Image, kind: str = "JPEG", **options: Any) -> bytes:
 
 
 def encode_all(encoder: Encoder, images: Sequence[bytes]) -> Features:
-    return np.concatenate([features for _, features in encode_stream(encoder, enumerate(images))])
+    features = np.empty((len(images), encoder.provenance.dimension), np.float16)
+    for rows, vectors in encode_stream(encoder, range(len(images)), images.__getitem__):
+        features[list(rows)] = vectors
+    return features
 
 
 # --- images and texts -----------------------------------------------------------------------
@@ -65,16 +73,17 @@ def test_vectors_have_length_one_and_are_float16(encoder: Encoder, faces: list[b
 
 def test_nothing_gives_no_vectors(encoder: Encoder) -> None:
     assert encoder.encode_images([]).shape == encoder.encode_texts([]).shape == (0, 128)
-    assert list(encode_stream(encoder, [])) == []
+    assert list(encode_stream(encoder, [], bytes)) == []
 
 
-def test_a_stream_keeps_names_and_order_and_is_cut_into_batches(encoder: Encoder, faces: list[bytes]) -> None:
-    names = [f"{index}.jpg" for index in range(len(faces))]
-    batches = list(encode_stream(encoder, zip(names, faces, strict=True)))
-    assert [len(batch) for batch, _ in batches] == [16, 5]
-    assert [name for batch, _ in batches for name in batch] == names
-    alone = np.concatenate([encoder.encode_images([data]) for data in faces])
-    np.testing.assert_allclose(np.concatenate([each for _, each in batches]), alone, atol=2e-3)
+def test_a_stream_is_cut_into_batches_of_names_and_vectors(encoder: Encoder, faces: list[bytes]) -> None:
+    files = {f"{index}.jpg": data for index, data in enumerate(faces)}
+    batches = list(encode_stream(encoder, files, files.__getitem__))
+    assert sorted(len(batch) for batch, _ in batches) == [5, 16]
+    assert sorted(name for batch, _ in batches for name in batch) == sorted(files)
+    for batch, vectors in batches:
+        alone = np.concatenate([encoder.encode_images([files[name]]) for name in batch])
+        np.testing.assert_allclose(vectors, alone, atol=2e-3)
 
 
 def test_a_vector_does_not_depend_on_the_images_beside_it(encoder: Encoder, faces: list[bytes]) -> None:
@@ -83,19 +92,56 @@ def test_a_vector_does_not_depend_on_the_images_beside_it(encoder: Encoder, face
     assert np.array_equal(encode_all(encoder, faces[18:]), together[18:])
 
 
-def test_a_stream_takes_little_ahead(encoder: Encoder, faces: list[bytes]) -> None:
-    taken = itertools.count()
-    endless = ((next(taken), data) for data in itertools.cycle(faces))
-    stream = encode_stream(encoder, endless)
-    assert next(stream)[0] == list(range(16))
+def test_a_stream_takes_a_batch_for_each_worker_and_gives_what_is_done(
+    encoder: Encoder, faces: list[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(encoder, "num_workers", 3)
+    taken, released = itertools.count(), threading.Event()
+
+    def read(number: int) -> bytes:
+        if number == 0:
+            released.wait(60)
+        return faces[number % len(faces)]
+
+    stream = encode_stream(encoder, taken, read)
+    given = [next(stream)[0][0] for _ in range(4)]
+    released.set()
     stream.close()  # type: ignore[attr-defined] # a generator
-    assert next(taken) < 1000
+    assert 0 not in given  # nobody waits for it
+    assert next(taken) == (len(given) + 2) * 16
+
+
+@pytest.mark.parametrize(("device", "num_workers", "at_once"), [("cpu", 64, 4), ("cuda", 16, 1)])
+def test_cores_compute_side_by_side_and_a_gpu_one_batch_at_a_time(
+    device: str, num_workers: int, at_once: int, encoder: Encoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+
+    from builders.clip import ClipEncoder
+
+    assert isinstance(encoder, ClipEncoder)
+    monkeypatch.setattr(os, "cpu_count", lambda: 64)
+    found = ClipEncoder(replace(encoder._parts, device=device), encoder.provenance)
+    assert found.num_workers == num_workers
+    together, running, most = threading.Barrier(4), [], []
+
+    def compute() -> torch.Tensor:
+        running.append(1)
+        with contextlib.suppress(threading.BrokenBarrierError):
+            together.wait(0.2 if at_once == 1 else 60)
+        most.append(len(running))
+        running.pop()
+        return torch.ones(1, 128)
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda _: found._run(compute), range(4)))
+    assert max(most) == at_once
 
 
 def test_a_damaged_image_is_named(encoder: Encoder, faces: list[bytes]) -> None:
-    items = [("good.jpg", faces[0]), ("bad.jpg", faces[1][:900]), ("fine.jpg", faces[2])]
+    files = {"good.jpg": faces[0], "bad.jpg": faces[1][:900], "fine.jpg": faces[2]}
     with pytest.raises(BuildError, match=r"bad\.jpg: the image cannot be encoded: it does not decode: "):
-        list(encode_stream(encoder, items))
+        list(encode_stream(encoder, files, files.__getitem__))
 
 
 class Spoiled:
@@ -112,7 +158,11 @@ class Spoiled:
     def batch_size(self) -> int:
         return 2
 
-    def encode_images(self, images: Sequence[bytes]) -> Features:
+    @property
+    def num_workers(self) -> int:
+        return 2
+
+    def encode_images(self, images: Iterable[bytes]) -> Features:
         features = self._encoder.encode_images(images)
         features[1] *= self._value
         return features
@@ -125,9 +175,9 @@ class Spoiled:
 def test_a_vector_that_is_none_is_refused_with_the_images_name(
     encoder: Encoder, faces: list[bytes], value: float
 ) -> None:
-    items = zip(["a.jpg", "b.jpg", "c.jpg", "d.jpg"], faces, strict=False)
+    files = dict(zip(["a.jpg", "b.jpg"], faces, strict=False))
     with pytest.raises(BuildError, match=r"^b\.jpg: .* a vector of length (nan|inf|0) where 1 is right"):
-        list(encode_stream(Spoiled(encoder, value), items))
+        list(encode_stream(Spoiled(encoder, value), files, files.__getitem__))
 
 
 @pytest.mark.parametrize(
@@ -391,7 +441,7 @@ def test_what_a_model_cannot_do_is_told(
     monkeypatch.setattr(open_clip.CLIP, "encode_image", fail)
     monkeypatch.setattr(open_clip.CLIP, "encode_text", fail)
     runs: list[Callable[[], object]] = [
-        lambda: list(encode_stream(encoder, enumerate(faces))),
+        lambda: encode_all(encoder, faces),
         lambda: encoder.encode_texts(["a text"]),
     ]
     for run in runs:
@@ -562,9 +612,7 @@ def test_vectors_are_those_of_plain_code(large_weights: Path, sfhq_sample: Path,
         {"model": "ViT-B-32", "pretrained": str(large_weights), "dtype": dtype, "device": "cpu"}
     )
     encoder = load_encoder(settings, large_weights)
-    batches = list(encode_stream(encoder, enumerate(files)))
-    assert [name for names, _ in batches for name in names] == list(range(len(files)))
-    ours = np.concatenate([features for _, features in batches]).astype(np.float32)
+    ours = encode_all(encoder, files).astype(np.float32)
 
     model, _, preprocess = open_clip.create_model_and_transforms("ViT-B-32", str(large_weights))
     with torch.inference_mode():

@@ -71,10 +71,12 @@ class PlainEncoder:
 
     provenance: Provenance = field(default_factory=provenance)
     batch_size: int = 3
+    num_workers: int = 1
     images: list[str] = field(default_factory=list)
     texts: list[str] = field(default_factory=list)
 
-    def encode_images(self, images: Sequence[bytes]) -> Vectors:
+    def encode_images(self, images: Iterable[bytes]) -> Vectors:
+        images = list(images)
         self.images += [hashlib.sha256(image).hexdigest() for image in images]
         return np.stack([vector_of(image, self.provenance.dimension) for image in images])
 
@@ -482,7 +484,7 @@ def test_features_of_real_images_are_those_of_plain_code(
         stopped.build_from(sources, encoders, "1.0")
     monkeypatch.undo()
     stopped.build_from(sources, encoders, "1.0")
-    assert stopped.stages["encoding images, clip_vit_b_32"] == 100 - 3 * 16
+    assert stopped.stages["encoding images, clip_vit_b_32"] in (100 - 3 * 16, 100 - 2 * 16 - 4)
     assert stopped.manifest("1.0") == whole.manifest("1.0")
 
     images, rows = whole.rows("1.0", "prompts"), whole.rows("1.0", "clip_vit_b_32")

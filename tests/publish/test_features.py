@@ -180,11 +180,12 @@ def test_a_killed_run_goes_on_with_the_batches_that_are_missing(world: Path, tmp
     killed = run_release("2", *arguments(tmp_path), door=["-c", KILLED])
     assert killed.status == -signal.SIGKILL
     with sqlite3.connect(tmp_path / "dist" / "features.sqlite") as store:
-        assert store.execute("SELECT count(*) FROM images WHERE length(made) = 256").fetchone() == (32,)
+        (num_kept,) = store.execute("SELECT count(*) FROM images WHERE length(made) = 256").fetchone()
     store.close()
     again = run_release("0", *arguments(tmp_path), door=["-c", KILLED])
     assert again.status == 0, again.err
-    assert again.out.splitlines()[-1] == "1"  # of three batches of 16, the last one is missing
+    assert num_kept in (16 + 16, 16 + 8)  # of three batches two, whichever were done first
+    assert again.out.splitlines()[-1] == "1"
     assert tree_digest(tmp_path / "dist" / "1.0") == tree_digest(world / "dist" / "1.0")
 
 
