@@ -50,11 +50,11 @@ DECODING = (
 )
 _DIVISORS, _MARGIN = (8, 4, 2), 2  # other eighths take longer than decoding in full
 _LIBRARIES = ("open_clip_torch", "torch", "torchvision", "pillow", "simplejpeg")
-# All of a model: the library's "bf16" leaves some parts in float32, such as CoCa's pooler and text towers of
-# other libraries, which then do not take what the others give.
 _ONLINE = (
     "be online the first time (HF_HUB_OFFLINE must not be set): the files then stay in the Hub client's cache"
 )
+# All of a model: the library's "bf16" leaves some parts in float32, such as CoCa's pooler and text towers of
+# other libraries, which then do not take what the others give.
 _PRECISIONS: Mapping[Dtype, str] = {"float32": "fp32", "bfloat16": "pure_bf16", "float16": "pure_fp16"}
 _DEFAULT = open_clip.transform.PreprocessCfg()
 _HAS_BFLOAT16 = ("amx_bf16", "avx512_bf16")  # instructions; without them it is slower than float32
@@ -254,8 +254,8 @@ def _read_tag(settings: FeatureSettings, weights: Path) -> Mapping[str, Any]:
     if not (see_alike and may_run):
         raise refuse(
             weights,
-            f"a file does not say how {model} sees images, and what open_clip knows of its tags differs from "
-            f"the default: {', '.join(tags)}",
+            f"a file does not say how {model} sees images and which activation it runs, and what open_clip "
+            f"knows of its tags differs from the default: {', '.join(tags)}",
             f'write pretrained = "<tag>" with weights = "{weights}"',
         )
     return tag
