@@ -1,10 +1,12 @@
 """What holds for every test: no network but loopback, no caches of the user's, no traces left."""
 
 import atexit
+import json
 import os
 import shutil
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 _HOME = tempfile.mkdtemp(prefix="sfhq-tests-")
@@ -16,7 +18,7 @@ import pytest  # noqa: E402 - after the environment that libraries read when the
 from hypothesis import settings  # noqa: E402
 
 from publish.release import main  # noqa: E402
-from tests.support import ROOT, good_folder  # noqa: E402
+from tests.support import MODELS, ROOT, good_folder  # noqa: E402
 
 settings.register_profile("fast", max_examples=30, deadline=None)
 settings.load_profile("fast")
@@ -73,3 +75,26 @@ def sfhq_sample() -> Path:
     if not folder.is_dir():
         pytest.skip("there are no real images beside the project")
     return folder
+
+
+@pytest.fixture
+def make_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Path]:
+    """Have open_clip know a small model for the time of a test, and give the file of its random weights."""
+    import open_clip
+    import torch
+    from open_clip import factory
+    from safetensors.torch import save_file
+
+    monkeypatch.setattr(factory, "_MODEL_CONFIG_PATHS", [*factory._MODEL_CONFIG_PATHS])
+    monkeypatch.setattr(factory, "_MODEL_CONFIGS", {**factory._MODEL_CONFIGS})
+
+    def make(name: str) -> Path:
+        config = tmp_path / f"{name}.json"
+        config.write_text(json.dumps(MODELS[name]))
+        open_clip.add_model_config(config)
+        torch.manual_seed(0)
+        path = tmp_path / "random.safetensors"
+        save_file(open_clip.create_model(name, load_weights=False).state_dict(), path)
+        return path
+
+    return make

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
 
@@ -162,3 +163,40 @@ def run_release(
         command, cwd=cwd, env=environment, capture_output=True, text=True, check=False, timeout=110
     )
     return Run(done.returncode, done.stdout, done.stderr)
+
+
+_TOWER = {"width": 64, "layers": 1}
+_TEXT = {"context_length": 77, "vocab_size": 49408, "heads": 1, **_TOWER}
+# As open_clip's own configs of these kinds, but small.
+MODELS: dict[str, dict[str, Any]] = {
+    "tiny-ViT": {
+        "embed_dim": 32,
+        "vision_cfg": {"image_size": 32, "patch_size": 16, "head_width": 32, **_TOWER},
+        "text_cfg": _TEXT,
+    },
+    "tiny-CoCa": {
+        "embed_dim": 32,
+        "vision_cfg": {
+            "image_size": 32,
+            "patch_size": 16,
+            "head_width": 32,
+            **_TOWER,
+            "attentional_pool": True,
+            "attn_pooler_heads": 4,
+            "output_tokens": True,
+        },
+        "text_cfg": {**_TEXT, "context_length": 76, "embed_cls": True, "output_tokens": True},
+        "multimodal_cfg": {**_TEXT, "context_length": 76, "attn_pooler_heads": 1},
+        "custom_text": True,
+    },
+    "tiny-timm": {
+        "embed_dim": 32,
+        "vision_cfg": {
+            "image_size": 32,
+            "timm_model_name": "test_vit",
+            "timm_pool": "",
+            "timm_proj": "linear",
+        },
+        "text_cfg": _TEXT,
+    },
+}

@@ -7,7 +7,6 @@ import hashlib
 import importlib.metadata
 import io
 import itertools
-import json
 import os
 import subprocess
 import sys
@@ -30,7 +29,7 @@ from builders.faces import draw_face, random_face
 from builders.hashes import hash_image, hash_pixels
 from schemas.features import DEMO_MODEL, DEMO_TAG, FeatureSettings, Provenance
 from schemas.problems import BuildError, SettingsError
-from tests.support import ROOT, image_bytes
+from tests.support import MODELS, ROOT, image_bytes
 
 DEMO = FeatureSettings(model=DEMO_MODEL, pretrained=DEMO_TAG)
 # Of 1 - cosine to plain code in float32; the largest measured are 9e-6 and 7e-5: DECISIONS.md.
@@ -348,65 +347,6 @@ except SettingsError as error:
 
 
 # --- models of other makes --------------------------------------------------------------------
-
-_TOWER = {"width": 64, "layers": 1}
-_TEXT = {"context_length": 77, "vocab_size": 49408, "heads": 1, **_TOWER}
-# As open_clip's own configs of these kinds, but small.
-MODELS: dict[str, dict[str, Any]] = {
-    "tiny-ViT": {
-        "embed_dim": 32,
-        "vision_cfg": {"image_size": 32, "patch_size": 16, "head_width": 32, **_TOWER},
-        "text_cfg": _TEXT,
-    },
-    "tiny-CoCa": {
-        "embed_dim": 32,
-        "vision_cfg": {
-            "image_size": 32,
-            "patch_size": 16,
-            "head_width": 32,
-            **_TOWER,
-            "attentional_pool": True,
-            "attn_pooler_heads": 4,
-            "output_tokens": True,
-        },
-        "text_cfg": {**_TEXT, "context_length": 76, "embed_cls": True, "output_tokens": True},
-        "multimodal_cfg": {**_TEXT, "context_length": 76, "attn_pooler_heads": 1},
-        "custom_text": True,
-    },
-    "tiny-timm": {
-        "embed_dim": 32,
-        "vision_cfg": {
-            "image_size": 32,
-            "timm_model_name": "test_vit",
-            "timm_pool": "",
-            "timm_proj": "linear",
-        },
-        "text_cfg": _TEXT,
-    },
-}
-
-
-@pytest.fixture
-def make_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Path]:
-    """Have open_clip know a small model for the time of a test, and give the file of its random weights."""
-    import open_clip
-    import torch
-    from open_clip import factory
-    from safetensors.torch import save_file
-
-    monkeypatch.setattr(factory, "_MODEL_CONFIG_PATHS", [*factory._MODEL_CONFIG_PATHS])
-    monkeypatch.setattr(factory, "_MODEL_CONFIGS", {**factory._MODEL_CONFIGS})
-
-    def make(name: str) -> Path:
-        config = tmp_path / f"{name}.json"
-        config.write_text(json.dumps(MODELS[name]))
-        open_clip.add_model_config(config)
-        torch.manual_seed(0)
-        path = tmp_path / "random.safetensors"
-        save_file(open_clip.create_model(name, load_weights=False).state_dict(), path)
-        return path
-
-    return make
 
 
 def load_tiny(name: str, path: Path, **settings: str) -> Encoder:

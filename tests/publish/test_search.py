@@ -1,15 +1,19 @@
 """Searching a release: what is found, what is said of it, and what is refused."""
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from builders.encoder import load_encoder
 from builders.released import SearchedRelease
 from publish.integrity import read_manifest
 from publish.search import main, open_encoder
+from publish.weights import find_weights
+from schemas.features import FeatureSettings
 from schemas.problems import SettingsError
 from tests.support import image_bytes
 
@@ -115,6 +119,19 @@ def test_a_checkpoint_of_somebody_must_be_given(sample_release: Path) -> None:
     made_by = release.provenance.model_copy(update={"model": "ViT-B-32", "pretrained": "ours.safetensors"})
     with pytest.raises(SettingsError, match=r"--weights ours\.safetensors"):
         open_encoder(made_by, None)
+
+
+def test_a_tags_file_given_by_flag_makes_the_encoder_of_the_release(
+    make_model: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from open_clip import pretrained
+
+    weights = make_model("tiny-ViT")
+    monkeypatch.setitem(pretrained._PRETRAINED, "tiny-ViT", {"ours": pretrained._slpcfg()})
+    settings = FeatureSettings(model="tiny-ViT", pretrained="ours", weights=str(weights), dtype="float32")
+    made_by = load_encoder(settings, find_weights(settings)).provenance
+    assert made_by.resize_mode == "squash"
+    assert open_encoder(made_by, weights).provenance == made_by
 
 
 def test_damaged_files_of_features_are_told(
