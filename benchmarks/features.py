@@ -146,7 +146,7 @@ def model_alone(model: str, weights: Path, paths: Sequence[Path], _: Path) -> tu
 
     chosen = _kit_encoder(model, weights, "auto")  # which sets one thread for each batch, too
     dtype: torch.dtype = getattr(torch, chosen.provenance.dtype)
-    encoder = _plain(model, weights, "bf16" if dtype is torch.bfloat16 else "fp32")[0]
+    encoder = _plain(model, weights, "pure_bf16" if dtype is torch.bfloat16 else "fp32")[0]
     pixels = torch.randn(chosen.batch_size, 3, *chosen.provenance.input_size).to(dtype)
 
     def encode(_: int) -> None:
