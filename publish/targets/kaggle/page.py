@@ -59,11 +59,13 @@ def check_page(dataset: str, page: KagglePage) -> Iterator[Problem]:
         fix = "use 6 to 50 small letters, digits and hyphens"  # old ones may have 3
         yield _problem("dataset", "Kaggle does not take this as a dataset's name", dataset, fix)
     for name, text, least, most in (("title", page.title, 6, 50), ("subtitle", page.subtitle, 20, 80)):
-        if not least <= len(text.strip()) <= most or not text.isprintable():
-            message = f"Kaggle wants {least} to {most} characters, and there are {len(text.strip())}"
-            yield _problem(
-                name, message, text, "write it longer" if len(text) < least else "write it shorter"
-            )
+        length = len(text.strip())
+        if not text.isprintable():
+            message = "Kaggle wants one line of text, without tabs or other characters that cannot be seen"
+            yield _problem(name, message, text, "write spaces in their place")
+        if not least <= length <= most:
+            message = f"Kaggle wants {least} to {most} characters, and there are {length}"
+            yield _problem(name, message, text, "write it longer" if length < least else "write it shorter")
     if page.license not in LICENSES:
         message = "Kaggle does not know this licence"
         yield _problem("license", message, page.license, suggest(page.license, LICENSES))
