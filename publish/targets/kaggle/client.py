@@ -9,6 +9,7 @@ import hashlib
 import os
 import shutil
 import tempfile
+import time
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
+from urllib.request import getproxies
 
 import requests
 from kaggle.api.kaggle_api_extended import KaggleApi, ResumableUploadContext
@@ -25,6 +27,7 @@ from kagglesdk.blobs.types.blob_api_service import ApiBlobType
 from kagglesdk.datasets.types import dataset_api_service as api
 from kagglesdk.datasets.types.dataset_types import DatasetSettings, SettingsLicense
 from requests.adapters import HTTPAdapter
+from urllib3.exceptions import HTTPError as TransportError
 
 from publish.targets.kaggle.access import Limits, SiteError, silence
 from publish.targets.kaggle.page import KagglePage
@@ -93,6 +96,11 @@ class UploadState(ResumableUploadContext):  # type: ignore[misc] # the client is
         start_blob_upload_request.last_modified_epoch_seconds = _MODIFIED
         return super().new_resumable_file_upload(path, start_blob_upload_request)
 
+    @property
+    def age_seconds(self) -> float:
+        """How long ago the oldest of the uploads in use was begun."""
+        return time.time() - min((upload.timestamp for upload in self._file_uploads), default=time.time())
+
 
 class Client(KaggleApi):  # type: ignore[misc] # it is not typed
     """Speaks with Kaggle about one dataset.
@@ -144,6 +152,11 @@ class Client(KaggleApi):  # type: ignore[misc] # it is not typed
 
     # What the site has
 
+    @property
+    def is_own(self) -> bool:
+        """Whether the dataset belongs to whoever is signed in, and to no organisation or somebody else."""
+        return self._owner == str(self.config_values.get(self.CONFIG_NAME_USER, "")).lower()
+
     def dataset(self) -> RemoteDataset | None:
         """Look at the dataset; None if there is none that these credentials may see."""
         request = api.ApiGetDatasetRequest()
@@ -151,9 +164,8 @@ class Client(KaggleApi):  # type: ignore[misc] # it is not typed
         try:
             found = self._call("look at the dataset", "get_dataset", request)
         except SiteError as error:
-            # Kaggle does not tell a missing dataset from somebody else's private one.
-            own = self._owner == str(self.config_values.get(self.CONFIG_NAME_USER, "")).lower()
-            if error.status == 404 or (error.status == 403 and own):
+            # Kaggle does not tell a missing dataset from a private one of others: its creation will.
+            if error.status in (403, 404):
                 return None
             raise
         versions = (
@@ -227,15 +239,23 @@ class Client(KaggleApi):  # type: ignore[misc] # it is not typed
         request.owner_slug, request.dataset_slug = self._owner, self._slug
         request.dataset_version_number, request.file_name = number, path
 
+        end = self._limits.clock() + self._limits.download_seconds
+
         def save() -> None:
             file.seek(0)
             file.truncate()
             with self.build_kaggle_client() as kaggle:
                 answer = kaggle.datasets.dataset_api_client.download_dataset(request)
-                _copy(answer.iter_content(_CHUNK_BYTES), file, max_bytes)
+                _copy(self._until(end, _arriving(answer)), file, max_bytes)
             _unpack(file, max_bytes)
 
         self._ask(f"download {path}", save)
+
+    def _until(self, end: float, chunks: Iterator[bytes]) -> Iterator[bytes]:
+        for chunk in chunks:
+            yield chunk
+            if self._limits.clock() > end:
+                raise SiteError("fetching a file takes too long", "run the same command again")
 
     # What changes it
 
@@ -419,6 +439,8 @@ class Client(KaggleApi):  # type: ignore[misc] # it is not typed
             try:
                 with silence():
                     return send()
+            except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema) as error:
+                failure = self._explain(what, error)  # they are ValueErrors, too
             except (ValueError, TypeError, KeyError, AttributeError):  # first: bad JSON is one of both kinds
                 failure = SiteError(
                     f"Kaggle's answer to the request to {what} makes no sense",
@@ -436,7 +458,7 @@ class Client(KaggleApi):  # type: ignore[misc] # it is not typed
         asked = failure.wait_seconds
         if asked is not None and asked > self._limits.max_pause_seconds:
             raise failure
-        pause = self._limits.pause_seconds * 2 ** (attempt - 1) if asked is None else asked
+        pause = max(self._limits.pause_seconds * 2 ** (attempt - 1), asked or 0)
         self._limits.sleep(min(pause, self._limits.max_pause_seconds))
 
     # What to say of failures
@@ -448,6 +470,11 @@ class Client(KaggleApi):  # type: ignore[misc] # it is not typed
     def _explain(self, what: str, error: requests.RequestException) -> SiteError:
         again = "run the same command again: it continues"
         if error.response is None:
+            unusable = (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema)
+            if isinstance(error, unusable) and getproxies():
+                # Its text has the address, and that may have a password.
+                message = f"the proxy in the environment cannot be used to {what}"
+                return SiteError(message, "correct HTTPS_PROXY, HTTP_PROXY or ALL_PROXY, or unset them")
             if isinstance(error, requests.Timeout):
                 message = f"Kaggle said nothing for {self._limits.timeout_seconds:g} s when asked to {what}"
                 return SiteError(message, again, passing=True)
@@ -462,6 +489,7 @@ class Client(KaggleApi):  # type: ignore[misc] # it is not typed
             again = "make a new token in Kaggle's settings, and run the same command again: it continues"
         elif status == 403:
             message = f"Kaggle does not allow these credentials to {what}, if {self._dataset} is there at all"
+            message = f"{message}: {said}" if said else message
             again = (
                 "see that the owner's name is right and that the token may write; then run the command again"
             )
@@ -550,6 +578,15 @@ def _retry_after(text: str) -> float | None:
     except ValueError:
         return None
     return max(0.0, (date.astimezone(UTC) - datetime.now(UTC)).total_seconds())
+
+
+def _arriving(answer: requests.Response) -> Iterator[bytes]:
+    """Give bytes as they come: `iter_content` gives none before a chunk is whole, however long it takes."""
+    try:
+        while chunk := answer.raw.read1(_CHUNK_BYTES, decode_content=True):
+            yield chunk
+    except TransportError as error:
+        raise requests.exceptions.ChunkedEncodingError from error
 
 
 def _copy(chunks: Iterator[bytes], file: BinaryIO, max_bytes: int) -> None:
