@@ -30,11 +30,13 @@ class Fault:
     Attributes:
         request: Method of the API, or "PUT" or "GET" of bytes.
         kind: "status", "reset" (nothing is done), "lost" (it is done), "hang" (nothing is done), "cut" (half
-            of the bytes arrive), "nonsense" (done, and answered with what is no JSON).
+            of the bytes arrive), "nonsense" (done, and answered with what is no JSON), "late" (a 504, and
+            done when the dataset has been looked at some more times), "drip" (a byte at a time).
         status: For "status".
         headers: For "status".
         times: How often.
         skip: How many such requests go well before.
+        looks: For "late".
     """
 
     request: str
@@ -43,6 +45,7 @@ class Fault:
     headers: Mapping[str, str] = field(default_factory=dict)
     times: int = 1
     skip: int = 0
+    looks: int = 0
 
 
 @dataclass
@@ -102,6 +105,7 @@ class KaggleServer:
         fails: Whether it fails to process new versions.
         refuses: What it says instead of creating anything.
         may_write: Whether the credentials are good for more than reading.
+        late: What will be done though nobody was told so: looks left, request, its JSON.
         packs: Whether it packs what is downloaded.
         on_call: Is told the name of each request before it is answered.
         flips: Paths of which the last byte comes out wrong.
@@ -112,6 +116,7 @@ class KaggleServer:
         self.owners = {"faces"}
         self.datasets: dict[str, Dataset] = {}
         self.blobs: dict[str, Blob] = {}
+        self.late: list[tuple[int, str, dict[str, Any]]] = []
         self.calls: list[Call] = []
         self.faults: list[Fault] = []
         self.looks, self.shows_notes, self.shows_pending, self.shows_folders = 1, True, True, True
@@ -175,7 +180,18 @@ class KaggleServer:
         if method is None:
             raise ApiError(404, f"there is no {name}")
         with self.lock:
+            if name == "GetDataset":
+                self._catch_up()
             return dict(method(body))
+
+    def _catch_up(self) -> None:
+        """Do what is late, when it has been looked for often enough."""
+        waiting, self.late = self.late, []
+        for looks, name, body in waiting:
+            if looks > 1:
+                self.late.append((looks - 1, name, body))
+            else:
+                getattr(self, f"_do_{name}")(body)
 
     def _do_IntrospectToken(self, body: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
         if body.get("token") != self.token:
@@ -364,6 +380,9 @@ class _Handler(BaseHTTPRequestHandler):
                 raise ApiError(404, "This is not the API")
             if name != "IntrospectToken":
                 self._authorize()
+            if fault and fault.kind == "late":
+                self.site.late.append((fault.looks, name, json.loads(data)))
+                raise ApiError(504, "Gateway Timeout")
             answer = self.site.answer(name, json.loads(data or b"{}"))
         except ApiError as error:
             self._reply(error.status, {"code": error.status, "message": str(error)})
@@ -409,7 +428,21 @@ class _Handler(BaseHTTPRequestHandler):
         if fault and self._fails(fault):
             return
         data = self.site.download(urlsplit(self.path).path.removeprefix("/download/"))
+        if fault and fault.kind == "drip":
+            self._drip(data)
+            return
         self._send(200, data[: len(data) // 2] if fault and fault.kind == "cut" else data, whole=len(data))
+
+    def _drip(self, data: bytes) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        for byte in data:
+            self.wfile.write(bytes([byte]))
+            self.wfile.flush()
+            if self.site.unhang.wait(0.01):
+                break
+        self.close_connection = True
 
     def _note(self, name: str, text: str) -> None:
         authorization = self.headers.get("Authorization", "")

@@ -12,9 +12,10 @@ answer that got lost is no refusal; and a version counts when its files are list
 import json
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from enum import StrEnum
 from hashlib import file_digest, sha256
 from pathlib import Path, PurePosixPath
@@ -23,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 from publish.integrity import check_files, parse_manifest
 from publish.plan import UNWATCHED, Action, Held, TargetPlan, Watcher
 from publish.targets.kaggle.access import Limits, SiteError, open_client, silence
+from publish.targets.kaggle.attempts import ATTEMPTS_NAME, read_attempts, write_attempts
 from publish.targets.kaggle.page import (
     KagglePage,
     check_new_name,
@@ -33,9 +35,9 @@ from publish.targets.kaggle.page import (
     read_note,
 )
 from schemas.manifest import MANIFEST_NAME, FileEntry, Manifest, Receipt
-from schemas.problems import Problem, Reason, ReleaseError
+from schemas.problems import Problem, Reason, ReleaseError, printable
 from schemas.versions import VERSION_PATTERN, parse_version
-from schemas.withdrawals import carry_over, mark_text, withdrawals
+from schemas.withdrawals import MAX_REASON_CHARS, carry_over, mark_text, withdrawals
 
 if TYPE_CHECKING:
     from publish.targets.kaggle.client import Client, RemoteDataset
@@ -52,7 +54,9 @@ _MAX_TRIES = 2
 _SETTLED = ("ready", "failed")
 # What a site says of a request that will never do, unlike one that is too early or not allowed.
 _REFUSED = (400, 404, 409, 410, 422)
-_AGAIN = "run the same command again: it continues"
+# Nobody says how long Kaggle keeps files that are in no version yet. A refusal of older ones may be for that.
+_MAX_TOKEN_SECONDS = 24 * 3600
+_MAX_NAMED = 3
 
 
 class Step(StrEnum):
@@ -76,6 +80,7 @@ class KagglePlan(TargetPlan):
         keep: Files that are there already.
         left_out: Paths of the release that Kaggle does not get.
         num_requests: How many requests would change something.
+        notes: What is worth knowing before.
     """
 
     steps: tuple[Step, ...] = ()
@@ -84,6 +89,7 @@ class KagglePlan(TargetPlan):
     keep: Mapping[str, int] = field(default_factory=dict)
     left_out: tuple[str, ...] = ()
     num_requests: int = 0
+    notes: tuple[str, ...] = ()
 
     @property
     def access(self) -> tuple[Problem, ...]:
@@ -94,12 +100,6 @@ class KagglePlan(TargetPlan):
     def remove(self) -> Mapping[str, int]:
         """Files that are to go: none ever do, each version is a whole of its own."""
         return {}
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """What is worth knowing before."""
-        count = len(self.left_out)
-        return (f"{count} files of WebDataset are left out, since Kaggle would unpack them",) if count else ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +138,11 @@ class _Site:
 
     def holding(self, manifest: Manifest, above: int = 0) -> list[KaggleVersion]:
         """Give the versions that hold a release, the newest last."""
-        return [v for v in self.versions if v.manifest_sha256 == manifest.digest and v.number > above]
+        return self.holding_digest(manifest.digest, above)
+
+    def holding_digest(self, digest: str, above: int = 0) -> list[KaggleVersion]:
+        """Give the versions that hold the release of a manifest, the newest last."""
+        return [v for v in self.versions if v.manifest_sha256 == digest and v.number > above]
 
 
 class KaggleTarget:
@@ -156,6 +160,7 @@ class KaggleTarget:
         self._dataset, self._page, self._state = dataset, page, state
         self._limits = limits or Limits()
         self._url = f"https://www.kaggle.com/datasets/{dataset}"
+        self._manifests: dict[int, tuple[str, str] | None] = {}  # of versions, which never change
 
     def ready(self) -> tuple[Problem, ...]:
         """Say what keeps a run from writing there: broken rules, the client, the credentials."""
@@ -168,17 +173,25 @@ class KaggleTarget:
     def releases(self) -> Mapping[str, Held]:
         """Give every release that is there, as the newest of Kaggle's versions that hold it.
 
+        The newest release, which people get, is compared with Kaggle's listing of its files; the others, each
+        of which would cost as many requests again, are left to `verify`.
+
         Raises:
             ReleaseError: The site cannot be asked.
         """
+        client = open_client(self._dataset, self._limits)
+        site = self._look(client)
+        marks = withdrawals(site.description)
+        there = {v.version: v for v in site.versions if v.version and VERSION_PATTERN.fullmatch(v.version)}
+        newest = max((v.number for v in there.values()), default=0)
         return {
-            there.version: Held(
-                str(there.number),
-                there.manifest_sha256,
-                "" if there.state == "ready" else f"Kaggle says {there.state}",
+            version: Held(
+                str(found.number),
+                found.manifest_sha256,
+                self._missing(client, found, is_compared=found.number == newest),
+                printable(marks.get(version, ""))[:MAX_REASON_CHARS],
             )
-            for there in self.status()
-            if there.version is not None and VERSION_PATTERN.fullmatch(there.version)
+            for version, found in there.items()
         }
 
     def state(self) -> str:
@@ -225,6 +238,7 @@ class KaggleTarget:
             return replace(plan, problems=tuple(problems), newest=site.newest_number)
         is_sent = bool({Step.CREATE, Step.SEND, Step.SEND_AGAIN} & set(steps))
         files = {entry.path: entry.num_bytes for entry in _sent(manifest)}
+        left_out = tuple(entry.path for entry in manifest.all_files if entry.path not in files)
         return replace(
             plan,
             action=Action.ADD if steps else Action.KEEP,
@@ -232,8 +246,9 @@ class KaggleTarget:
             newest=site.newest_number,
             add=files if is_sent else {},
             keep={} if is_sent else files,
-            left_out=tuple(entry.path for entry in manifest.all_files if entry.path not in files),
+            left_out=left_out,
             num_requests=2 * len(files) * is_sent + len([step for step in steps if step is not Step.WAIT]),
+            notes=tuple(self._notes(client, site, num_left_out=len(left_out))),
         )
 
     def upload(
@@ -270,6 +285,8 @@ class KaggleTarget:
             watcher.note(f"{message}; planned anew")
         if not site.is_settled:
             site = self._wait(client, watcher)
+        for text in self._notes(client, site):
+            watcher.note(text)
         steps = self._steps(client, site, manifest)
         if exact and plan is not None and not set(steps) <= set(plan.steps):
             message = "what is to be done on Kaggle has changed since it was planned"
@@ -281,15 +298,10 @@ class KaggleTarget:
         if steps:
             # The mark comes only here: a version takes no title and no licence, so its text proves neither.
             client.update_page(f"{description}\n\n{page_mark(self._page, manifest)}\n", self._page)
+        self._forget(manifest)
 
-    def verify(self, manifest: Manifest, paths: Iterable[str] = ()) -> tuple[Problem, ...]:
-        """Compare what Kaggle has with the manifest.
-
-        Args:
-            manifest: The release.
-            paths: Files of it to download and hash, besides the manifest itself; of all others, path and size
-                are compared.
-        """
+    def verify(self, manifest: Manifest) -> tuple[Problem, ...]:
+        """Compare paths, sizes and the manifest's bytes with the manifest."""
         client = open_client(self._dataset, self._limits)
         held = self._look(client).holding(manifest)
         if not held:
@@ -299,10 +311,9 @@ class KaggleTarget:
                 _problem(f"Kaggle has not processed version {held[-1].number}", "wait, and verify again"),
             )
         problems = self._compare(client, held[-1].number, manifest)
-        missing = {problem.value for problem in problems}
-        wanted = {MANIFEST_NAME, *paths}
-        entries = [entry for entry in _sent(manifest) if entry.path in wanted and entry.path not in missing]
-        problems += [problem for entry in entries for problem in self._read_back(client, held[-1], entry)]
+        if MANIFEST_NAME not in {problem.value for problem in problems}:
+            (entry,) = (entry for entry in _sent(manifest) if entry.path == MANIFEST_NAME)
+            problems += self._read_back(client, held[-1], entry)
         return tuple(problems)
 
     def read_back(
@@ -383,6 +394,51 @@ class KaggleTarget:
         client.update_page(description)
         return True
 
+    def _missing(self, client: "Client", there: KaggleVersion, *, is_compared: bool) -> str:
+        """Say in few words what is not as it should be with a release on Kaggle."""
+        if there.state != "ready":
+            return f"Kaggle says {there.state}"
+        if not is_compared:
+            return ""
+        try:
+            data = _download_manifest(client, there.number)
+            if sha256(data).hexdigest() != there.manifest_sha256:
+                return f"{MANIFEST_NAME} has other bytes than it should"
+            manifest = parse_manifest(data, f"{self._url}/versions/{there.number}: {MANIFEST_NAME}")
+        except SiteError as error:
+            if error.status != 404:
+                raise
+            return f"1 file is missing: {MANIFEST_NAME}"
+        except ReleaseError:
+            return f"{MANIFEST_NAME} cannot be read"
+        return _in_words(_differences(client, there.number, manifest))
+
+    def _read_manifest(self, client: "Client", number: int) -> tuple[str, str] | None:
+        """Read version and digest from the manifest of a Kaggle version, once; None where it holds none."""
+        if number not in self._manifests:
+            try:
+                data = _download_manifest(client, number)
+                found = str(json.loads(data)["inputs"]["version"]), sha256(data).hexdigest()
+            except SiteError as error:
+                if error.status != 404:
+                    raise
+                return None  # it may come: a listing may be ahead of the files
+            except (ValueError, KeyError, TypeError, RecursionError):
+                found = None
+            self._manifests[number] = found
+        return self._manifests[number]
+
+    def _notes(self, client: "Client", site: _Site, num_left_out: int = 0) -> Iterator[str]:
+        if num_left_out:
+            yield f"{num_left_out} files of WebDataset are left out, since Kaggle would unpack them"
+        if not site.exists and not client.is_own:
+            yield (
+                f"Kaggle shows no {self._dataset} to this account: it is missing, or not visible to it. Only "
+                "its creation tells, when all files are sent; to know before, create it by hand"
+            )
+        if (doubt := self._doubt(site)) is not None:
+            yield f"Kaggle's answer to an earlier run got lost: {_until(doubt)} a run only looks for it"
+
     def _compare(self, client: "Client", number: int, manifest: Manifest) -> list[Problem]:
         """Compare paths and sizes, and look again where they differ: a listing may lag behind."""
         for _ in range(self._limits.attempts - 1):
@@ -413,7 +469,7 @@ class KaggleTarget:
             found = read_note(notes.get(number, ""))
             # The first version has no notes of ours, and it may be that the site shows none at all.
             if found is None and its_state == "ready" and (number == 1 or not notes):
-                found = _read_manifest(client, number)
+                found = self._read_manifest(client, number)
             version, digest = found or (None, None)
             yield KaggleVersion(number, version, digest, its_state)
 
@@ -424,28 +480,57 @@ class KaggleTarget:
             ReleaseError: It must not be done.
         """
         _refuse_conflicts(site, manifest)
-        if not site.exists:
-            return (Step.CREATE, Step.DESCRIBE)
         held = site.holding(manifest)
         if not held:
-            return (Step.SEND, Step.DESCRIBE) if site.is_settled else (Step.WAIT, Step.SEND, Step.DESCRIBE)
+            if not site.is_settled:
+                return (Step.WAIT, Step.SEND, Step.DESCRIBE)
+            if self._num_tries(site, manifest) >= _MAX_TRIES:
+                raise self._no_third_time(site, manifest)
+            return (Step.SEND if site.exists else Step.CREATE, Step.DESCRIBE)
         newest = held[-1]
         if newest.state not in _SETTLED:
             return (Step.WAIT, Step.DESCRIBE)
         problems = [] if newest.state == "failed" else self._compare(client, newest.number, manifest)
         if newest.state == "failed" or problems:
-            if len(held) < _MAX_TRIES:
+            if self._num_tries(site, manifest) < _MAX_TRIES:
                 return (Step.SEND_AGAIN, Step.DESCRIBE)
-            message = (
-                f"Kaggle has been given release {manifest.version} {len(held)} times, and does not hold it"
-            )
-            raise ReleaseError(
-                [_problem(message, f"look at {self._url} and ask Kaggle's support"), *problems]
-            )
+            raise self._no_third_time(site, manifest, problems)
         is_shown = newest.number == site.newest_number
         # The page speaks of the newest version: an older one leaves it alone.
         stale = is_shown and page_mark(self._page, manifest) not in site.description
         return (Step.DESCRIBE,) if stale else ()
+
+    def _num_tries(self, site: _Site, manifest: Manifest) -> int:
+        # Kaggle may list what it could not process, or not.
+        return max(len(site.holding(manifest)), read_attempts(self._place(manifest)).num_taken)
+
+    def _no_third_time(
+        self, site: _Site, manifest: Manifest, problems: Sequence[Problem] = ()
+    ) -> ReleaseError:
+        count = self._num_tries(site, manifest)
+        message = f"Kaggle has been given release {manifest.version} {count} times, and does not hold it"
+        fix = f"look at {self._url} and ask Kaggle's support"
+        if not site.holding(manifest):
+            fix = f"{fix}; to send it again all the same, remove {self._place(manifest)}"
+        return ReleaseError([_problem(message, fix), *problems])
+
+    def _place(self, manifest: Manifest) -> Path:
+        return self._state / manifest.digest
+
+    def _forget(self, manifest: Manifest) -> None:
+        shutil.rmtree(self._place(manifest), ignore_errors=True)
+        with suppress(OSError):  # there is none, or another release's upload is unfinished
+            self._state.rmdir()
+
+    def _doubt(self, site: _Site) -> float | None:
+        """Say until when a version that a run asked for, of any release, may appear; None if none may."""
+        ends = []
+        for path in self._state.glob(f"*/{ATTEMPTS_NAME}"):
+            attempts = read_attempts(path.parent)
+            end = attempts.doubt_ends(self._limits)
+            if end is not None and not site.holding_digest(path.parent.name, attempts.above):
+                ends.append(end)
+        return max(ends, default=None)
 
     def _send(
         self,
@@ -460,7 +545,22 @@ class KaggleTarget:
         problems = list(check_files(folder, manifest))
         if problems:
             raise ReleaseError(problems)
-        place = self._state / manifest.digest
+        if self._doubt(site) is not None:
+            self._settle(client, site, manifest, watcher)
+        else:
+            self._send_files(client, site, folder, manifest, description, watcher)
+        self._wait(client, watcher, site.newest_number, manifest)
+
+    def _send_files(
+        self,
+        client: "Client",
+        site: _Site,
+        folder: Path,
+        manifest: Manifest,
+        description: str,
+        watcher: Watcher,
+    ) -> None:
+        place = self._place(manifest)
         staged = _stage(folder, place / "files", manifest)
         from publish.targets.kaggle.client import UploadState  # noqa: PLC0415 - see access
 
@@ -480,15 +580,12 @@ class KaggleTarget:
                 raise _error("the client has left out files", "see whether it has a newer version")
             try:
                 self._create(client, site, tree, manifest, description, watcher)
-            except ReleaseError as error:
+            except SiteError as error:
                 # Tokens of an earlier run may have expired: then only sending all again can help.
-                if is_resumed and getattr(error, "status", None) in _REFUSED:
-                    shutil.rmtree(place)
+                is_old = _is_about_tokens(error) or state.age_seconds > _MAX_TOKEN_SECONDS
+                if is_resumed and error.status in _REFUSED and is_old:
+                    shutil.rmtree(uploads)
                 raise
-        self._wait(client, watcher, site.newest_number, manifest)
-        shutil.rmtree(place)
-        with suppress(OSError):  # another release's upload may be unfinished
-            self._state.rmdir()
 
     def _create(
         self,
@@ -499,28 +596,43 @@ class KaggleTarget:
         description: str,
         watcher: Watcher,
     ) -> None:
-        """Ask for the version, and never twice while nobody knows whether the first time was heard."""
+        """Ask for the version, once: while nobody knows whether that was heard, no run asks again."""
         if site.exists:
             self._wait(client, watcher)  # so that what is processed after this is what was asked for
-        for _ in range(self._limits.attempts):
+        if self._has_appeared(client, site, manifest):
+            return
+        place = self._place(manifest)
+        attempts = read_attempts(place).asked(self._limits, site.newest_number)
+        write_attempts(place, attempts)
+        try:
+            if not site.exists:
+                client.create_dataset(tree, self._page, description)
+            else:
+                client.create_version(tree, self._page, description, note(manifest))
+        except SiteError as error:
+            if not error.is_unknown:
+                write_attempts(place, attempts.refused())
+                raise
+            self._settle(client, site, manifest, watcher)
+        else:
+            write_attempts(place, attempts.taken())
+
+    def _settle(self, client: "Client", site: _Site, manifest: Manifest, watcher: Watcher) -> None:
+        """Look for a version that Kaggle may be making.
+
+        Raises:
+            ReleaseError: None appears, or another one than that of the release.
+        """
+        watcher.note("Kaggle's answer to the creation of a version got lost: looking whether one appears")
+        end = self._limits.clock() + self._limits.settle_seconds
+        while self._limits.clock() < end:
+            self._limits.sleep(self._limits.poll_seconds)
             if self._has_appeared(client, site, manifest):
                 return
-            try:
-                if not site.exists:
-                    client.create_dataset(tree, self._page, description)
-                else:
-                    client.create_version(tree, self._page, description, note(manifest))
-            except SiteError as error:
-                if not error.is_unknown:
-                    raise
-            else:
-                return
-            end = self._limits.clock() + self._limits.settle_seconds
-            while self._limits.clock() < end:
-                self._limits.sleep(self._limits.poll_seconds)
-                if self._has_appeared(client, site, manifest):
-                    return
-        raise _error("Kaggle's answers to the creation of a version got lost, and none appeared", _AGAIN)
+        message = "nobody knows yet whether Kaggle has taken the release: its answer got lost"
+        doubt = self._doubt(site)
+        until = f"; {_until(doubt)} it only looks" if doubt is not None else ""
+        raise _error(message, f"nothing is lost: run the same command again later{until}")
 
     def _has_appeared(self, client: "Client", site: _Site, manifest: Manifest) -> bool:
         """Whether there is a version that was not there before.
@@ -564,8 +676,13 @@ class KaggleTarget:
                 raise _error(message, "run the same command again later: nothing is sent twice")
             self._limits.sleep(self._limits.poll_seconds)
         if manifest is not None and site.state == "failed":
+            place = self._place(manifest)
+            if (attempts := read_attempts(place)).asked_at is not None:
+                write_attempts(place, attempts.taken())
             message = f"Kaggle could not process release {manifest.version}"
-            raise _error(message, f"look at {self._url}; the same command sends it once more")
+            is_last = self._num_tries(site, manifest) >= _MAX_TRIES
+            then = "ask Kaggle's support" if is_last else "the same command sends it once more"
+            raise _error(message, f"look at {self._url}; {then}")
         if manifest is not None and not site.holding(manifest, above):
             message = f"the newest version on Kaggle, {site.newest_number}, does not hold this release"
             raise _error(message, "see who else publishes there, and run the same command again")
@@ -622,6 +739,9 @@ def _refuse_conflicts(site: _Site, manifest: Manifest) -> None:
             )
             fix = "a published version is never changed: give the next version"
             raise _error(message, fix, there.manifest_sha256)
+        if there.version is not None and _is_same(there.version, manifest.version):
+            message = f"version {there.version} is on Kaggle, and {manifest.version} only spells it otherwise"
+            raise _error(message, "a published version is never changed: give the next version")
         if there.version is not None and _is_later(there.version, manifest.version):
             message = (
                 f"version {there.version} is on Kaggle, and {manifest.version} would hide it from its users"
@@ -629,38 +749,75 @@ def _refuse_conflicts(site: _Site, manifest: Manifest) -> None:
             raise _error(message, "give a later version")
 
 
+def _is_same(there: str, version: str) -> bool:
+    return bool(VERSION_PATTERN.fullmatch(there)) and parse_version(there) == parse_version(version)
+
+
 def _is_later(there: str, version: str) -> bool:
     """Compare what somebody's notes call a version; what is none is no later one."""
     return bool(VERSION_PATTERN.fullmatch(there)) and parse_version(there) > parse_version(version)
 
 
-def _compare(client: "Client", number: int, manifest: Manifest) -> Iterator[Problem]:
-    """Compare the paths and sizes of a version with the manifest."""
+@dataclass(frozen=True, slots=True)
+class _Differences:
+    """How the files of a Kaggle version differ from a manifest.
+
+    Attributes:
+        missing: Paths that are not there.
+        resized: Sizes in bytes there and in the manifest, by path.
+        others: Paths that the manifest lacks.
+    """
+
+    missing: Sequence[str]
+    resized: Mapping[str, tuple[int, int]]
+    others: Sequence[str]
+
+
+def _differences(client: "Client", number: int, manifest: Manifest) -> _Differences:
     expected = {entry.path: entry.num_bytes for entry in _sent(manifest)}
     folders = dict.fromkeys(str(PurePosixPath(path).parent) for path in expected if "/" in path)
     there = client.files(number, iter(folders))
+    return _Differences(
+        missing=[path for path in expected if path not in there],
+        resized={p: (there[p], size) for p, size in expected.items() if there.get(p, size) != size},
+        others=sorted(there.keys() - expected.keys()),
+    )
+
+
+def _compare(client: "Client", number: int, manifest: Manifest) -> Iterator[Problem]:
+    """Compare the paths and sizes of a version with the manifest."""
+    found = _differences(client, number, manifest)
     fix = "run the same command again: it sends the release once more"
-    for path, num_bytes in expected.items():
-        if path not in there:
-            yield _problem("the file is missing on Kaggle", fix, value=path)
-        elif there[path] != num_bytes:
-            message = f"the file has {there[path]:,} bytes on Kaggle, and {num_bytes:,} in the release"
-            yield _problem(message, fix, value=path)
-    for path in sorted(there.keys() - expected.keys()):
+    for path in found.missing:
+        yield _problem("the file is missing on Kaggle", fix, value=path)
+    for path, (there, size) in found.resized.items():
+        message = f"the file has {there:,} bytes on Kaggle, and {size:,} in the release"
+        yield _problem(message, fix, value=path)
+    for path in found.others:
         yield _problem("the file on Kaggle is not in the release", "see where it comes from", value=path)
 
 
-def _read_manifest(client: "Client", number: int) -> tuple[str, str] | None:
-    """Read version and digest from the manifest of a Kaggle version; None where it holds none."""
-    try:
-        data = _download_manifest(client, number)
-        return str(json.loads(data)["inputs"]["version"]), sha256(data).hexdigest()
-    except SiteError as error:
-        if error.status != 404:
-            raise
-        return None
-    except (ValueError, KeyError, TypeError, RecursionError):
-        return None
+def _in_words(found: _Differences) -> str:
+    """Say how many files differ how, with the names of the first; empty where none do."""
+    parts = []
+    for paths, one, many in (
+        (found.missing, "file is missing", "files are missing"),
+        (list(found.resized), "file has another size", "files have other sizes"),
+        (found.others, "file is not of the release", "files are not of the release"),
+    ):
+        if paths:
+            names = ", ".join(map(printable, paths[:_MAX_NAMED])) + ", …" * (len(paths) > _MAX_NAMED)
+            parts.append(f"{len(paths):,} {one if len(paths) == 1 else many}: {names}")
+    return "; ".join(parts)
+
+
+def _is_about_tokens(error: SiteError) -> bool:
+    """Whether a refusal speaks of the uploaded files; after one for quota they are as good as before."""
+    return any(word in str(error).lower() for word in ("token", "blob"))
+
+
+def _until(wall_seconds: float) -> str:
+    return f"until {datetime.fromtimestamp(wall_seconds, UTC):%Y-%m-%d %H:%M} UTC"
 
 
 def _download_manifest(client: "Client", number: int) -> bytes:

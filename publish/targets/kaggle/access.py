@@ -35,10 +35,14 @@ class Limits:
         pause_seconds: Pause before the second attempt; doubled before each further one.
         max_pause_seconds: Longest pause, also where the site asks for a longer one: then the run ends.
         upload_seconds: How long sending one file may take altogether.
-        settle_seconds: How long to look for a version after the answer to its creation was lost.
+        download_seconds: How long fetching one file may take altogether, with all attempts at it.
+        settle_seconds: How long a run looks for a version after the answer to its creation was lost.
+        doubt_seconds: How long such a version may still appear, counted from when Kaggle was asked for it:
+            until then no run asks for another.
         processing_seconds: How long the site may process a version.
         poll_seconds: Pause between two looks at it.
         clock: Gives seconds that only grow.
+        wall_clock: Gives seconds since 1970, for what a later run must know.
         sleep: Waits for so many seconds.
     """
 
@@ -47,10 +51,13 @@ class Limits:
     pause_seconds: float = 2
     max_pause_seconds: float = 300
     upload_seconds: float = 6 * 3600
-    settle_seconds: float = 120
+    download_seconds: float = 6 * 3600
+    settle_seconds: float = 300
+    doubt_seconds: float = 3600
     processing_seconds: float = 2 * 3600
     poll_seconds: float = 10
     clock: Callable[[], float] = field(default=time.monotonic, compare=False)
+    wall_clock: Callable[[], float] = field(default=time.time, compare=False)
     sleep: Callable[[float], None] = field(default=time.sleep, compare=False)
 
 
