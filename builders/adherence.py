@@ -71,16 +71,30 @@ def split_by_group(
     similarities: Float32, groups: Sequence[str | None]
 ) -> dict[str | None, np.ndarray[tuple[int], np.dtype[np.float64]]]:
     """Give each group's similarities in float64, the largest group first, then by name."""
+    return {group: similarities[own].astype(np.float64) for group, own in _rows_by_group(groups).items()}
+
+
+def lowest_rows(
+    similarities: Float32, groups: Sequence[str | None], count: int
+) -> dict[str | None, list[int]]:
+    """List each group's rows with the lowest similarities, the lowest first, and by row where two are equal.
+
+    They are chosen group by group, the largest first: a short caption is less like its image than a long one
+    whether or not it is true, so that of all groups together one would take every place.
+    """
+    return {
+        group: own[np.argsort(similarities[own], kind="stable")[:count]].tolist()
+        for group, own in _rows_by_group(groups).items()
+    }
+
+
+def _rows_by_group(groups: Sequence[str | None]) -> dict[str | None, Rows]:
+    """List the rows of each group, the largest group first, then by name."""
     rows: dict[str | None, list[int]] = {}
     for row, group in enumerate(groups):
         rows.setdefault(group, []).append(row)
     ordered = sorted(rows.items(), key=lambda item: (-len(item[1]), item[0] or ""))
-    return {group: similarities[own].astype(np.float64) for group, own in ordered}
-
-
-def lowest_rows(similarities: Float32, count: int) -> list[int]:
-    """List the rows with the lowest similarities, the lowest first, and by row where two are equal."""
-    return [int(row) for row in np.argsort(similarities, kind="stable")[:count]]
+    return {group: np.array(own, np.int64) for group, own in ordered}
 
 
 def _problem(message: str, value: str) -> Problem:

@@ -39,7 +39,8 @@ THRESHOLDS_PATH = "figures/near_duplicate_thresholds.png"
 
 _FOUND = 8
 _QUERIES_PER_FIGURE = 4
-_GROUPS, _EXAMPLES = 12, 6
+_GROUPS = 12
+_AUTHORS, _EXAMPLES = 8, 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,15 +141,15 @@ def _draw_adherence(folder: Path, shards: Sequence[Shard], summary: FeatureSumma
         draw_adherence(folder / path, panels)
         drawn[path] = "Similarity of images and what is said of them, by generator and captioner"
     examples = (
-        ("prompts", _lowest_prompts(folder, shards, prompts)),
-        ("captions", _lowest_captions(folder, shards, captions)),
+        ("prompts", "by generator", lowest_prompts(folder, shards, prompts)),
+        ("captions", "by captioner", lowest_captions(folder, shards, captions)),
     )
-    for kind, lowest in examples:
+    for kind, by, lowest in examples:
         if lowest:
             path = f"figures/lowest_{kind}_{summary.config}.jpg"
-            title = f"The {kind} least like their images · {note}"
-            draw_examples(folder / path, title, lowest)
-            drawn[path] = f"The {kind} least like their images"
+            title = f"The {kind} least like their images, {by}"
+            draw_examples(folder / path, f"{title} · {note}", lowest)
+            drawn[path] = title
     return drawn
 
 
@@ -162,36 +163,41 @@ def _title(name: str) -> str:
     return GENERATORS[name].title if name in GENERATORS else name
 
 
-def _lowest_prompts(folder: Path, shards: Sequence[Shard], compared: Compared) -> list[TextExample]:
-    places = lowest_rows(compared.similarities, _EXAMPLES)
-    rows = [int(compared.rows[place]) for place in places]
+def lowest_prompts(folder: Path, shards: Sequence[Shard], compared: Compared) -> dict[str, list[TextExample]]:
+    """Show the prompts least like their images: generator's title → the lowest first."""
+    places = _lowest_places(compared)
+    rows = [int(compared.rows[place]) for place in itertools.chain(*places.values())]
     said = read_rows(folder, shards, "prompts", rows, ["prompt"])
     shown = read_rows(folder, shards, "default", rows, ["image"])
-    return [
-        TextExample(
-            shown[row]["image"]["bytes"],
-            said[row]["prompt"],
-            _title(compared.groups[place]),
-            float(compared.similarities[place]),
-        )
-        for row, place in zip(rows, places, strict=True)
-    ]
+
+    def example(place: int) -> TextExample:
+        row = int(compared.rows[place])
+        image, text = shown[row]["image"]["bytes"], said[row]["prompt"]
+        return TextExample(image, text, float(compared.similarities[place]))
+
+    return {_title(name): [example(place) for place in own] for name, own in places.items()}
 
 
-def _lowest_captions(folder: Path, shards: Sequence[Shard], compared: Compared) -> list[TextExample]:
-    places = lowest_rows(compared.similarities, _EXAMPLES)
-    rows = [int(compared.rows[place]) for place in places]
+def lowest_captions(
+    folder: Path, shards: Sequence[Shard], compared: Compared
+) -> dict[str, list[TextExample]]:
+    """Show the captions least like their images: captioner → the lowest first."""
+    places = _lowest_places(compared)
+    rows = [int(compared.rows[place]) for place in itertools.chain(*places.values())]
     said = read_rows(folder, shards, "captions", rows, ["image_id", "caption"])
     shown = _read_images(folder, shards, [one["image_id"] for one in said.values()])
-    return [
-        TextExample(
-            shown[said[row]["image_id"]],
-            said[row]["caption"],
-            compared.groups[place],
-            float(compared.similarities[place]),
-        )
-        for row, place in zip(rows, places, strict=True)
-    ]
+
+    def example(place: int) -> TextExample:
+        one = said[int(compared.rows[place])]
+        return TextExample(shown[one["image_id"]], one["caption"], float(compared.similarities[place]))
+
+    return {name: [example(place) for place in own] for name, own in places.items()}
+
+
+def _lowest_places(compared: Compared) -> dict[str, list[int]]:
+    """Find the texts least like their images, of those who have the most: texts of one kind alone compare."""
+    places = lowest_rows(compared.similarities, compared.groups, _EXAMPLES)
+    return {name or "not stated": own for name, own in itertools.islice(places.items(), _AUTHORS)}
 
 
 def _draw_near_duplicates(

@@ -3,7 +3,7 @@
 They take the images' own bytes, so that the caller reads no more of a release than is shown.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -64,11 +64,10 @@ class AlikeImage:
 
 @dataclass(frozen=True, slots=True)
 class TextExample:
-    """An image, a text about it, who wrote or drew it, and how similar the two are."""
+    """An image, a text about it, and how similar the two are."""
 
     image: bytes
     text: str
-    author: str
     similarity: float
 
 
@@ -121,26 +120,29 @@ def draw_near_duplicates(path: Path, title: str, groups: Sequence[Sequence[Alike
     sheet.save(path)
 
 
-def draw_examples(path: Path, title: str, examples: Sequence[TextExample]) -> None:
+def draw_examples(path: Path, title: str, groups: Mapping[str, Sequence[TextExample]]) -> None:
     """Draw images with a text about each beside it, two in a line.
 
     Args:
         path: A `.jpg` or `.png` to write.
         title: What is shown.
-        examples: At least one; in the order in which they are shown.
+        groups: Who wrote or drew → at least one example; in the order in which they are shown.
     """
     width = _TILE + 0.15 + _TEXT_WIDTH
     sheet = _Sheet(2 * width)
     sheet.title(wrap_text(title, 2 * _TEXT_CHARS, 2))
-    for start in range(0, len(examples), 2):
-        for column, example in enumerate(examples[start : start + 2]):
-            x = column * width
-            sheet.tile(x, example.image, "")
-            x += _TILE + 0.15
-            sheet.text(x, 0.0, f"{example.similarity:.3f}", weight="bold", size=11)
-            sheet.text(x + 0.6, 0.02, wrap_text(example.author, 44, 1), color=FAINT)
-            sheet.text(x, 0.27, wrap_text(example.text, _TEXT_CHARS, _TEXT_LINES))
-        sheet.advance(_STEP + 0.1)
+    for author, examples in groups.items():
+        sheet.rule(0, 2 * width)
+        sheet.text(0, 0.05, wrap_text(author, 2 * _TEXT_CHARS, 1), size=11)
+        sheet.advance(0.3)
+        for start in range(0, len(examples), 2):
+            for column, example in enumerate(examples[start : start + 2]):
+                x = column * width
+                sheet.tile(x, example.image, "")
+                x += _TILE + 0.15
+                sheet.text(x, 0.0, f"{example.similarity:.3f}", weight="bold", size=11)
+                sheet.text(x, 0.27, wrap_text(example.text, _TEXT_CHARS, _TEXT_LINES))
+            sheet.advance(_STEP + 0.1)
     sheet.save(path)
 
 

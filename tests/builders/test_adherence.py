@@ -46,5 +46,7 @@ def test_summaries_are_by_group_and_the_largest_comes_first() -> None:
 
 def test_the_lowest_come_first_and_ties_by_row() -> None:
     similarities = np.array([0.3, 0.1, 0.2, 0.1, 0.4], np.float32)
-    assert lowest_rows(similarities, 3) == [1, 3, 2]
-    assert lowest_rows(similarities, 9) == [1, 3, 2, 0, 4]
+    assert lowest_rows(similarities, ["a"] * 5, 3) == {"a": [1, 3, 2]}
+    assert lowest_rows(similarities, ["a"] * 5, 9) == {"a": [1, 3, 2, 0, 4]}
+    groups = ["low", "low", "high", "low", "high"]
+    assert list(lowest_rows(similarities, groups, 2).items()) == [("low", [1, 3]), ("high", [2, 4])]

@@ -13,8 +13,13 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from builders.card.feature_figures import lowest_captions, lowest_prompts
 from builders.card.readme import read_numbers
+from builders.facts.features import compare_captions, compare_prompts
+from builders.sources.sample import sample_faces
+from builders.sources.sample.captions import sample_captions, true_attributes
 from publish.check import check_release
+from publish.integrity import read_manifest
 from schemas.features import DEMO_NOTICE
 from tests.publish.test_check import edit_card
 
@@ -85,6 +90,35 @@ def test_figures_are_there_and_on_the_card(sample_release: Path, card: str) -> N
             assert min(image.size) > 300
     shown = set(re.findall(r"\]\((figures/[^)]+)\)", card))
     assert shown == {f"figures/{path.name}" for path in (sample_release / "figures").iterdir()}
+
+
+def erring_captions() -> set[str]:
+    """Write down the sample's captions of which an attribute is not what is drawn."""
+    faces = {name: face for name, _, face in sample_faces()}
+    erring = set()
+    for record in sample_captions():
+        truth = true_attributes(faces[str(record["image_filename"])])
+        attributes = record["attributes"] or []
+        assert isinstance(attributes, list)
+        if any(one["value"] != truth[one["attribute"]] for one in attributes):
+            erring.add(str(record["caption"]))
+    return erring
+
+
+def test_the_lowest_are_shown_of_each_author_and_known_errors_are_among_them(sample_release: Path) -> None:
+    shards = read_manifest(sample_release).shards
+    of_captions = lowest_captions(sample_release, shards, compare_captions(sample_release, shards, CONFIG))
+    assert {name: len(shown) for name, shown in of_captions.items()} == {
+        "attribute-pipeline 1.0": 4,
+        "one-line 0.3": 4,
+    }
+    erring = erring_captions()
+    assert sum(one.text in erring for one in of_captions["attribute-pipeline 1.0"]) >= 3
+    of_prompts = lowest_prompts(sample_release, shards, compare_prompts(sample_release, shards, CONFIG))
+    assert len(of_prompts) == 5
+    for shown in (*of_captions.values(), *of_prompts.values()):
+        similarities = [one.similarity for one in shown]
+        assert similarities == sorted(similarities)
 
 
 def test_the_snippet_searches(sample_release: Path, card: str, tmp_path: Path) -> None:

@@ -38,7 +38,8 @@ def near_duplicates(path: Path) -> None:
 
 
 def examples(path: Path) -> None:
-    draw_examples(path, "Least shown", [TextExample(image, ODD, ODD, 0.1) for image in IMAGES[:5]])
+    some = [TextExample(image, ODD, 0.1) for image in IMAGES[:5]]
+    draw_examples(path, "Least shown", {ODD: some, "SDXL": some[:1]})
 
 
 def thresholds(path: Path) -> None:
