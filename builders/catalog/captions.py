@@ -65,7 +65,7 @@ class CaptionCatalog:
                 self._reject(input_id, found.reason, found.message, image, fix)
             elif found.image_id in excluded:
                 message = f"the image is excluded itself: {excluded[found.image_id]}"
-                self._reject(input_id, Reason.REJECTED_IMAGE, message, image, "nothing is to be done")
+                self._reject(input_id, Reason.EXCLUDED, message, image, "nothing is to be done")
             else:
                 said = CaptionText.model_validate_json(text)
                 if _is_part(said):

@@ -295,7 +295,7 @@ class PairCatalog:
             file, row, _ = self._ledger.place_of(input_id)
             message = f"an image of it is excluded itself: {reason}"
             place = (file, row, None, public_reference(image))
-            self._reject(input_id, Problem(Reason.REJECTED_IMAGE, message, *place, "nothing is to be done"))
+            self._reject(input_id, Problem(Reason.EXCLUDED, message, *place, "nothing is to be done"))
 
     def _reject_same_image(self, query: str) -> None:
         """Reject the pairs that a query gives as (input, file, row, image)."""

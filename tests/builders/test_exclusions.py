@@ -112,10 +112,11 @@ def test_its_captions_and_pairs_are_rejected_and_say_so(images: Path, work: Path
     )
     assert [row["caption"] for row in reading.captions] == [f"a caption of {two}"]
     assert [(pair.image_1, pair.image_2) for pair in reading.pairs] == [(three, four)]
-    assert reading.tables[Table.CAPTIONS].rejected == {"rejected_image": 2}
-    assert reading.tables[Table.PREFERENCES].rejected == {"rejected_image": 3}
-    messages = {row.problems[0].message for row in reading.rejected if row.reason == "rejected_image"}
+    assert reading.tables[Table.CAPTIONS].rejected == {"excluded": 2}
+    assert reading.tables[Table.PREFERENCES].rejected == {"excluded": 3}
+    messages = {row.problems[0].message for row in reading.rejected}
     assert messages == {
+        f"the maintainer excludes it: {WHY}",
         f"the image is excluded itself: {WHY}",
         f"an image of it is excluded itself: {WHY}",
     }
@@ -137,7 +138,7 @@ def test_of_a_ranking_only_the_excluded_image_goes(images: Path, work: Path) -> 
     )
     assert [(pair.image_1, pair.image_2) for pair in reading.pairs] == [(names[0], names[2])]
     counts = reading.tables[Table.PREFERENCES]
-    assert (counts.read, counts.published, counts.rejected) == (3, 2, {"rejected_image": 1})
+    assert (counts.read, counts.published, counts.rejected) == (3, 2, {"excluded": 1})
 
 
 def test_an_image_that_only_pairs_have_is_excluded_by_its_id(images: Path, work: Path) -> None:
@@ -152,7 +153,7 @@ def test_an_image_that_only_pairs_have_is_excluded_by_its_id(images: Path, work:
     source = PreferenceSource(pairs, "pairs", SourceOptions(images=folder))
     reading = read(work, exclusions, SfhqSource(images, "images"), source)
     assert reading.pairs == []
-    assert reading.tables[Table.PREFERENCES].rejected == {"rejected_image": 1}
+    assert reading.tables[Table.PREFERENCES].rejected == {"excluded": 1}
     assert told(reading) == []
 
 

@@ -277,3 +277,34 @@ def test_an_exclusion_is_another_content_and_is_found_in_the_rejected_rows(
     assert rejected["problems"][0]["message"] == "the maintainer excludes it: blurred"
     published = pq.read_table(tmp_path / "dist" / "2.0" / "prompts")
     assert folder.rows[0][0] not in published["file_name"].to_pylist()
+
+
+def test_strict_is_not_for_what_the_list_of_exclusions_leaves_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = good_folder(tmp_path / "good")
+    folder.write()
+    first, second, *_ = (row[0] for row in folder.rows)
+    said = [{"file_name": name, "caption": f"a caption of {name}"} for name in (first, second)]
+    (tmp_path / "captions.jsonl").write_text("\n".join(map(json.dumps, said)))
+    (tmp_path / "pairs.json").write_text(
+        json.dumps([{"prompt": "p", "img_better": first, "img_worse": second}])
+    )
+    (tmp_path / "exclusions.csv").write_text(f"image,reason\n{first},shows a child\n")
+    for name in ("CITATION.cff", "CHANGELOG.md"):
+        (tmp_path / name).write_bytes((ROOT / name).read_bytes())
+    settings = tmp_path / "release.toml"
+    listed = '[release]\nexclusions = "exclusions.csv"'
+    settings.write_text((ROOT / "release.toml").read_text().replace("[release]", listed, 1))
+    more = ["--captions", str(tmp_path / "captions.jsonl"), "--preferences", str(tmp_path / "pairs.json")]
+    job = ["--version", "1.0", "--config", str(settings), "--sfhq", str(folder.path), *more, "--strict"]
+    assert main([*job, "--out", str(tmp_path / "dist")]) == 0
+    counts = json.loads((tmp_path / "dist" / "1.0" / "manifest.json").read_text())["counts"]
+    assert {table: count["rejected"] for table, count in counts.items()} == {
+        table: {"excluded": 1} for table in ("images", "captions", "preferences")
+    }
+    folder.rows.append(["gone.jpg", "SDXL", "a prompt", ""])
+    folder.write()
+    capsys.readouterr()
+    assert main([*job, "--out", str(tmp_path / "other")]) == 1
+    assert "rows are rejected (1 image missing), and --strict allows none" in capsys.readouterr().err
