@@ -15,7 +15,7 @@ from builders.intake import Source, SourceOptions
 from builders.sources import SAMPLE_KIND, SOURCES, tell_kind
 from publish.targets import TARGETS
 from publish.targets.kaggle.page import KagglePage, check_page
-from schemas.configs import Format, Table, feature_config_names
+from schemas.configs import Format, Table
 from schemas.features import DEMO_MODEL, FeatureSettings, Provenance
 from schemas.problems import Problem, Reason, SettingsError, SourceError, suggest
 from schemas.settings import (
@@ -268,7 +268,7 @@ def _kaggle_problems(path: Path, values: Mapping[str, Any]) -> Iterator[Problem]
 
 def _repeated_features(path: Path, features: Sequence[FeatureSettings]) -> Iterator[Problem]:
     """Refuse two encoders whose configs have one name."""
-    names = [name for each in features for name in feature_config_names(each.config)]
+    names = [each.config for each in features]
     for name in sorted({name for name in names if names.count(name) > 1}):
         message, fix = "two encoders have a config of this name", 'give one of them another: name = "clip_…"'
         yield Problem(Reason.SETTINGS, message, file=str(path), column="features.name", value=name, fix=fix)

@@ -12,7 +12,7 @@ from enum import StrEnum
 
 from schemas.captions import CaptionRecord
 from schemas.columns import ColumnSpec, columns_of
-from schemas.features import CaptionFeatures, Provenance, image_feature_columns
+from schemas.features import OF_CAPTIONS, CaptionFeatures, Provenance, image_feature_columns
 from schemas.preferences import BinarizedPair, PreferencePair
 from schemas.records import ImageRecord, ImageRow
 
@@ -141,7 +141,7 @@ CONFIG_OF: Mapping[Table, Config] = {
 
 def feature_config_names(name: str) -> tuple[str, str]:
     """Name the configs of one encoder: that of the images, which is `name`, and that of the captions."""
-    return name, f"{name}_captions"
+    return name, f"{name}{OF_CAPTIONS}"
 
 
 def configs_with(features: Mapping[str, Provenance]) -> Mapping[str, Config]:

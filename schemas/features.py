@@ -5,10 +5,10 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 import pyarrow as pa
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from schemas.columns import Column, ColumnSpec, columns_of
 from schemas.problems import Problem, Reason
@@ -16,6 +16,9 @@ from schemas.records import Identifier
 
 # Under this key a file of features says in JSON what made them: a `Provenance`.
 PROVENANCE_KEY = b"sfhq.provenance"
+
+# Of the two configs of an encoder, that of the captions is named after that of the images.
+OF_CAPTIONS = "_captions"
 
 DEMO_MODEL, DEMO_TAG = "sfhq-demo", "built-in"
 DEMO_NOTICE = (
@@ -57,6 +60,15 @@ class FeatureSettings(BaseModel):
         default=False,
         description="Publish the demonstration encoder's features of images that are not drawn.",
     )
+
+    @model_validator(mode="after")
+    def _names_images(self) -> Self:
+        if self.config.endswith(OF_CAPTIONS):
+            raise ValueError(
+                f"the config's name is {self.config!r}, and what ends in {OF_CAPTIONS!r} is the config of "
+                'captions: give it another, name = "clip_…"'
+            )
+        return self
 
     @property
     def config(self) -> str:

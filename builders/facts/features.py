@@ -15,11 +15,11 @@ from builders.duplicates import DuplicateSummary, summarize_near_duplicates
 from builders.facts.groups import shards_of
 from builders.vectors import Float32, Rows
 from schemas.duplicates import DuplicateKind, NearDuplicate
-from schemas.features import PROVENANCE_KEY, Provenance
+from schemas.features import OF_CAPTIONS, PROVENANCE_KEY, Provenance
 from schemas.manifest import NEAR_DUPLICATES_NAME, Shard
 from schemas.problems import EmbeddingError, Problem, Reason
 
-_PREFIX, _OF_CAPTIONS = "clip_", "_captions"
+_PREFIX = "clip_"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ class Compared:
 def feature_configs(shards: Sequence[Shard]) -> tuple[str, ...]:
     """Name the configs that hold embeddings of images."""
     names = dict.fromkeys(shard.config for shard in shards if shard.config.startswith(_PREFIX))
-    return tuple(name for name in names if not name.endswith(_OF_CAPTIONS))
+    return tuple(name for name in names if not name.endswith(OF_CAPTIONS))
 
 
 def read_feature_facts(folder: Path, shards: Sequence[Shard]) -> tuple[FeatureSummary, ...]:
@@ -104,7 +104,7 @@ def compare_prompts(folder: Path, shards: Sequence[Shard], config: str) -> Compa
 def compare_captions(folder: Path, shards: Sequence[Shard], config: str) -> Compared:
     """Read how similar images and their captions are; captions without a sentence are left out."""
     columns = ["caption_id", "captioner", "captioner_version"]
-    of_captions = (f"{config}{_OF_CAPTIONS}", "caption_id")
+    of_captions = (f"{config}{OF_CAPTIONS}", "caption_id")
     tables = _side_by_side(folder, shards, ("captions", columns), of_captions)
     return _compared((_captioners(said), found["similarity"]) for said, found in tables)
 

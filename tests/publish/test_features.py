@@ -210,8 +210,8 @@ def test_the_demonstration_encoder_is_refused_for_real_images(
     [
         (DEMO * 2, "two encoders have a config of this name (value: 'clip_sfhq_demo') → give one of them"),
         (
-            DEMO + 'name = "clip_a"\n' + DEMO + 'name = "clip_a_captions"\n',
-            "features.name: two encoders have a config of this name (value: 'clip_a_captions')",
+            DEMO + DEMO + 'name = "clip_a_captions"\n',
+            "features.1: the config's name is 'clip_a_captions', and what ends in '_captions' is the",
         ),
         (DEMO.replace("pretrained", "pretraned"), "did you mean pretrained?"),
         (DEMO + 'device = "tpu"\n', "features.0.device"),

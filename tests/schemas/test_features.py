@@ -52,6 +52,17 @@ def test_a_name_that_could_be_another_configs_is_refused(name: str) -> None:
         FeatureSettings(model="ViT-B-32", pretrained="openai", name=name)
 
 
+@pytest.mark.parametrize(
+    ("model", "name"), [("ViT-B-32", "clip_of_captions"), ("ViT of captions", None), ("captions", None)]
+)
+def test_a_name_that_would_be_that_of_captions_is_refused(model: str, name: str | None) -> None:
+    with pytest.raises(ValidationError, match="what ends in '_captions' is the config of captions"):
+        FeatureSettings(model=model, pretrained="openai", name=name)
+    assert (
+        FeatureSettings(model=model, pretrained="openai", name="clip_captions_2").config == "clip_captions_2"
+    )
+
+
 def test_the_demonstration_encoder_is_for_drawn_faces_unless_asked_for() -> None:
     demo = FeatureSettings(model=DEMO_MODEL, pretrained=DEMO_TAG)
     assert refuse_demonstration(demo, images_are_drawn=True) is None
