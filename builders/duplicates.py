@@ -19,6 +19,7 @@ from builders.likeness import Likeness, join_groups, members_of
 from builders.vectors import blocks_of
 from schemas.columns import arrow_schema, columns_of
 from schemas.duplicates import DuplicateKind, NearDuplicate, kind_of
+from schemas.features import PROVENANCE_KEY, Provenance
 
 _ROWS_PER_GROUP = 10_000
 
@@ -91,9 +92,16 @@ def summarize_near_duplicates(rows: Sequence[NearDuplicate]) -> DuplicateSummary
     )
 
 
-def write_near_duplicates(path: Path, rows: Sequence[NearDuplicate]) -> None:
-    """Write near-duplicates as Parquet, whole or not at all; a file without rows if there are none."""
+def write_near_duplicates(
+    path: Path, rows: Sequence[NearDuplicate], encoder: Provenance | None = None
+) -> None:
+    """Write near-duplicates as Parquet, whole or not at all; a file without rows if there are none.
+
+    The file says, as files of features do, which encoder's similarities these are.
+    """
     schema = arrow_schema(columns_of(NearDuplicate))
+    if encoder is not None:
+        schema = schema.with_metadata({**(schema.metadata or {}), PROVENANCE_KEY: encoder.text})
     open_path = path.with_suffix(".open")
     with pq.ParquetWriter(open_path, schema, compression="zstd") as writer:
         for block in blocks_of(len(rows), _ROWS_PER_GROUP):

@@ -380,7 +380,7 @@ def _rows_of(
 def _compare_images(
     folder: Path, shards: Iterable[Shard], inputs: Inputs, features: Features
 ) -> ComparedPairs | None:
-    """Write which images are near-duplicates, by the first features and by perceptual hashes.
+    """Write which images are near-duplicates, by one encoder's features and by perceptual hashes.
 
     Returns:
         How alike the features are; None where there are none, or where nobody asks.
@@ -393,13 +393,17 @@ def _compare_images(
         paths.setdefault(shard.config, []).append(folder / shard.path)
     images = pq.read_table(paths[CONFIG_OF[Table.IMAGES].name], columns=["image_id", "sha256"])
     ids, digests = (images[name].to_pylist() for name in ("image_id", "sha256"))
-    by_embedding = None
-    if inputs.features:
-        table = EmbeddingTable.read(paths[min(inputs.features)], ids)
-        by_embedding = compare_embeddings(table.vectors, limits.similarity)
+    by_embedding, pairs, encoder = None, None, None
+    if limits.features is not None:
+        encoder = inputs.features[limits.features]
+        by_embedding = compare_embeddings(
+            EmbeddingTable.read(paths[limits.features], ids).vectors, limits.similarity
+        )
+        pairs = ComparedPairs(by_embedding, limits.similarity, encoder)
     by_hash = compare_hashes(features.hashes(digests), limits.hash_distance)
-    write_near_duplicates(folder / NEAR_DUPLICATES_NAME, find_near_duplicates(ids, by_embedding, by_hash))
-    return ComparedPairs(by_embedding, limits.similarity) if by_embedding is not None else None
+    found = find_near_duplicates(ids, by_embedding, by_hash)
+    write_near_duplicates(folder / NEAR_DUPLICATES_NAME, found, encoder)
+    return pairs
 
 
 def _write_texts(folder: Path, texts: Mapping[str, str]) -> None:

@@ -82,6 +82,9 @@ def check_near_duplicates(
             if type_names(table.schema) != type_names(arrow_schema(columns_of(NearDuplicate))):
                 yield _problem("these are not the columns of near-duplicates", NEAR_DUPLICATES_NAME)
                 return
+            encoder = manifest.inputs.features.get(limits.features or "")
+            if (table.schema.metadata or {}).get(PROVENANCE_KEY) != (encoder and encoder.text.encode()):
+                yield _problem("another encoder decided than the manifest says", NEAR_DUPLICATES_NAME)
             rows = [NearDuplicate.model_validate(row, strict=False) for row in table.to_pylist()]
         except (pa.ArrowException, OSError, ValidationError) as error:
             yield _problem(f"it is not a table of near-duplicates: {error}", NEAR_DUPLICATES_NAME)

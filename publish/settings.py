@@ -150,8 +150,8 @@ class Settings(_Settings):
     features: tuple[FeatureSettings, ...] = Field((), description="Encoders whose features are published.")
     near_duplicates: DuplicateSettings | None = Field(
         None,
-        description="When images are near-duplicates, by perceptual hash and by the first features by name; "
-        "they are looked for if this or features are there.",
+        description="When images are near-duplicates, by perceptual hash and by one encoder's features; they "
+        "are looked for if this or features are there.",
     )
     search: SearchSettings = SearchSettings()
     sources: tuple[SourceSettings, ...]
@@ -167,12 +167,15 @@ class Settings(_Settings):
         Args:
             features: Config → its encoder, which must be loaded to be known.
         """
+        limits = self.near_duplicates or (DuplicateSettings() if self.features else None)
+        if limits is not None and limits.features is None and self.features:
+            limits = limits.model_copy(update={"features": self.features[0].config})  # it is the only one
         return ContentSettings(
             dataset=self.dataset,
             build=self.build,
             preferences=self.preferences,
             formats=self.release.target_formats,
-            near_duplicates=self.near_duplicates or (DuplicateSettings() if self.features else None),
+            near_duplicates=limits,
             search=self.search if self.features else None,
             features=features,
         )
@@ -229,7 +232,7 @@ def load_settings(path: Path, flags: Flags = NO_FLAGS) -> Settings:
         settings = Settings.model_validate_json(json.dumps(values, default=str))  # JSON has lists for tuples
     except ValidationError as error:
         raise SettingsError([*(_problem(path, detail) for detail in error.errors()), *problems]) from error
-    problems += _repeated_features(path, settings.features)
+    problems += [*_repeated_features(path, settings.features), *_undecided_features(path, settings)]
     if problems:
         raise SettingsError(problems)
     return settings
@@ -272,6 +275,21 @@ def _repeated_features(path: Path, features: Sequence[FeatureSettings]) -> Itera
     for name in sorted({name for name in names if names.count(name) > 1}):
         message, fix = "two encoders have a config of this name", 'give one of them another: name = "clip_…"'
         yield Problem(Reason.SETTINGS, message, file=str(path), column="features.name", value=name, fix=fix)
+
+
+def _undecided_features(path: Path, settings: Settings) -> Iterator[Problem]:
+    """Refuse to guess whose vectors say what a near-duplicate is: a threshold is one encoder's."""
+    names = list(dict.fromkeys(each.config for each in settings.features))
+    wanted = settings.near_duplicates.features if settings.near_duplicates else None
+    if wanted is None and len(names) > 1:
+        message = "there are several encoders, and one must decide which images are near-duplicates"
+        fix = f"name its config, as features of [near_duplicates]: {', '.join(names)}"
+    elif wanted is not None and wanted not in names:
+        message = "no encoder has a config of this name"
+        fix = suggest(wanted, names) if names else "leave it out: there are no [[features]]"
+    else:
+        return
+    yield Problem(Reason.SETTINGS, message, str(path), None, "near_duplicates.features", wanted, fix)
 
 
 def refuse_output_in_sources(settings: Settings, base: Path, out: Path) -> None:

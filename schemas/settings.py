@@ -81,6 +81,11 @@ class PreferenceSettings(_Settings):
 class DuplicateSettings(_Settings):
     """How alike two images must be to count as near-duplicates."""
 
+    features: str | None = Field(
+        None,
+        description="Config of features whose vectors are compared, needed where there are several; null in "
+        "a manifest where hashes alone are.",
+    )
     similarity: Annotated[float, Field(ge=0.5, le=1)] = Field(
         0.95, description="Least cosine similarity of two images' embeddings."
     )

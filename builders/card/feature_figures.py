@@ -58,10 +58,17 @@ class Queries:
 
 @dataclass(frozen=True, slots=True)
 class ComparedPairs:
-    """All pairs of a release's images compared, and the similarity from which two are near-duplicates."""
+    """All pairs of a release's images compared.
+
+    Attributes:
+        likeness: What came of it.
+        threshold: The similarity from which two are near-duplicates.
+        encoder: What made the vectors that were compared.
+    """
 
     likeness: Likeness
     threshold: float
+    encoder: Provenance
 
 
 NO_QUERIES = Queries((), {})
@@ -82,13 +89,13 @@ def draw_feature_figures(
         facts: Its numbers.
         queries: What to search for.
         pairs: What a threshold of near-duplicates is chosen from; that figure is left out where nothing is
-            alike at any, or this is None.
+            alike at any, or this is None, where hashes alone were compared.
 
     Returns:
         Path of each figure in the release → what it shows; nothing where there are no features.
     """
     drawn: dict[str, str] = {}
-    encoder = name_encoder(facts.features[0].provenance) if facts.features else ""
+    encoder = name_encoder(pairs.encoder) if pairs is not None else ""
     for summary in facts.features:
         drawn |= _draw_searches(folder, shards, summary, queries)
         drawn |= _draw_adherence(folder, shards, summary)

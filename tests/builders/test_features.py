@@ -419,7 +419,7 @@ def test_an_image_saved_again_is_a_near_duplicate(world: World, encode: bool) ->
     names = list(world.folder.images)[:2]
     faces = [image_bytes(100, kind, size=(200, 200)) for kind in ("PNG", "JPEG")]
     world.folder.images |= dict(zip(names, faces, strict=True))
-    world.near_duplicates = DuplicateSettings()
+    world.near_duplicates = DuplicateSettings(features=CONFIG if encode else None)
     world.build("1.0", encode=encode)
     assert world.stages["hashing images"] == 8
     rows = pq.read_table(world.out / "1.0" / "near_duplicates.parquet").to_pylist()
@@ -430,6 +430,29 @@ def test_an_image_saved_again_is_a_near_duplicate(world: World, encode: bool) ->
     add_image(world, 8)
     world.build("1.1", "1.0", encode=encode)
     assert world.stages["hashing images"] == 1
+
+
+class BlindEncoder(PlainEncoder):
+    """Takes all images for the same."""
+
+    def encode_images(self, images: Sequence[bytes]) -> Vectors:
+        return np.stack([vector_of(b"any", self.provenance.dimension) for _ in images])
+
+
+@pytest.mark.parametrize("decides", [CONFIG, "clip_a_blind_one"])
+def test_the_features_that_are_named_decide_and_card_and_table_name_them(world: World, decides: str) -> None:
+    blind = BlindEncoder(provenance(model="blind"))
+    encoders: dict[str, Encoder] = {CONFIG: world.encoder, "clip_a_blind_one": blind}
+    world.near_duplicates = DuplicateSettings(features=decides)
+    world.build_from([SfhqSource(world.folder.write(), "faces")], encoders, "1.0")
+    table = pq.read_table(world.out / "1.0" / "near_duplicates.parquet")
+    assert table.num_rows == (0 if decides == CONFIG else 8)
+    assert table.schema.metadata[PROVENANCE_KEY].decode() == encoders[decides].provenance.text
+    card = (world.out / "1.0" / "README.md").read_text()
+    assert f"Every two images are compared by the features `{decides}`" in card
+    limits = world.manifest("1.0").inputs.near_duplicates
+    assert limits is not None
+    assert limits.features == decides
 
 
 # --- a real model ---------------------------------------------------------------------------

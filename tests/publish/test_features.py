@@ -217,6 +217,15 @@ def test_the_demonstration_encoder_is_refused_for_real_images(
         (DEMO + 'device = "tpu"\n', "features.0.device"),
         ("[near_duplicates]\nsimilarity = 2.0\n", "near_duplicates.similarity"),
         ("[near_duplicates]\nhash_distanse = 2\n", "did you mean hash_distance?"),
+        (
+            DEMO + DEMO + 'name = "clip_a"\n',
+            "→ name its config, as features of [near_duplicates]: clip_sfhq_demo, clip_a",
+        ),
+        (
+            '[near_duplicates]\nfeatures = "clip_sfhq_deno"\n' + DEMO,
+            "no encoder has a config of this name (value: 'clip_sfhq_deno') → did you mean clip_sfhq_demo?",
+        ),
+        ('[near_duplicates]\nfeatures = "clip_a"\n', "leave it out: there are no [[features]]"),
     ],
 )
 def test_a_mistake_is_told_with_its_place(features: str, says: str, tmp_path: Path) -> None:
@@ -226,14 +235,20 @@ def test_a_mistake_is_told_with_its_place(features: str, says: str, tmp_path: Pa
 
 
 @pytest.mark.parametrize(
-    ("features", "similarity"),
-    [("", None), (DEMO, 0.95), ("[near_duplicates]\nsimilarity = 0.9\n", 0.9)],
+    ("features", "expected"),
+    [
+        ("", None),
+        (DEMO, (0.95, CONFIG)),
+        ("[near_duplicates]\nsimilarity = 0.9\n", (0.9, None)),
+        ("[near_duplicates]\nsimilarity = 0.9\n" + DEMO, (0.9, CONFIG)),
+        (DEMO + DEMO + 'name = "clip_a"\n[near_duplicates]\nfeatures = "clip_a"\n', (0.95, "clip_a")),
+    ],
 )
 def test_near_duplicates_are_looked_for_with_features_or_where_they_are_asked_for(
-    features: str, similarity: float | None, tmp_path: Path
+    features: str, expected: tuple[float, str | None] | None, tmp_path: Path
 ) -> None:
     limits = load_settings(write_settings(tmp_path, features)).content_with({}).near_duplicates
-    assert (limits and limits.similarity) == similarity
+    assert (limits and (limits.similarity, limits.features)) == expected
 
 
 # --- the check ------------------------------------------------------------------------------
@@ -390,10 +405,21 @@ def test_near_duplicates_are_checked(
     make: Callable[[str, str], list[NearDuplicate]], says: str | None, release: Path
 ) -> None:
     ids = pq.read_table(next((release / "prompts").glob("*.parquet")))["image_id"].to_pylist()
-    write_near_duplicates(release / NEAR_DUPLICATES_NAME, make(ids[0], ids[1]))
+    encoder = read_manifest(release).inputs.features[CONFIG]
+    write_near_duplicates(release / NEAR_DUPLICATES_NAME, make(ids[0], ids[1]), encoder)
     sign(release)
     problems = [str(problem) for problem in check_release(release) if problem.file == NEAR_DUPLICATES_NAME]
     assert any(says in problem for problem in problems) if says else problems == []
+
+
+def test_near_duplicates_that_another_encoder_decided_are_refused(release: Path) -> None:
+    encoder = read_manifest(release).inputs.features[CONFIG]
+    for other in (None, encoder.model_copy(update={"model": "sfhq-demo-2"})):
+        write_near_duplicates(release / NEAR_DUPLICATES_NAME, [], other)
+        sign(release)
+        assert any(
+            "another encoder decided than the manifest" in str(each) for each in check_release(release)
+        )
 
 
 def test_a_table_of_near_duplicates_that_is_none_is_refused(release: Path) -> None:
