@@ -220,11 +220,12 @@ def _draw_near_duplicates(
 
     def alike(row: NearDuplicate) -> AlikeImage:
         generator = generators[row.image_id]
-        return AlikeImage(images[row.image_id], generator, row.similarity, row.hash_distance)
+        image = images[row.image_id]
+        return AlikeImage(image, row.image_id, generator, row.similarity, row.hash_distance)
 
     shown = [[alike(row) for row in group] for group in groups]
     draw_near_duplicates(folder / NEAR_DUPLICATES_PATH, f"Near-duplicates{more} · {measures}", shown)
-    return {NEAR_DUPLICATES_PATH: f"Near-duplicates side by side{more}"}
+    return {NEAR_DUPLICATES_PATH: f"Near-duplicates side by side, with their image ids{more}"}
 
 
 def _read_images(folder: Path, shards: Sequence[Shard], image_ids: Sequence[str]) -> dict[str, bytes]:

@@ -54,9 +54,10 @@ class SearchResult:
 
 @dataclass(frozen=True, slots=True)
 class AlikeImage:
-    """An image of a group of near-duplicates; similarity and hash distance as in `NearDuplicate`."""
+    """An image of a group of near-duplicates; id, similarity and hash distance as in `NearDuplicate`."""
 
     image: bytes
+    image_id: str
     generator: str
     similarity: float | None
     hash_distance: int | None
@@ -116,7 +117,7 @@ def draw_near_duplicates(path: Path, title: str, groups: Sequence[Sequence[Alike
             for image in shown:
                 sheet.tile(x, image.image, _alike_caption(image), top=0.24)
                 x += _STEP
-        sheet.advance(0.24 + _STEP + 3 * _CAPTION_LINE + 0.1)
+        sheet.advance(0.24 + _STEP + 4 * _CAPTION_LINE + 0.1)
     sheet.save(path)
 
 
@@ -161,7 +162,8 @@ def _lines_of_groups(groups: Sequence[Sequence[AlikeImage]]) -> Iterator[list[Se
 def _alike_caption(image: AlikeImage) -> str:
     similarity = f"similarity {image.similarity:.4f}" if image.similarity is not None else ""
     distance = f"hash {image.hash_distance} bits off" if image.hash_distance is not None else ""
-    return "\n".join(filter(None, (_short_name(image.generator), similarity, distance)))
+    # The id in full: so it can be listed in exclusions.csv, and names of files are longer and less certain.
+    return "\n".join(filter(None, (image.image_id, _short_name(image.generator), similarity, distance)))
 
 
 def _short_name(generator: str) -> str:

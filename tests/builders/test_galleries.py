@@ -32,8 +32,8 @@ def search(path: Path) -> None:
 
 
 def near_duplicates(path: Path) -> None:
-    group = [AlikeImage(image, ODD, 0.98, 3) for image in IMAGES]
-    only_hash = [AlikeImage(image, "SDXL", None, 3) for image in IMAGES[:3]]
+    group = [AlikeImage(image, "f" * 16, ODD, 0.98, 3) for image in IMAGES]
+    only_hash = [AlikeImage(image, "0" * 16, "SDXL", None, 3) for image in IMAGES[:3]]
     draw_near_duplicates(path, ODD, [group, only_hash, group[:2], group[:6]])
 
 
@@ -80,6 +80,18 @@ def test_a_figure_is_the_same_each_time(
         assert image.width == width
         assert image.height > 400
         assert np.asarray(image.convert("L"))[-2:].min() > 200  # nothing is cut off below
+
+
+def test_near_duplicates_are_named_by_what_a_list_of_exclusions_takes(tmp_path: Path) -> None:
+    drawn = []
+    for image_id in ("0123456789abcdef", "0123456789abcdee"):
+        path = tmp_path / f"{image_id}.png"
+        draw_near_duplicates(path, "Near", [[AlikeImage(IMAGES[0], image_id, "SDXL", 0.98, 3)] * 2])
+        with Image.open(path) as image:
+            drawn.append(np.asarray(image.convert("L")).astype(int))
+    rows = np.flatnonzero(np.abs(drawn[0] - drawn[1]).max(axis=1) > 100)
+    assert rows.size  # every letter is there, and in one line only
+    assert np.ptp(rows) < 15
 
 
 def test_tiles_are_drawn_pixel_by_pixel(tmp_path: Path) -> None:
