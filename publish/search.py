@@ -15,6 +15,7 @@ if __package__ in (None, ""):
 
 from builders.card.feature_figures import name_encoder
 from builders.card.galleries import SearchResult, draw_search
+from builders.demo_encoder import EXAMPLES, sort_words, vocabulary
 from builders.encoder import Encoder, Features, ImageNotEncodedError, check_features, load_encoder
 from builders.facts.features import feature_configs
 from builders.images import ImageRefusedError, read_image
@@ -27,7 +28,7 @@ from schemas.problems import Problem, Reason, ReleaseError, SettingsError, print
 _PROMPT_CHARS = 60
 _MAX_IMAGE_BYTES = 90 * 1024 * 1024
 _SUFFIXES = (".jpg", ".png")
-_CHECKPOINTS = (".safetensors", ".pt", ".pth", ".bin", ".ckpt")
+_HEADS = ("rank", "similarity", "image id", "file name", "generator", "prompt")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,8 @@ def search(options: argparse.Namespace, terminal: Terminal) -> int:
     _check_figure(options.figure)
     release = _open_release(options.release, options.config)
     made_by = release.provenance
+    if made_by.is_demonstration and query.text is not None:
+        _check_words(query.text, terminal)
     encoder = open_encoder(made_by, options.weights)
     hits = release.search(_encode(encoder, query), options.k)
     found = release.describe(hits)
@@ -168,6 +171,24 @@ def _check_figure(path: Path | None) -> None:
         raise SettingsError(_problem(message, "--figure", str(path), fix))
 
 
+def _check_words(text: str, terminal: Terminal) -> None:
+    """Warn of words that the demonstration encoder leaves out.
+
+    Raises:
+        SettingsError: It would leave out all of them, and find the same images whatever they are.
+    """
+    known, unknown = sort_words(text)
+    if not known:
+        examples = ", ".join(f'"{example}"' for example in EXAMPLES[:3])
+        message = (
+            f"the demonstration encoder knows none of these words, only {len(vocabulary())} for drawn faces"
+        )
+        raise SettingsError(_problem(message, "TEXT", text, f"ask for what it knows, such as {examples}"))
+    if unknown:
+        words = ", ".join(unknown)
+        terminal.note(f"The demonstration encoder does not know these words, and searches without: {words}")
+
+
 def _encode(encoder: Encoder, query: Query) -> Features:
     """Turn the query into a vector, (d,).
 
@@ -188,18 +209,29 @@ def _encode(encoder: Encoder, query: Query) -> Features:
 
 
 def _show(terminal: Terminal, found: Sequence[FoundRow]) -> None:
-    """Show what was found, the most similar first, one line each."""
-    width = max(len(row.file_name) for row in found)
-    for rank, row in enumerate(found, 1):
-        prompt = " ".join((row.prompt or "").split())
-        short = prompt if len(prompt) <= _PROMPT_CHARS else f"{prompt[: _PROMPT_CHARS - 1]}…"
-        line = f"{rank:>4}  {row.similarity:.3f}  {row.image_id}  {row.file_name:<{width}}"
-        terminal.line(printable(f"{line}  {row.generator:<13}  {short}"))
+    """Show what was found under heads, the most similar first, one line each."""
+    lines = [_HEADS, *(_cells(rank, row) for rank, row in enumerate(found, 1))]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    for line in lines:
+        numbers = [cell.rjust(width) for cell, width in zip(line[:2], widths, strict=False)]
+        texts = [cell.ljust(width) for cell, width in zip(line[2:], widths[2:], strict=True)]
+        terminal.line("  ".join(("", *numbers, *texts)).rstrip())
+
+
+def _cells(rank: int, row: FoundRow) -> tuple[str, ...]:
+    prompt = " ".join((row.prompt or "").split())
+    short = prompt if len(prompt) <= _PROMPT_CHARS else f"{prompt[: _PROMPT_CHARS - 1]}…"
+    texts = (row.image_id, row.file_name, row.generator, short)
+    return (str(rank), f"{row.similarity:.3f}", *map(printable, texts))
 
 
 def _is_file_name(pretrained: str) -> bool:
     """Whether features were made with a file of somebody's, and not with a tag's."""
-    return Path(pretrained).suffix in _CHECKPOINTS
+    try:
+        from builders.checkpoints import SUFFIXES  # noqa: PLC0415 - not everybody has the libraries
+    except ImportError:
+        return False  # that they are missing is told when the encoder is loaded
+    return Path(pretrained).suffix in SUFFIXES
 
 
 def _problem(message: str, column: str, value: str | None, fix: str) -> Problem:

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from builders.demo_encoder import EXAMPLES
 from builders.intake import Source, SourceOptions
 from builders.sources import SAMPLE_KIND, SOURCES, tell_kind
 from publish.targets import TARGETS
@@ -153,7 +154,9 @@ class Settings(_Settings):
         description="When images are near-duplicates, by perceptual hash and by one encoder's features; they "
         "are looked for if this or features are there.",
     )
-    search: SearchSettings = SearchSettings()
+    search: SearchSettings | None = Field(
+        None, description="What is searched for in figures; if missing, what the encoders understand."
+    )
     sources: tuple[SourceSettings, ...]
 
     @property
@@ -176,9 +179,15 @@ class Settings(_Settings):
             preferences=self.preferences,
             formats=self.release.target_formats,
             near_duplicates=limits,
-            search=self.search if self.features else None,
+            search=(self.search or self._default_search) if self.features else None,
             features=features,
         )
+
+    @property
+    def _default_search(self) -> SearchSettings:
+        """The kit's queries; the demonstration encoder, if alone, is asked for what it has words for."""
+        is_demonstration = all(each.is_demonstration for each in self.features)
+        return SearchSettings(queries=EXAMPLES) if is_demonstration else SearchSettings()
 
     @field_validator("sources")
     @classmethod

@@ -14,9 +14,9 @@ for; "person with green hair and glasses" finds five of five.
 
 from pathlib import Path
 
-from builders.demo_encoder.words import CONTEXT_LENGTH, tokenize, vocabulary
+from builders.demo_encoder.words import CONTEXT_LENGTH, EXAMPLES, sort_words, tokenize, vocabulary
 
-__all__ = ["CONFIG", "CONTEXT_LENGTH", "WEIGHTS", "tokenize", "vocabulary"]
+__all__ = ["CONFIG", "CONTEXT_LENGTH", "EXAMPLES", "WEIGHTS", "sort_words", "tokenize", "vocabulary"]
 
 CONFIG = Path(__file__).parent / "sfhq-demo.json"
 WEIGHTS = Path(__file__).parent / "weights.safetensors"

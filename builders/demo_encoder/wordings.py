@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from builders.demo_encoder.words import split_words
+from builders.demo_encoder.words import FILLERS, split_words
 from builders.faces import ATTRIBUTES, Face, describe_face
 
 HIDDEN = "hidden"  # eyes behind sunglasses, the hair colour of a bald person
@@ -44,27 +44,6 @@ class Caption:
     allowed: Mapping[str, frozenset[str]]
 
 
-# Say nothing about a face, and are left out of what the encoder reads.
-_FILLERS = frozenset(
-    (
-        "a",
-        "an",
-        "and",
-        "at",
-        "from",
-        "has",
-        "in",
-        "is",
-        "of",
-        "on",
-        "set",
-        "the",
-        "up",
-        "who",
-        "wearing",
-        "with",
-    )
-)
 _WHO = ("person", "person", "person", "face", "woman", "man", "someone", "lady", "guy", "girl", "boy")
 _OPENINGS = (
     "",
@@ -252,7 +231,7 @@ def known_words() -> tuple[str, ...]:
         for value in values:
             change: dict[str, Any] = {attribute: value}
             texts += [describe_face(replace(_PLAIN_FACE, **change), style) for style in range(6)]
-    return tuple(sorted({word for text in texts for word in split_words(text)} - _FILLERS))
+    return tuple(sorted({word for text in texts for word in split_words(text)} - FILLERS))
 
 
 def visible(face: Face) -> dict[str, str]:

@@ -9,6 +9,38 @@ from numpy.typing import NDArray
 
 CONTEXT_LENGTH = 36  # numbers; the longest description that `describe_face` writes fits
 _BEGIN, _FIRST_WORD = 1, 2  # 0 is padding
+# Say nothing about a face, and are left out of what the encoder reads.
+FILLERS = frozenset(
+    (
+        "a",
+        "an",
+        "and",
+        "at",
+        "from",
+        "has",
+        "in",
+        "is",
+        "of",
+        "on",
+        "set",
+        "the",
+        "up",
+        "wearing",
+        "who",
+        "with",
+    )
+)
+# What may be asked of it, and what the figures of a release with no other encoder ask.
+EXAMPLES = (
+    "a smiling person with red hair",
+    "a person with green hair and glasses",
+    "a bald man with a full beard",
+    "a person wearing sunglasses",
+    "a person with round glasses",
+    "a person wearing a hat",
+    "a surprised person with a ponytail",
+    "a person in front of a forest",
+)
 
 
 def split_words(text: str) -> list[str]:
@@ -20,6 +52,13 @@ def split_words(text: str) -> list[str]:
 def vocabulary() -> tuple[str, ...]:
     """Give the words that the encoder was trained with, in the order of their numbers."""
     return tuple(files(__package__).joinpath("words.txt").read_text("utf-8").split())
+
+
+def sort_words(text: str) -> tuple[list[str], list[str]]:
+    """Give the words of a text that the encoder knows, and those that it does not, each once."""
+    words = [word for word in dict.fromkeys(split_words(text)) if word not in FILLERS]
+    known = [word for word in words if word in vocabulary()]
+    return known, [word for word in words if word not in known]
 
 
 def tokenize(texts: Sequence[str]) -> NDArray[np.int64]:

@@ -7,9 +7,10 @@ from random import Random
 import numpy as np
 import pytest
 
-from builders.demo_encoder import CONTEXT_LENGTH, WEIGHTS, tokenize, vocabulary
+from builders.demo_encoder import CONTEXT_LENGTH, EXAMPLES, WEIGHTS, sort_words, tokenize, vocabulary
 from builders.demo_encoder.measure import NUM_FACES, QUERIES, Quality, holds, measure
 from builders.demo_encoder.wordings import Codes, known_words, write_caption
+from builders.demo_encoder.words import FILLERS
 from builders.encoder import load_encoder
 from builders.faces import random_face
 from builders.sources.sample import sample_faces
@@ -65,6 +66,19 @@ def test_captions_say_what_is_true() -> None:
 
 def test_the_words_are_those_of_the_captions() -> None:
     assert known_words() == vocabulary()
+
+
+def test_it_says_which_words_it_knows_and_knows_those_of_its_examples() -> None:
+    assert sort_words("A person with green, xylophone-GREEN hair") == (
+        ["person", "green", "hair"],
+        ["xylophone"],
+    )
+    assert sort_words("a child") == ([], ["child"])
+    for example in EXAMPLES:
+        known, unknown = sort_words(example)
+        assert len(known) >= 2
+        assert unknown == []
+    assert not FILLERS & set(vocabulary())
 
 
 def test_words_become_numbers_and_unknown_ones_are_left_out() -> None:

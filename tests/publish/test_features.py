@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 import pytest
 from datasets import load_dataset
 
+from builders.demo_encoder import EXAMPLES
 from builders.duplicates import write_near_duplicates
 from publish.check import check_release
 from publish.integrity import read_manifest
@@ -28,6 +29,7 @@ from schemas.duplicates import DuplicateKind, NearDuplicate
 from schemas.features import PROVENANCE_KEY
 from schemas.manifest import NEAR_DUPLICATES_NAME, Manifest
 from schemas.problems import SettingsError
+from schemas.settings import SearchSettings
 from tests.support import ROOT, SfhqFolder, good_folder, image_bytes, run_release, tree_digest
 
 CONFIG, CAPTIONS = "clip_sfhq_demo", "clip_sfhq_demo_captions"
@@ -249,6 +251,23 @@ def test_near_duplicates_are_looked_for_with_features_or_where_they_are_asked_fo
 ) -> None:
     limits = load_settings(write_settings(tmp_path, features)).content_with({}).near_duplicates
     assert (limits and (limits.similarity, limits.features)) == expected
+
+
+def test_the_demonstration_encoder_is_asked_for_what_it_has_words_for(tmp_path: Path) -> None:
+    real = '[[features]]\nmodel = "ViT-B-32"\npretrained = "openai"\n'
+    decided = '[near_duplicates]\nfeatures = "clip_vit_b_32"\n'
+    own = '[search]\nqueries = ["a child"]\n'
+    asked = {
+        features: load_settings(write_settings(tmp_path, features)).content_with({}).search
+        for features in ("", DEMO, real, DEMO + real + decided, DEMO + own)
+    }
+    assert [found and found.queries for found in asked.values()] == [
+        None,
+        EXAMPLES,
+        SearchSettings().queries,
+        SearchSettings().queries,
+        ("a child",),
+    ]
 
 
 # --- the check ------------------------------------------------------------------------------

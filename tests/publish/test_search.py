@@ -39,6 +39,11 @@ def test_a_text_finds_what_it_says_and_the_encoder_is_named(
     out = capsys.readouterr().out
     rows = found(out)
     assert [row[0] for row in rows] == ["1", "2", "3"]
+    heads = next(line for line in out.splitlines() if line.split()[:1] == ["rank"])
+    assert heads.split() == ["rank", "similarity", "image", "id", "file", "name", "generator", "prompt"]
+    line = next(line for line in out.splitlines() if rows[0][2] in line)
+    for head, cell in (("image id", rows[0][2]), ("file name", rows[0][3]), ("generator", rows[0][4])):
+        assert line[heads.index(head) :].startswith(f"{cell} ")
     prompts = prompts_of(sample_release)
     assert sum("green" in prompts[row[2]] for row in rows) >= 2
     similarities = [float(row[1]) for row in rows]
@@ -48,6 +53,25 @@ def test_a_text_finds_what_it_says_and_the_encoder_is_named(
     assert "knows nothing of photographs" in out
     with Image.open(figure) as image:
         assert (image.format, image.width > 600, image.height > 200) == ("JPEG", True, True)
+
+
+def test_words_that_the_demonstration_encoder_does_not_know_are_named(
+    sample_release: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    job = ["--release", str(sample_release), "-k", "2"]
+    assert main(["a person with green xylophone hair, elderly", *job]) == 0
+    told = capsys.readouterr()
+    assert "does not know these words, and searches without: xylophone, elderly" in told.err
+    assert main(["a person with green hair", *job]) == 0
+    alike = capsys.readouterr()
+    assert alike.err == ""
+    assert found(alike.out) == found(told.out)
+    for nothing in ("xylophone", "a child", "12 !"):
+        assert main([nothing, *job]) == 2
+        told = capsys.readouterr()
+        assert "the demonstration encoder knows none of these words" in told.err
+        assert '"a person with green hair and glasses"' in told.err
+        assert found(told.out) == []
 
 
 def test_an_image_finds_itself_first(
