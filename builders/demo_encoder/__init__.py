@@ -9,7 +9,7 @@ measures them on 2,000 others. Of the first five faces that each of 30 queries f
 for; "person with green hair and glasses" finds five of five.
 
     python -m builders.demo_encoder.train --cache FOLDER    # 1 GB; half an hour on two cores
-    python -m builders.demo_encoder.measure                 # a minute
+    python -m builders.demo_encoder.measure                 # minutes
 """
 
 from pathlib import Path

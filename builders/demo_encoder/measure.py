@@ -4,12 +4,15 @@
   hand, with one to three attributes each.
 - Copies: for how many copies of faces (compressed, resized, cropped) the nearest of all faces is the one
   that they are copies of; and how alike the two are, beside different faces.
+- Near-duplicates: which of these copies the report of a release finds among all faces at the default
+  settings, and how much of what it finds is copies.
 
     python -m builders.demo_encoder.measure
 """
 
 import argparse
 import io
+import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -19,9 +22,14 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from builders.demo_encoder.wordings import visible
+from builders.duplicates import find_near_duplicates
 from builders.encoder import Encoder, encode_stream, load_encoder
 from builders.faces import Face, draw_face, random_face
+from builders.hashes import hash_image, pack_hashes
+from builders.likeness import compare_embeddings, compare_hashes
+from schemas.duplicates import DuplicateKind, NearDuplicate
 from schemas.features import DEMO_MODEL, DEMO_TAG, FeatureSettings
+from schemas.settings import DuplicateSettings
 
 FIRST_FACE, NUM_FACES, NUM_COPIED = 0, 2_000, 200
 TOP = 5
@@ -72,6 +80,21 @@ QUERIES: Mapping[str, Wanted] = {
 
 
 @dataclass(frozen=True, slots=True)
+class Report:
+    """How good a report of near-duplicates is, in pairs of images that it puts into one group.
+
+    Attributes:
+        recall: Share of the planted pairs that are found.
+        precision: Share of the found pairs that were planted; 1 if none is found.
+        by_hash: Share of the planted pairs of which both images are found by their hashes.
+    """
+
+    recall: float
+    precision: float
+    by_hash: float
+
+
+@dataclass(frozen=True, slots=True)
 class Quality:
     """What was measured.
 
@@ -80,12 +103,14 @@ class Quality:
         copies_found: Kind of copy → share of the copies whose nearest face is the right one.
         copies: Kind of copy → the lowest cosine of a face and its copy.
         strangers: The highest cosine of each face and another: faces.
+        reports: Kind of copy → the report of near-duplicates where such copies lie among all faces.
     """
 
     precisions: Mapping[str, float]
     copies_found: Mapping[str, float]
     copies: Mapping[str, float]
     strangers: NDArray[np.float32]
+    reports: Mapping[str, Report]
 
     @property
     def precision(self) -> float:
@@ -100,14 +125,16 @@ def measure(encoder: Encoder, faces: Sequence[Face]) -> Quality:
         encoder: Any encoder.
         faces: Drawn for this; not those that it was trained on.
     """
-    features = _encode(encoder, map(_drawn, faces))
+    files = [_saved(_drawn(face)) for face in faces]
+    features = _encode(encoder, files)
     found = np.argsort(-_encode_texts(encoder, list(QUERIES)) @ features.T, axis=1, kind="stable")[:, :TOP]
     precisions = {
         query: float(np.mean([holds(wanted, faces[row]) for row in rows]))
         for (query, wanted), rows in zip(QUERIES.items(), found.tolist(), strict=True)
     }
     some = [_drawn(face) for face in faces[:NUM_COPIED]]
-    copied = {name: _encode(encoder, map(copy, some)) for name, copy in COPIES.items()}
+    copied_files = {name: [_saved(copy(image)) for image in some] for name, copy in COPIES.items()}
+    copied = {name: _encode(encoder, each) for name, each in copied_files.items()}
     own = np.arange(len(some))
     copies = {name: float((each * features[own]).sum(1).min()) for name, each in copied.items()}
     copies_found = {
@@ -115,7 +142,39 @@ def measure(encoder: Encoder, faces: Sequence[Face]) -> Quality:
     }
     alike = features @ features.T
     np.fill_diagonal(alike, -1)
-    return Quality(precisions, copies_found, copies, alike.max(1))
+    reports = {
+        name: _report([*files, *copied_files[name]], np.concatenate([features, copied[name]]), len(files))
+        for name in COPIES
+    }
+    return Quality(precisions, copies_found, copies, alike.max(1), reports)
+
+
+def rate_report(rows: Iterable[NearDuplicate], planted: Iterable[tuple[str, str]]) -> Report:
+    """Hold a report of near-duplicates against the pairs of image ids that were planted."""
+    groups: dict[str, dict[str, NearDuplicate]] = {}
+    for row in rows:
+        groups.setdefault(row.group, {})[row.image_id] = row
+    found = {
+        frozenset(pair): all(own[image_id].kind is not DuplicateKind.EMBEDDING for image_id in pair)
+        for own in groups.values()
+        for pair in itertools.combinations(own, 2)
+    }
+    wanted = {frozenset(pair) for pair in planted}
+    right = wanted & found.keys()
+    return Report(
+        recall=len(right) / len(wanted),
+        precision=len(right) / len(found) if found else 1.0,
+        by_hash=sum(found[pair] for pair in right) / len(wanted),
+    )
+
+
+def _report(files: Sequence[bytes], features: NDArray[np.float32], num_faces: int) -> Report:
+    """Report near-duplicates at the default settings; the files after the faces are copies of the first."""
+    limits, ids = DuplicateSettings(), [f"{row:016x}" for row in range(len(files))]
+    by_embedding = compare_embeddings(features.astype(np.float16), limits.similarity)
+    by_hash = compare_hashes(pack_hashes(list(map(hash_image, files))), limits.hash_distance)
+    rows = find_near_duplicates(ids, by_embedding, by_hash)
+    return rate_report(rows, zip(ids, ids[num_faces:], strict=False))
 
 
 def holds(wanted: Wanted, face: Face) -> bool:
@@ -124,8 +183,7 @@ def holds(wanted: Wanted, face: Face) -> bool:
     return all(seen[attribute] in values for attribute, values in wanted.items())
 
 
-def _encode(encoder: Encoder, images: Iterable[Image.Image]) -> NDArray[np.float32]:
-    files = [_saved(image) for image in images]
+def _encode(encoder: Encoder, files: Sequence[bytes]) -> NDArray[np.float32]:
     features = np.empty((len(files), encoder.provenance.dimension), np.float32)
     for rows, vectors in encode_stream(encoder, range(len(files)), files.__getitem__):
         features[list(rows)] = vectors
@@ -154,15 +212,20 @@ def _resized(image: Image.Image, scale: float) -> Image.Image:
     return image.resize((round(image.width * scale), round(image.height * scale)), Image.Resampling.LANCZOS)
 
 
-def _cropped(image: Image.Image, share: float) -> Image.Image:
+def _cropped(image: Image.Image, share: float, *, all_sides: bool) -> Image.Image:
+    """Cut a share of the width off the left and of the height off the top, or off all sides."""
     left, top = round(image.width * share), round(image.height * share)
-    return image.crop((left, top, image.width, image.height))
+    right, bottom = (left, top) if all_sides else (0, 0)
+    return image.crop((left, top, image.width - right, image.height - bottom))
 
 
 COPIES: Mapping[str, Callable[[Image.Image], Image.Image]] = {
     "JPEG of quality 60": partial(_compressed, quality=60),
     "three quarters of the size": partial(_resized, scale=0.75),
-    "3 % cropped off the left and the top": partial(_cropped, share=0.03),
+    "1 % cropped off all sides": partial(_cropped, share=0.01, all_sides=True),
+    "1 % cropped off the left and the top": partial(_cropped, share=0.01, all_sides=False),
+    "3 % cropped off all sides": partial(_cropped, share=0.03, all_sides=True),
+    "3 % cropped off the left and the top": partial(_cropped, share=0.03, all_sides=False),
 }
 
 
@@ -181,6 +244,11 @@ def main() -> None:
     for name, cosine in quality.copies.items():
         found = quality.copies_found[name]
         print(f"copies, {name}: {found:.1%} nearest to their face, lowest cosine {cosine:.3f}")
+    for name, report in quality.reports.items():
+        print(
+            f"near-duplicates, {name}: recall {report.recall:.1%} ({report.by_hash:.1%} by hash), "
+            f"precision {report.precision:.1%}"
+        )
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import itertools
 import json
 import shutil
@@ -18,8 +19,11 @@ import pytest
 
 from builders.catalog import Catalog
 from builders.changes import ShardState
+from builders.demo_encoder.measure import COPIES, rate_report
 from builders.encoder import Encoder, load_encoder
 from builders.encoder import Features as Vectors
+from builders.faces import draw_face, random_face
+from builders.facts.features import read_near_duplicates
 from builders.feature_store import FEATURES_NAME, FeatureStore
 from builders.features import Features
 from builders.intake import Source, SourceOptions
@@ -28,7 +32,7 @@ from builders.previous import PreviousRelease
 from builders.reading import SourceReader
 from builders.sources.captions import CaptionSource
 from builders.sources.sfhq import SfhqSource
-from schemas.features import PROVENANCE_KEY, FeatureSettings, Provenance
+from schemas.features import DEMO_MODEL, DEMO_TAG, PROVENANCE_KEY, FeatureSettings, Provenance
 from schemas.manifest import Manifest, RowChanges
 from schemas.settings import BuildSettings, ContentSettings, DatasetSettings, DuplicateSettings
 from schemas.versions import Bump
@@ -430,6 +434,29 @@ def test_an_image_saved_again_is_a_near_duplicate(world: World, encode: bool) ->
     add_image(world, 8)
     world.build("1.1", "1.0", encode=encode)
     assert world.stages["hashing images"] == 1
+
+
+def test_planted_copies_are_found_through_a_build_and_nothing_else(tmp_path: Path) -> None:
+    """Each face that the encoder has not seen lies beside one copy; kinds of copies take turns."""
+    folder, planted = SfhqFolder(tmp_path / "faces"), []
+    row = good_folder(tmp_path / "unused").rows[3]
+    for number, make_copy in zip(range(48), itertools.cycle(COPIES.values()), strict=False):
+        face = draw_face(random_face(number))
+        for name, image in ((f"{number}.jpg", face), (f"{number}-copy.jpg", make_copy(face))):
+            file = io.BytesIO()
+            image.save(file, "JPEG", quality=90)
+            folder.rows.append([name, *row[1:]])
+            folder.images[f"images/{name}"] = file.getvalue()
+        ids = [hashlib.sha256(data).hexdigest()[:16] for data in list(folder.images.values())[-2:]]
+        planted.append((ids[0], ids[1]))
+    (tmp_path / "dist").mkdir()
+    world = World(folder, [], tmp_path / "dist", near_duplicates=DuplicateSettings(features=CONFIG))
+    encoder = load_encoder(FeatureSettings(model=DEMO_MODEL, pretrained=DEMO_TAG))
+    world.build_from([SfhqSource(folder.write(), "faces")], {CONFIG: encoder}, "1.0")
+    report = rate_report(read_near_duplicates(world.out / "1.0"), planted)
+    assert report.recall >= 0.9, report
+    assert report.precision == 1
+    assert report.by_hash < report.recall  # crops are found by their vectors
 
 
 class BlindEncoder(PlainEncoder):
