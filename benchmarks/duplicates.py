@@ -10,6 +10,7 @@ process and reading the vectors.
 - products: the upper triangle of products alone, and nothing done with them: the least that it can take.
 
     python benchmarks/duplicates.py --images 122726 --dim 512 --repeats 1
+    python benchmarks/duplicates.py --cosine 0.8    # a narrow cone, as faces under a real CLIP model are
 """
 
 import sys
@@ -30,8 +31,8 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.measure import Usage, measure
-from benchmarks.options import positive
-from benchmarks.vectors import make_vectors
+from benchmarks.options import positive, share
+from benchmarks.vectors import COSINE, make_vectors
 
 THRESHOLD = 0.95
 _DISTANCE = 16
@@ -94,7 +95,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     with tempfile.TemporaryDirectory() as work:
         path = Path(work) / "vectors.npy"
-        make_vectors(path, options.images, options.dim)
+        make_vectors(path, options.images, options.dim, options.cosine)
         runs = [_run(name, path) for _ in range(options.repeats) for name in JOBS]
     _show(options, runs)
     return 0
@@ -110,7 +111,8 @@ def _run(name: str, path: Path) -> tuple[str, int, Usage]:
 
 
 def _show(options: argparse.Namespace, runs: Sequence[tuple[str, int, Usage]]) -> None:
-    title = f"{options.images:,} x {options.dim}, all pairs, {os.cpu_count()} cores"
+    cone = f"mean cosine {options.cosine:g}"
+    title = f"{options.images:,} x {options.dim}, all pairs, {cone}, {os.cpu_count()} cores"
     table = Table("job", "seconds", "time ÷ products", "peak MB", "anon. MB", "images alike", title=title)
     seconds = {
         name: statistics.median(usage.seconds for job, _, usage in runs if job == name) for name in JOBS
@@ -132,6 +134,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description="Measure how long comparing all pairs takes.")
     parser.add_argument("--images", type=positive, default=122_726)
     parser.add_argument("--dim", type=positive, default=512)
+    parser.add_argument("--cosine", type=share, default=COSINE, help="mean similarity of any two images")
     parser.add_argument("--repeats", type=positive, default=1)
     parser.add_argument("--job", choices=JOBS, help="run one job on --file")
     parser.add_argument("--file", type=Path)

@@ -36,3 +36,11 @@ def positive(text: str) -> int:
     if number < 1:
         raise argparse.ArgumentTypeError("it must be 1 or more")
     return number
+
+
+def share(text: str) -> float:
+    """Read a number from 0 to less than 1."""
+    number = float(text)
+    if not 0 <= number < 1:
+        raise argparse.ArgumentTypeError("it must be from 0 to less than 1")
+    return number

@@ -34,7 +34,8 @@ LADDER = (*(round(0.80 + 0.01 * step, 2) for step in range(20)), 0.995, 0.999)
 _VECTORS_PER_BLOCK = 4096  # 64 MB of similarities
 _HASHES_PER_BLOCK = 512
 _ROWS_AT_ONCE = 512  # of a block, when its near pairs are listed: there may be as many as pairs
-_EDGES_KEPT = 500_000
+_FIRST_ROWS = 8  # and at first, since these may tell that most of the others say nothing more
+_EDGES_KEPT = 20_000
 
 _Block = tuple[int, int, npt.NDArray[Any]]  # first row, first column, scores of all their pairs
 
@@ -131,12 +132,19 @@ def join_groups(groups: Rows, left: Rows, right: Rows) -> Rows:
     Returns:
         The groups with these pairs, in the same form.
     """
-    edges = (np.ones(len(left), np.int8), (groups[left], groups[right]))
-    graph = coo_array(edges, shape=(len(groups), len(groups)))
-    _, numbers = connected_components(graph, directed=False)
+    left, right = groups[left], groups[right]
+    apart = left != right
+    left, right = left[apart], right[apart]
+    # A graph of the groups that are tied, not of all rows: pairs come in many small batches.
+    is_tied = np.zeros(len(groups), np.bool_)
+    is_tied[left] = is_tied[right] = True
+    tied = np.flatnonzero(is_tied)
+    edges = (np.ones(len(left), np.int8), (np.searchsorted(tied, left), np.searchsorted(tied, right)))
+    _, numbers = connected_components(coo_array(edges, shape=(len(tied), len(tied))), directed=False)
     _, first = np.unique(numbers, return_index=True)
-    joined: Rows = first[numbers[groups]]
-    return joined
+    joined = np.arange(len(groups))
+    joined[tied] = tied[first[numbers]]
+    return joined[groups]
 
 
 def members_of(groups: Rows) -> list[Rows]:
@@ -177,6 +185,7 @@ class _Linker:
         self._lowest, self._margin, self._exact = lowest, margin, exact
         self._edges: list[tuple[Rows, Rows, Rows]] = []  # left, right, index of the highest threshold reached
         self._num_edges = 0
+        self._bars = self._find_bars()
 
     def add(self, block: _Block) -> None:
         """Take the scores of all pairs of some rows with some columns; the array is not kept."""
@@ -187,13 +196,16 @@ class _Linker:
         for start, values in ((first, nearest), (second, scores.max(axis=0))):
             part = self._nearest[start : start + len(values)]
             np.maximum(part, values, out=part)
-        least = self._thresholds[0] - self._margin
-        for rows in blocks_of(len(scores), _ROWS_AT_ONCE):
-            near = rows.start + np.flatnonzero(nearest[rows] >= least)
+        for rows in _growing_blocks(len(scores)):
+            # Looked up anew: what has been joined since tells that many pairs say nothing more.
+            own = self._bars[first + rows.start : first + rows.stop]
+            others = self._bars[second : second + scores.shape[1]]
+            near = np.flatnonzero(nearest[rows] >= np.minimum(own, others.min()))
             if near.size:
-                part = scores[near]
-                left, right = np.divmod(np.flatnonzero(part >= least), part.shape[1])
-                self._link(first + near[left], second + right, part[left, right])
+                part = scores[rows.start + near]
+                is_near = part >= np.minimum(own[near, None], others)
+                left, right = np.divmod(np.flatnonzero(is_near), part.shape[1])
+                self._link(first + rows.start + near[left], second + right, part[left, right])
 
     def finish(self, threshold: float) -> Likeness:
         """Say what came of all pairs, with the groups of one of the thresholds."""
@@ -229,10 +241,31 @@ class _Linker:
         if not self._edges:
             return
         left, right, reached = (np.concatenate(parts) for parts in zip(*self._edges, strict=True))
-        for step in range(len(self._thresholds)):
-            edges = reached >= step
-            self._groups[step] = join_groups(self._groups[step], left[edges], right[edges])
+        # From the highest threshold: what hangs together there does so at all lower ones.
+        rows = above = np.arange(self._groups.shape[1])
+        for step in range(len(self._thresholds))[::-1]:
+            edges = reached == step
+            pairs = (np.concatenate(sides) for sides in ((rows, left[edges]), (above, right[edges])))
+            above = self._groups[step] = join_groups(self._groups[step], *pairs)
         self._edges, self._num_edges = [], 0
+        self._bars = self._find_bars()
+
+    def _find_bars(self) -> Float32:
+        """Give (n,) scores: a pair that reaches neither image's ties together what is in one group already.
+
+        In a narrow cone nearly all pairs reach the low thresholds, and nearly all images hang together there
+        after the first block. Of two images in that one group it only matters whether they reach a threshold
+        at which one of them is not in it yet.
+        """
+        inside = np.ones(self._groups.shape[1], np.bool_)
+        steps = np.zeros(
+            len(inside), np.int64
+        )  # thresholds, from the lowest, at which each is in the largest
+        for groups in self._groups:
+            inside &= groups == np.bincount(groups[inside], minlength=1).argmax()
+            steps[inside] += 1
+        bars = np.append(self._thresholds, np.inf)[steps] - self._margin
+        return np.nextafter(bars.astype(np.float32), np.float32(-np.inf))
 
 
 def _similarity_blocks(vectors: Half) -> Iterator[_Block]:
@@ -254,6 +287,14 @@ def _bit_blocks(hashes: Hashes) -> Iterator[_Block]:
 
     for (left, right), scores in ordered_map(count, _triangle(len(hashes), _HASHES_PER_BLOCK)):
         yield left.start, right.start, scores
+
+
+def _growing_blocks(num_rows: int) -> Iterator[slice]:
+    """Cut rows into blocks, each twice as large as the one before until they are large enough."""
+    start, size = 0, _FIRST_ROWS
+    while start < num_rows:
+        yield slice(start, min(start + size, num_rows))
+        start, size = start + size, min(2 * size, _ROWS_AT_ONCE)
 
 
 def _triangle(num_rows: int, size: int) -> Iterator[tuple[slice, slice]]:

@@ -2,28 +2,32 @@
 
 import itertools
 from collections.abc import Iterable
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.sparse.csgraph import connected_components
 
+from benchmarks.vectors import make_vectors
 from builders import likeness
 from builders.hashes import HASH_BITS, Hashes, pack_hashes
 from builders.likeness import compare_embeddings, compare_hashes, join_groups, members_of
-from builders.vectors import Half
+from builders.vectors import Float32, Half, Rows
 from schemas.problems import EmbeddingError
 from tests.builders.test_vectors import unit_vectors
 
 LADDER = (0.5, 0.8, 0.9, 0.99)
 
 
-@pytest.fixture(params=[(7, 3, 2), (4096, 512, 500_000)], ids=["small blocks", "large blocks"])
+@pytest.fixture(params=[(7, 1, 3, 2), (4096, 8, 512, 20_000)], ids=["small blocks", "large blocks"])
 def blocks(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Cut the pairs into blocks so small that few rows need many of them."""
-    size, at_once, edges = request.param
+    size, first, at_once, edges = request.param
     monkeypatch.setattr(likeness, "_VECTORS_PER_BLOCK", size)
     monkeypatch.setattr(likeness, "_HASHES_PER_BLOCK", size)
+    monkeypatch.setattr(likeness, "_FIRST_ROWS", first)
     monkeypatch.setattr(likeness, "_ROWS_AT_ONCE", at_once)
     monkeypatch.setattr(likeness, "_EDGES_KEPT", edges)
 
@@ -122,6 +126,34 @@ def test_images_that_are_all_alike_are_one_group() -> None:
     found = compare_embeddings(vectors, 0.9)
     assert not found.groups.any()
     assert {(rung.num_images, rung.num_groups) for rung in found.ladder} == {(1500, 1)}
+
+
+@pytest.mark.parametrize("cosine", [0.55, 0.8, 0.9])
+def test_however_narrow_the_cone_few_pairs_are_looked_at_one_by_one(
+    cosine: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    count, looked_at = 3000, [0]
+    link = likeness._Linker._link
+
+    def note_and_link(linker: likeness._Linker, left: Rows, right: Rows, scores: Float32) -> None:
+        looked_at[0] += len(left)
+        link(linker, left, right, scores)
+
+    monkeypatch.setattr(likeness._Linker, "_link", note_and_link)
+    monkeypatch.setattr(likeness, "_VECTORS_PER_BLOCK", 1024)
+    vectors = np.array(make_vectors(tmp_path / "vectors.npy", count, 128, cosine))
+    found = compare_embeddings(vectors, 0.95)
+    assert looked_at[0] < 0.05 * count * count / 2
+    exact = vectors.astype(np.float64) @ vectors.astype(np.float64).T
+    np.fill_diagonal(exact, -1)
+    assert exact[np.triu_indices(count, 1)].mean() == pytest.approx(cosine, abs=0.02)
+    for rung in found.ladder:
+        _, numbers = connected_components(exact >= rung.threshold, directed=False)
+        sizes = np.bincount(numbers)
+        assert (rung.num_images, rung.num_groups) == (sizes[sizes > 1].sum(), (sizes > 1).sum())
+    np.testing.assert_array_equal(
+        found.nearest[found.is_grouped], exact.max(axis=1)[found.is_grouped].astype(np.float32)
+    )
 
 
 def test_the_order_of_rows_does_not_change_what_is_published() -> None:
