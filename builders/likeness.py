@@ -196,10 +196,13 @@ class _Linker:
         for start, values in ((first, nearest), (second, scores.max(axis=0))):
             part = self._nearest[start : start + len(values)]
             np.maximum(part, values, out=part)
+        columns = slice(second, second + scores.shape[1])
+        if nearest.max() < min(self._bars[first : first + len(scores)].min(), self._bars[columns].min()):
+            return
         for rows in _growing_blocks(len(scores)):
             # Looked up anew: what has been joined since tells that many pairs say nothing more.
             own = self._bars[first + rows.start : first + rows.stop]
-            others = self._bars[second : second + scores.shape[1]]
+            others = self._bars[columns]
             near = np.flatnonzero(nearest[rows] >= np.minimum(own, others.min()))
             if near.size:
                 part = scores[rows.start + near]
@@ -258,9 +261,7 @@ class _Linker:
         at which one of them is not in it yet.
         """
         inside = np.ones(self._groups.shape[1], np.bool_)
-        steps = np.zeros(
-            len(inside), np.int64
-        )  # thresholds, from the lowest, at which each is in the largest
+        steps = np.zeros(len(inside), np.int64)  # thresholds at which each is in it
         for groups in self._groups:
             inside &= groups == np.bincount(groups[inside], minlength=1).argmax()
             steps[inside] += 1
