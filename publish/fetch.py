@@ -16,8 +16,7 @@ import threading
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
+from datetime import timedelta
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from pathlib import Path
 from types import TracebackType
@@ -27,6 +26,7 @@ from urllib.parse import urlsplit, urlunsplit
 import httpx2
 
 from builders.reading import FetchError
+from publish.waiting import parse_date, retry_after
 from schemas import KIT_VERSION
 from schemas.problems import printable
 
@@ -293,7 +293,8 @@ def _check_status(response: httpx2.Response, expected: int) -> None:
     status = response.status_code
     if status == expected:
         return
-    wait_seconds = _retry_after(response.headers.get("Retry-After", "")) if status in (429, 503) else None
+    asked = retry_after(response.headers.get("Retry-After", "")) if status in (429, 503) else None
+    wait_seconds = None if asked is None else min(asked, MAX_PAUSE_SECONDS)
     phrase = printable(response.reason_phrase)[:80]
     raise _FailureError(
         f"the server answers {status} {phrase}".rstrip(),
@@ -327,28 +328,8 @@ def _validator(headers: httpx2.Headers) -> str | None:
     tag = headers.get("ETag", "")
     if tag:
         return tag if tag.startswith('"') else None
-    modified, now = _date(headers.get("Last-Modified", "")), _date(headers.get("Date", ""))
+    modified, now = parse_date(headers.get("Last-Modified", "")), parse_date(headers.get("Date", ""))
     # A file changed within this very second may change once more under the same date.
     if modified is None or now is None or now - modified < timedelta(seconds=1):
         return None
     return headers["Last-Modified"]
-
-
-def _retry_after(text: str) -> float | None:
-    """Read a Retry-After header: seconds, or an HTTP date; 0 to 60 s, None where it says neither."""
-    date = _date(text)
-    if text.isascii() and text.isdigit():
-        seconds = float(text)
-    elif date is not None:
-        seconds = (date - datetime.now(UTC)).total_seconds()
-    else:
-        return None
-    return min(max(seconds, 0.0), MAX_PAUSE_SECONDS)
-
-
-def _date(text: str) -> datetime | None:
-    try:
-        date = parsedate_to_datetime(text)
-    except (ValueError, OverflowError):
-        return None
-    return date if date.tzinfo else date.replace(tzinfo=UTC)

@@ -13,8 +13,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from functools import cache
 from typing import Any, TypeVar
 
@@ -38,6 +36,7 @@ from huggingface_hub.utils import (  # type: ignore[attr-defined] # public, thou
     parse_ratelimit_headers,
 )
 
+from publish.waiting import retry_after
 from schemas import KIT_VERSION
 from schemas.problems import KitError, Problem, Reason, ReleaseError, printable
 
@@ -426,16 +425,11 @@ def _read(response: httpx2.Response) -> None:
 
 def _wait_seconds(headers: httpx2.Headers) -> float | None:
     """Read how long the Hub asks to wait: seconds, a date, or the rest of a window whose rate is used up."""
-    text = headers.get("Retry-After", "").strip()
-    if text.isascii() and text.isdigit():
-        return float(text[:9])
-    try:
-        date = parsedate_to_datetime(text)
-    except (ValueError, OverflowError):
-        rate = parse_ratelimit_headers(headers)
-        return float(rate.reset_in_seconds) if rate is not None and rate.remaining == 0 else None
-    aware = date if date.tzinfo else date.replace(tzinfo=UTC)
-    return max((aware - datetime.now(UTC)).total_seconds(), 0.0)
+    asked = retry_after(headers.get("Retry-After", ""))
+    if asked is not None:
+        return asked
+    rate = parse_ratelimit_headers(headers)
+    return float(rate.reset_in_seconds) if rate is not None and rate.remaining == 0 else None
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:

@@ -462,7 +462,7 @@ def test_planted_copies_are_found_through_a_build_and_nothing_else(tmp_path: Pat
 class BlindEncoder(PlainEncoder):
     """Takes all images for the same."""
 
-    def encode_images(self, images: Sequence[bytes]) -> Vectors:
+    def encode_images(self, images: Iterable[bytes]) -> Vectors:
         return np.stack([vector_of(b"any", self.provenance.dimension) for _ in images])
 
 

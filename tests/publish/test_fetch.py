@@ -20,7 +20,8 @@ import httpx2
 import pytest
 
 from builders.reading import FetchError
-from publish.fetch import MAX_REDIRECTS, ImageFetcher, _retry_after, redact
+from publish.fetch import MAX_PAUSE_SECONDS, MAX_REDIRECTS, ImageFetcher, _check_status, _FailureError, redact
+from publish.waiting import retry_after
 from schemas import KIT_VERSION
 
 BODY = bytes(range(256)) * 1000  # 256,000 bytes: several chunks
@@ -386,11 +387,19 @@ def test_the_pause_grows(site: Site, tmp_path: Path) -> None:
     assert time.monotonic() - start >= 0.05 + 0.1 + 0.2
 
 
-def test_retry_after_is_read_as_seconds_or_date_and_bounded() -> None:
+def test_retry_after_is_read_as_seconds_or_date() -> None:
     soon = format_datetime(datetime.now(UTC) + timedelta(seconds=30), usegmt=True)
-    assert 20 < (_retry_after(soon) or 0) <= 30
-    assert [_retry_after(text) for text in ("0", "7", "9" * 400, OLD)] == [0, 7, 60, 0]
-    assert [_retry_after(text) for text in ("", "soon", "-1", "1.5", "²")] == [None] * 5
+    assert 20 < (retry_after(soon) or 0) <= 30
+    assert [retry_after(text) for text in ("0", " 7 ", "9" * 400, OLD)] == [0, 7, 999_999_999, 0]
+    far = "Mon, 01 Jan 2024 00:00:00 +9999999999"
+    assert [retry_after(text) for text in ("", "soon", "-1", "1.5", "²", far)] == [None] * 6
+
+
+def test_no_server_makes_a_pause_longer_than_the_longest(site: Site) -> None:
+    site.answers = [answer(b"", 429, Retry_After="9" * 400)]
+    with pytest.raises(_FailureError) as caught, httpx2.Client() as client:
+        _check_status(client.get(site.url), 200)
+    assert caught.value.wait_seconds == MAX_PAUSE_SECONDS
 
 
 def test_closing_ends_a_pause_in_another_thread(site: Site, tmp_path: Path) -> None:

@@ -13,8 +13,6 @@ import time
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 from urllib.request import getproxies
@@ -31,6 +29,7 @@ from urllib3.exceptions import HTTPError as TransportError
 
 from publish.targets.kaggle.access import Limits, SiteError, silence
 from publish.targets.kaggle.page import KagglePage
+from publish.waiting import retry_after
 from schemas.problems import printable
 
 T = TypeVar("T")
@@ -482,7 +481,7 @@ class Client(KaggleApi):  # type: ignore[misc] # it is not typed
             broken = (requests.ConnectionError, requests.exceptions.ChunkedEncodingError)
             return SiteError(message, again, passing=isinstance(error, broken))
         status, said = error.response.status_code, self._clean(str(error))
-        wait = _retry_after(error.response.headers.get("Retry-After", ""))
+        wait = retry_after(error.response.headers.get("Retry-After", ""))
         asks = f" and asks to wait {wait:,.0f} s" if wait is not None else ""
         if status == 401:
             message = f"Kaggle does not accept the credentials when asked to {what}: wrong, or expired"
@@ -567,17 +566,6 @@ def _bytes_there(answer: requests.Response, size: int) -> int:
     _, _, last = answer.headers.get("Range", "").rpartition("-")
     there = int(last) + 1 if last.isascii() and last.isdigit() else 0
     return there if there < size else 0
-
-
-def _retry_after(text: str) -> float | None:
-    """Read a Retry-After header: seconds, or an HTTP date; None where it says neither."""
-    if text.isascii() and text.isdigit():
-        return float(text)
-    try:
-        date = parsedate_to_datetime(text)
-    except ValueError:
-        return None
-    return max(0.0, (date.astimezone(UTC) - datetime.now(UTC)).total_seconds())
 
 
 def _arriving(answer: requests.Response) -> Iterator[bytes]:
