@@ -8,6 +8,8 @@ is compared, so that none is fast by doing something else.
 - one by one: each image opened and decoded in full by Pillow, open_clip's preprocessing, float32, a pickle
   for each image, as the collection's own script does it.
 - data loader: the same in batches of 32 from torch's DataLoader with a process per core, the usual way.
+- clip-retrieval: its `clip_inference`, if `--clip-retrieval` names the Python of an environment that has it;
+  `benchmarks/peer_clip_retrieval.py` says how to make one.
 - kit, float32 and kit: `builders/encoder.py`; the second computes in what it chooses for this processor.
 - model alone: no image is read or decoded, and the model runs on as many numbers, in the number type, batches
   and threads of the kit. Nothing that encodes with these can be faster: it is the limit.
@@ -48,6 +50,7 @@ from benchmarks.corpus import make_corpus
 from builders.encoder import Encoder
 
 _BATCH, _WARM_UP = 32, 32
+_PEER, _PEER_SCRIPT = "clip-retrieval", Path(__file__).with_name("peer_clip_retrieval.py")
 _WORK = Path(tempfile.gettempdir()) / "sfhq-bench"
 Vectors = NDArray[np.float32]
 
@@ -192,20 +195,26 @@ def make_weights(model: str, path: Path) -> Path:
 
 def run_all(options: argparse.Namespace, folder: Path, weights: Path) -> Iterator[tuple[str, float, float]]:
     """Yield each run's job, seconds, and largest 1 - cosine to the first job's vectors."""
-    work, names = options.work.resolve(), list(JOBS)
+    work, names = options.work.resolve(), _names(options)
     for number in range(options.repeats):
         first = number % len(names)
         for name in (*names[first:], *names[:first]):
             out = work / f"{name.replace(', ', '-').replace(' ', '-')}.npy"
-            job = ["--job", name, "--model", options.model, "--weights", str(weights)]
-            subprocess.run(
-                [sys.executable, __file__, *job, "--folder", str(folder), "--out", str(out)], check=True
-            )
+            places = ["--weights", str(weights), "--folder", str(folder), "--out", str(out)]
+            if name == _PEER:
+                command = [str(options.clip_retrieval), str(_PEER_SCRIPT)]
+            else:
+                command = [sys.executable, __file__, "--job", name]
+            subprocess.run([*command, "--model", options.model, *places], check=True)
             seconds = float(json.loads(out.with_suffix(".json").read_text()))
             print(f"round {number + 1}: {name}: {seconds:.1f} s", file=sys.stderr)
             plain = work / "one-by-one.npy"
             can_compare = plain.exists() and out.exists()
             yield name, seconds, difference(np.load(plain), np.load(out)) if can_compare else 0.0
+
+
+def _names(options: argparse.Namespace) -> list[str]:
+    return [*JOBS, *([_PEER] if options.clip_retrieval else [])]
 
 
 def difference(some: Vectors, other: Vectors) -> float:
@@ -223,8 +232,9 @@ def results_table(runs: Sequence[tuple[str, float, float]], num_images: int, tit
         "largest 1 - cosine to one by one",
     ):
         table.add_column(column, justify="right")
-    seconds = {name: statistics.median(took for job, took, _ in runs if job == name) for name in JOBS}
-    for name in JOBS:
+    names = dict.fromkeys(job for job, _, _ in runs)
+    seconds = {name: statistics.median(took for job, took, _ in runs if job == name) for name in names}
+    for name in names:
         ratios = [f"{seconds[peer] / seconds[name]:.2f}" for peer in ("one by one", "data loader")]
         off = max(each for job, _, each in runs if job == name)
         table.add_row(
@@ -267,6 +277,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--repeats", type=int, default=3, metavar="N", help="rounds (default: 3)")
     parser.add_argument("--model", default="ViT-B-32", help="as open_clip names it (default: ViT-B-32)")
     parser.add_argument("--weights", type=Path, help="a checkpoint (default: random weights)")
+    parser.add_argument("--clip-retrieval", type=Path, metavar="PYTHON", help="measure clip-retrieval, too")
     parser.add_argument("--work", type=Path, default=_WORK, help="folder that is kept (default: %(default)s)")
     for name in ("--job", "--folder", "--out"):  # how this calls itself, for one job
         parser.add_argument(name, type=str if name == "--job" else Path, help=argparse.SUPPRESS)
