@@ -234,10 +234,16 @@ class Planner:
         role = _dig(who, "auth", "accessToken", "role")
         if role == "read":
             yield self._contents.problem("the token can only read", "use one with write access")
-        orgs = _dig(who, "orgs")
-        named = [_dig(who, "name"), *(_dig(org, "name") for org in (orgs if isinstance(orgs, list) else ()))]
+        found = _dig(who, "orgs")
+        orgs = found if isinstance(found, list) else []
+        named = [_dig(who, "name"), *(_dig(org, "name") for org in orgs)]
         names = sorted(name for name in named if isinstance(name, str))
         namespace = self._hub.repository.partition("/")[0]
+        # A role in a resource group may go further than that in the organisation.
+        own = next((org for org in orgs if _dig(org, "name") == namespace), None)
+        if _dig(own, "roleInOrg") == "read" and not _dig(own, "resourceGroups"):
+            message = f"whoever has the token may only read in {namespace}"
+            yield self._contents.problem(message, "ask for the role of a contributor, or use another token")
         if role != "fineGrained" and namespace not in names:
             message = f"the token has no rights in the namespace {namespace}, only in {', '.join(names)}"
             yield self._contents.problem(message, "correct the repository's name, or use another token")

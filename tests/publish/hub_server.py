@@ -111,6 +111,7 @@ class User:
     name: str
     orgs: tuple[str, ...] = ()
     role: str = "write"
+    role_in_orgs: str = "write"
 
 
 @dataclass
@@ -273,7 +274,7 @@ class HubServer:
         if user is None:
             raise _Refused(401, "Invalid credentials in Authorization header")
         token = {"displayName": "release", "role": user.role}
-        orgs = [{"type": "org", "name": name, "roleInOrg": "write"} for name in user.orgs]
+        orgs = [{"type": "org", "name": name, "roleInOrg": user.role_in_orgs} for name in user.orgs]
         return _json({"type": "user", "name": user.name, "orgs": orgs, "auth": {"accessToken": token}})
 
     def _harnesses(self, **_: Any) -> Answer:
@@ -511,7 +512,7 @@ class HubServer:
     def _check_write(self, user: User | None, namespace: str) -> None:
         if user is None:
             raise _Refused(401, "Invalid username or password.")
-        if user.role != "write":
+        if user.role != "write" or user.role_in_orgs == "read":
             raise _Refused(403, "Forbidden: this token has no write access")
         if namespace not in (user.name, *user.orgs):
             raise _Refused(

@@ -563,6 +563,7 @@ def test_a_plan_needs_no_token_for_a_public_repository_and_says_that_publishing_
         (OTHER_TOKEN, None, "the token is wrong or has expired"),
         (READ_TOKEN, None, "the token can only read"),
         (OTHER_TOKEN, User("eve"), "the token has no rights in the namespace org, only in eve"),
+        (OTHER_TOKEN, User("eve", ("org",), role_in_orgs="read"), "the token may only read in org"),
         (OTHER_TOKEN, User("eve", role="fineGrained"), "it only reads, or has no rights in org"),
     ],
 )
