@@ -575,8 +575,17 @@ _OWN_LIMITS = """
 def run_through_xet(
     server: HubServer, folder: Path, home: Path, *, by_own_limits: bool = False
 ) -> "subprocess.CompletedProcess[str]":
-    """Publish in a process of its own, since the Xet library reads its settings once."""
-    kept = {name: value for name, value in os.environ.items() if "proxy" not in name.lower()}
+    """Publish in a process of its own, since the Xet library reads its settings once.
+
+    Raises:
+        TimeoutExpired: It waited for as long as the library would.
+    """
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        # The client's limits may have been set in this process, too.
+        if "proxy" not in name.lower() and not name.startswith("HF_XET")
+    }
     settings = {
         "HF_ENDPOINT": server.endpoint,
         "HF_TOKEN": WRITE_TOKEN,
@@ -631,9 +640,7 @@ def test_a_xet_store_that_says_nothing_is_not_waited_for_as_long_as_its_library_
     with HubServer(xet=tmp_path, known=releases) as server:
         server.cas = f"{server.storage}/cas"
         server.fail("cas", "hang", times=1000)
-        begin = time.monotonic()
         failed = run_through_xet(server, releases[0], tmp_path / "home", by_own_limits=True)
-        assert time.monotonic() - begin < 60
         assert "the upload broke off" in failed.stderr
         assert server.kinds("commit") == []
 
