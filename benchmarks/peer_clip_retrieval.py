@@ -4,8 +4,9 @@ Runs in an environment of its own, since clip-retrieval 2.45 needs numpy < 2 and
 
     python -m venv peer && peer/bin/pip install clip-retrieval "setuptools<81"
 
-Timed is its second run: the first, of one batch, loads the model, which stays. Settings are its own but for
-the batch, and one process per core to prepare images. Vectors are in the order of file names.
+What a run takes whatever the number of images (its reader's processes, its statistics) is left out: it is the
+time of all images less that of one batch, both with the model loaded. Settings are its own but for the batch,
+and one process per core to prepare images. Vectors are in the order of file names.
 """
 
 import argparse
@@ -53,13 +54,17 @@ def main() -> None:
     get_tokenizer = open_clip.get_tokenizer
     open_clip.get_tokenizer = lambda *_, **__: get_tokenizer(options.model)
     images = sorted((options.folder / "images").iterdir())
+    if len(images) <= _BATCH:
+        parser.error(f"{len(images)} images are too few: give more than {_BATCH}")
     with tempfile.TemporaryDirectory() as work:
         few = Path(work) / "few"
         few.mkdir()
         for image in images[:_BATCH]:
             (few / image.name).symlink_to(image)
         encode(few, Path(work) / "warm-up")
-        seconds = encode(options.folder / "images", Path(work) / "found")
+        fixed = encode(few, Path(work) / "few found")
+        both = encode(options.folder / "images", Path(work) / "found")
+        seconds = (both - fixed) * len(images) / (len(images) - _BATCH)
         (found,) = (Path(work) / "found" / "img_emb").iterdir()
         shutil.copyfile(found, options.out)
     options.out.with_suffix(".json").write_text(json.dumps(seconds))
