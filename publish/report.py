@@ -14,7 +14,7 @@ from publish.plan import HostPlan, TargetPlan
 from publish.terminal import MAX_PROBLEMS_SHOWN, Terminal, format_size
 from schemas.configs import Table
 from schemas.manifest import Counts, Manifest, RowChanges
-from schemas.problems import Problem, Severity
+from schemas.problems import Problem, Severity, name_some
 from schemas.versions import next_version
 
 MAX_SHARDS_SHOWN, MAX_FILES_NAMED = 10, 5
@@ -67,8 +67,7 @@ def show_host_plan(terminal: Terminal, plan: HostPlan, *, is_built: bool) -> Non
 
 
 def _describe_files(files: Mapping[str, int], about: str = "") -> str:
-    names = [*sorted(files)[:MAX_FILES_NAMED], *(["…"] if len(files) > MAX_FILES_NAMED else [])]
-    listed = f": {', '.join(names)}" if names else ""
+    listed = f": {name_some(sorted(files), MAX_FILES_NAMED)}" if files else ""
     return f"{len(files):,} files ({about}{format_size(sum(files.values()))}){listed}"
 
 

@@ -194,6 +194,12 @@ def printable(text: str) -> str:
     return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
 
 
+def name_some(names: Iterable[str], most: int) -> str:
+    """Name the first few in their order, printable, for where it is said how many there are."""
+    listed = [printable(name) for name in names]
+    return ", ".join([*listed[:most], *(["…"] if len(listed) > most else [])])
+
+
 def suggest(value: str, choices: Iterable[str]) -> str:
     """Suggest the nearest allowed values, or list all of them when none is near."""
     allowed = list(choices)

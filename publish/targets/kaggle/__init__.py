@@ -35,7 +35,7 @@ from publish.targets.kaggle.page import (
     read_note,
 )
 from schemas.manifest import MANIFEST_NAME, FileEntry, Manifest, Receipt
-from schemas.problems import Problem, Reason, ReleaseError, printable
+from schemas.problems import Problem, Reason, ReleaseError, name_some, printable
 from schemas.versions import VERSION_PATTERN, parse_version
 from schemas.withdrawals import MAX_REASON_CHARS, carry_over, mark_text, withdrawals
 
@@ -806,7 +806,7 @@ def _in_words(found: _Differences) -> str:
         (found.others, "file is not of the release", "files are not of the release"),
     ):
         if paths:
-            names = ", ".join(map(printable, paths[:_MAX_NAMED])) + ", …" * (len(paths) > _MAX_NAMED)
+            names = name_some(paths, _MAX_NAMED)
             parts.append(f"{len(paths):,} {one if len(paths) == 1 else many}: {names}")
     return "; ".join(parts)
 
