@@ -41,7 +41,7 @@ _BLOCK = 4096
 
 
 def kit(vectors: npt.NDArray[np.float16]) -> int:
-    from builders.likeness import compare_embeddings  # noqa: PLC0415
+    from builders.features.likeness import compare_embeddings  # noqa: PLC0415
 
     found = compare_embeddings(vectors, THRESHOLD)
     for rung in found.ladder:
@@ -50,8 +50,8 @@ def kit(vectors: npt.NDArray[np.float16]) -> int:
 
 
 def kit_hashes(vectors: npt.NDArray[np.float16]) -> int:
-    from builders.hashes import pack_hashes  # noqa: PLC0415
-    from builders.likeness import compare_hashes  # noqa: PLC0415
+    from builders.features.likeness import compare_hashes  # noqa: PLC0415
+    from builders.images.hashes import pack_hashes  # noqa: PLC0415
 
     # The signs of the first numbers: as many bits as a hash has, alike where vectors are.
     bits = np.packbits(vectors[:, :256] > np.median(vectors[:, :256], axis=0), axis=1)

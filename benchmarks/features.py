@@ -10,7 +10,7 @@ is compared, so that none is fast by doing something else.
 - data loader: the same in batches of 32 from torch's DataLoader with a process per core, the usual way.
 - clip-retrieval: its `clip_inference`, if `--clip-retrieval` names the Python of an environment that has it;
   `benchmarks/peer_clip_retrieval.py` says how to make one.
-- kit, float32 and kit: `builders/encoder.py`; the second computes in what it chooses for this processor.
+- kit, float32 and kit: `builders/features/encoder.py`; the second chooses its number type for this processor.
 - model alone: no image is read or decoded, and the model runs on as many numbers, in the number type, batches
   and threads of the kit. Nothing that encodes with these can be faster: it is the limit.
 
@@ -47,7 +47,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.corpus import make_corpus
-from builders.encoder import Encoder
+from builders.features.encoder import Encoder
 
 _BATCH, _WARM_UP = 32, 32
 _PEER, _PEER_SCRIPT = "clip-retrieval", Path(__file__).with_name("peer_clip_retrieval.py")
@@ -122,7 +122,7 @@ def kit(model: str, weights: Path, paths: Sequence[Path], _: Path) -> tuple[floa
 
 
 def _kit(model: str, weights: Path, paths: Sequence[Path], dtype: str) -> tuple[float, Vectors]:
-    from builders.encoder import encode_stream
+    from builders.features.encoder import encode_stream
 
     encoder = _kit_encoder(model, weights, dtype)
     print(f"kit computes in {encoder.provenance.dtype}", file=sys.stderr)
@@ -136,7 +136,7 @@ def _kit(model: str, weights: Path, paths: Sequence[Path], dtype: str) -> tuple[
 
 
 def _kit_encoder(model: str, weights: Path, dtype: str) -> Encoder:
-    from builders.encoder import load_encoder
+    from builders.features.encoder import load_encoder
     from schemas.features import FeatureSettings
 
     named = {"model": model, "pretrained": str(weights), "dtype": dtype, "device": "cpu"}

@@ -39,12 +39,13 @@ def checked_path(folder: Path) -> Path:
 
 def _build(folder: Path, out: Path, checked: Path | None) -> None:
     from builders.catalog import Catalog
-    from builders.checked import CheckedImages
-    from builders.feature_store import FeatureStore
-    from builders.features import Features
+    from builders.catalog.reader import SourceReader
+    from builders.features.encoding import Features
+    from builders.features.store import FeatureStore
+    from builders.images.checked import CheckedImages
+    from builders.parallel import untracked
     from builders.pipeline import Notes, build_release, describe_inputs, plan_build
-    from builders.reading import SourceReader, untracked
-    from publish.settings import Flags, load_settings, open_sources
+    from publish.run.settings import Flags, load_settings, open_sources
 
     settings = load_settings(ROOT / "release.toml", Flags(sfhq=[folder]))
     citation, changelog = (

@@ -35,7 +35,7 @@ from rich.table import Table
 
 from benchmarks.options import positive
 from benchmarks.vectors import make_vectors
-from builders.search import SearchIndex
+from builders.features.search import SearchIndex
 
 K = 10
 _Vector = npt.NDArray[np.float32]

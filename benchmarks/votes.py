@@ -37,8 +37,8 @@ VOTES_PER_PAIR = 3
 
 def kit(path: Path) -> float | None:
     from builders.catalog import Catalog  # noqa: PLC0415
-    from builders.intake import SourceOptions  # noqa: PLC0415
-    from builders.reading import SourceReader  # noqa: PLC0415
+    from builders.catalog.reader import SourceReader  # noqa: PLC0415
+    from builders.sources.intake import SourceOptions  # noqa: PLC0415
     from builders.sources.preferences import PreferenceSource  # noqa: PLC0415
     from schemas.settings import BuildSettings  # noqa: PLC0415
 
@@ -52,7 +52,7 @@ def kit(path: Path) -> float | None:
 def votes_alone(path: Path) -> float:
     import pyarrow.parquet as pq  # noqa: PLC0415
 
-    from builders.votes import RULES, agreement  # noqa: PLC0415
+    from builders.preferences.votes import RULES, agreement  # noqa: PLC0415
 
     names = ("preference.responses.users", "preference.responses", "preference.responses.status")
     columns = [column.to_pylist() for column in pq.read_table(path).select(names).columns]

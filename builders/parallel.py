@@ -8,11 +8,22 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 T = TypeVar("T")
 R = TypeVar("R")
 _CHUNKS_AHEAD_PER_WORKER = 4
+
+
+class Track(Protocol):
+    """Shows progress: passes items on, and tells somebody of which stage and of how many."""
+
+    def __call__(self, items: Iterable[T], stage: str, total: int | None, /) -> Iterable[T]: ...  # noqa: D102
+
+
+def untracked(items: Iterable[T], _stage: str, _total: int | None, /) -> Iterable[T]:
+    """Show no progress."""
+    return items
 
 
 def ordered_map(function: Callable[[T], R], items: Iterable[T], *, chunk: int = 1) -> Iterator[tuple[T, R]]:

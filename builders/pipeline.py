@@ -1,7 +1,7 @@
 """The whole build: catalog → parts → shards → facts → figures, card, notes → manifest.
 
-`builders.reading.SourceReader` has filled the catalog before; here the files are made. Between the two the
-caller knows what a release would hold, and may decide not to build it.
+`builders.catalog.reader.SourceReader` has filled the catalog before; here the files are made. Between the
+two the caller knows what a release would hold, and may decide not to build it.
 """
 
 import hashlib
@@ -16,8 +16,9 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from builders.card.croissant import CROISSANT_NAME, render_croissant
-from builders.card.feature_figures import ComparedPairs, Queries, draw_feature_figures
-from builders.card.figures import draw_figures
+from builders.card.facts import read_facts
+from builders.card.figures.features import ComparedPairs, Queries, draw_feature_figures
+from builders.card.figures.overview import draw_figures
 from builders.card.notes import (
     CHANGELOG_NAME,
     CITATION_NAME,
@@ -30,19 +31,25 @@ from builders.card.notes import (
 )
 from builders.card.readme import CARD_NAME, LICENSES_NAME, CardInputs, render_card, render_licenses
 from builders.catalog import Catalog, Part
-from builders.changes import ShardChange, ShardState, arrange, plan_shards, read_changes, write_changes
-from builders.duplicates import find_near_duplicates, write_near_duplicates
-from builders.exclusions import Exclusions
-from builders.facts import read_facts
-from builders.features import Features
-from builders.formats import INDEX_PATH, write_index
-from builders.journal import Journal
-from builders.likeness import compare_embeddings, compare_hashes
-from builders.parallel import ordered_map
-from builders.previous import PreviousRelease, keep_shard
-from builders.reading import Rows, Track, part_rows
-from builders.shards import write_part
-from builders.vectors import EmbeddingTable
+from builders.features.encoding import Features
+from builders.features.likeness import compare_embeddings, compare_hashes
+from builders.features.near_duplicates import find_near_duplicates, write_near_duplicates
+from builders.features.vectors import EmbeddingTable
+from builders.parallel import Track, ordered_map
+from builders.release.changes import (
+    ShardChange,
+    ShardState,
+    arrange,
+    plan_shards,
+    read_changes,
+    write_changes,
+)
+from builders.release.formats import INDEX_PATH, write_index
+from builders.release.journal import Journal
+from builders.release.previous import PreviousRelease, keep_shard
+from builders.release.rows import Rows, part_rows
+from builders.release.shards import write_part
+from builders.sources.exclusions import Exclusions
 from schemas import KIT_VERSION, SCHEMA_VERSION
 from schemas.columns import arrow_schema, type_names
 from schemas.configs import CONFIG_OF, Config, Format, Table

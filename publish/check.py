@@ -22,18 +22,18 @@ if __package__ in (None, ""):
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from builders.card.facts import read_facts
 from builders.card.readme import CARD_NAME, read_numbers, true_numbers
-from builders.facts import read_facts
-from builders.formats import INDEX_PATH, IndexRow, read_index, sample_texts
-from builders.reading import Track, untracked
-from publish.check_features import (
+from builders.parallel import Track, untracked
+from builders.release.formats import INDEX_PATH, IndexRow, read_index, sample_texts
+from publish.checks.features import (
     SIMILARITIES,
     check_feature_file,
     check_features,
     check_near_duplicates,
 )
-from publish.integrity import check_files, read_manifest
-from publish.terminal import Terminal
+from publish.checks.files import check_files, read_manifest
+from publish.run.terminal import Terminal
 from schemas.columns import type_names
 from schemas.configs import CONFIG_OF, CONFIGS, Config
 from schemas.manifest import MANIFEST_NAME, Manifest, Shard
@@ -346,7 +346,7 @@ def _check_loading(folder: Path, manifest: Manifest, scratch: Path | None) -> It
     """Have `datasets` load everything in a process of its own, with caches that are thrown away."""
     with tempfile.TemporaryDirectory(prefix="sfhq-check-", dir=scratch) as home:
         environment = {**os.environ, "HF_HOME": home, "TMPDIR": home, "HF_HUB_OFFLINE": "1"}
-        consumer = Path(__file__).with_name("consumer.py")
+        consumer = Path(__file__).with_name("checks") / "consumer.py"
         sizes = Counter[str]()
         for shard in manifest.shards:
             sizes[shard.config] += shard.num_bytes

@@ -15,10 +15,10 @@ if __package__ in (None, ""):
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
 from builders.card.readme import LICENSES_NAME
-from builders.layouts import LAYOUTS, write_layout
-from builders.reading import Track
-from publish.integrity import check_files, read_manifest
-from publish.terminal import Terminal
+from builders.parallel import Track
+from builders.release.trainers import LAYOUTS, write_layout
+from publish.checks.files import check_files, read_manifest
+from publish.run.terminal import Terminal
 from schemas.problems import KitError, Problem, Reason, ReleaseError, SettingsError
 
 

@@ -21,20 +21,22 @@ from typing import Literal
 
 from builders.card.notes import changelog_entry, dataset_changelog, parse_citation
 from builders.catalog import Catalog
-from builders.checked import CHECKED_NAME, CheckedImages
-from builders.encoder import Encoder
-from builders.exclusions import read_exclusions
-from builders.feature_store import FEATURES_NAME, FeatureStore
-from builders.features import Features
-from builders.intake import Source
+from builders.catalog.reader import Fetch, SourceReader
+from builders.features.encoder import Encoder
+from builders.features.encoding import Features
+from builders.features.store import FEATURES_NAME, FeatureStore
+from builders.images.checked import CHECKED_NAME, CheckedImages
 from builders.pipeline import Notes, Plan, build_release, describe_inputs, expect_manifest, plan_build
-from builders.previous import PreviousRelease
-from builders.reading import Fetch, SourceReader
-from builders.rejected import write_rejected
+from builders.release.previous import PreviousRelease
+from builders.release.rejected import write_rejected
+from builders.sources.exclusions import read_exclusions
+from builders.sources.intake import Source
 from publish.check import check_release
-from publish.encoders import open_encoders
-from publish.history import find_previous, refuse_bump, refuse_previous
-from publish.hosts import (
+from publish.checks.files import read_manifest
+from publish.hosts import TARGETS
+from publish.hosts.folder import FolderTarget
+from publish.hosts.protocol import Action, TargetPlan
+from publish.hosts.publishing import (
     Hosts,
     not_ready,
     open_hosts,
@@ -43,9 +45,9 @@ from publish.hosts import (
     refuse_withdrawn,
     without_repeats,
 )
-from publish.integrity import read_manifest
-from publish.plan import Action, TargetPlan
-from publish.report import (
+from publish.run.encoders import open_encoders
+from publish.run.history import find_previous, refuse_bump, refuse_previous
+from publish.run.report import (
     all_rejected,
     show_access,
     show_build,
@@ -57,12 +59,10 @@ from publish.report import (
     show_problems,
     show_release,
 )
-from publish.saved_plan import SavedHost, SavedPlan, read_plan, refuse_changes, save_host, write_plan
-from publish.settings import Flags, Settings, load_settings, open_sources, refuse_output_in_sources
-from publish.targets import TARGETS
-from publish.targets.folder import FolderTarget
-from publish.terminal import Terminal, format_counts
-from publish.workspace import open_scratch, open_workspace, write_whole
+from publish.run.saved_plan import SavedHost, SavedPlan, read_plan, refuse_changes, save_host, write_plan
+from publish.run.settings import Flags, Settings, load_settings, open_sources, refuse_output_in_sources
+from publish.run.terminal import Terminal, format_counts
+from publish.run.workspace import open_scratch, open_workspace, write_whole
 from schemas.configs import Table
 from schemas.manifest import MANIFEST_NAME, Counts, Inputs, Manifest, Receipt, SourceEntry
 from schemas.problems import KitError, Problem, Reason, ReleaseError, SettingsError
@@ -347,7 +347,7 @@ def _open_fetch(wanted: bool, folder: Path, settings: Settings) -> Iterator[Fetc
     if not wanted:
         yield None
         return
-    from publish.fetch import ImageFetcher  # noqa: PLC0415 - only this has a network
+    from publish.providers.images_by_url import ImageFetcher  # noqa: PLC0415 - only this has a network
 
     with ImageFetcher(folder / FETCHED, settings.build.max_image_bytes) as fetcher:
         yield fetcher

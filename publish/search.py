@@ -13,15 +13,15 @@ from pathlib import Path
 if __package__ in (None, ""):
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
-from builders.card.feature_figures import name_encoder
-from builders.card.galleries import SearchResult, draw_search
-from builders.demo_encoder import EXAMPLES, sort_words, vocabulary
-from builders.encoder import Encoder, Features, ImageNotEncodedError, check_features, load_encoder
-from builders.facts.features import feature_configs
-from builders.images import ImageRefusedError, read_image
-from builders.released import FoundRow, SearchedRelease, choose_config
-from publish.integrity import check_files, read_manifest
-from publish.terminal import Terminal, guard
+from builders.card.figures.features import name_encoder
+from builders.card.figures.galleries import SearchResult, draw_search
+from builders.features.encoder import Encoder, Features, ImageNotEncodedError, check_features, load_encoder
+from builders.images.integrity import ImageRefusedError, read_image
+from builders.release.embeddings import FoundRow, SearchedRelease, choose_config
+from builders.release.reader import feature_configs
+from builders.sample.encoder import EXAMPLES, sort_words, vocabulary
+from publish.checks.files import check_files, read_manifest
+from publish.run.terminal import Terminal, guard
 from schemas.features import DEMO_NOTICE, FeatureSettings, Provenance
 from schemas.problems import Problem, Reason, ReleaseError, SettingsError, printable
 
@@ -104,7 +104,7 @@ def open_encoder(provenance: Provenance, weights: Path | None) -> Encoder:
     Raises:
         SettingsError: It is not at hand, or the weights are other ones.
     """
-    from publish.weights import find_weights  # noqa: PLC0415 - it may download, and takes a while to load
+    from publish.providers.weights import find_weights  # noqa: PLC0415 - it may download, and takes a while to load
 
     settings = FeatureSettings(
         model=provenance.model,
@@ -228,7 +228,7 @@ def _cells(rank: int, row: FoundRow) -> tuple[str, ...]:
 def _is_file_name(pretrained: str) -> bool:
     """Whether features were made with a file of somebody's, and not with a tag's."""
     try:
-        from builders.checkpoints import SUFFIXES  # noqa: PLC0415 - not everybody has the libraries
+        from builders.features.checkpoints import SUFFIXES  # noqa: PLC0415 - not everybody has the libraries
     except ImportError:
         return False  # that they are missing is told when the encoder is loaded
     return Path(pretrained).suffix in SUFFIXES

@@ -18,12 +18,12 @@ from dataclasses import dataclass
 
 from pydantic import ValidationError
 
-from publish.history import find_releases
-from publish.hosts import host_parser, open_hosts
-from publish.integrity import read_manifest
-from publish.plan import Held
-from publish.settings import Flags, load_settings
-from publish.terminal import Terminal, guard
+from publish.checks.files import read_manifest
+from publish.hosts.protocol import Held
+from publish.hosts.publishing import host_parser, open_hosts
+from publish.run.history import find_releases
+from publish.run.settings import Flags, load_settings
+from publish.run.terminal import Terminal, guard
 from schemas.manifest import Receipt
 from schemas.problems import KitError, Problem, Reason, ReleaseError
 from schemas.versions import VERSION_PATTERN, parse_version

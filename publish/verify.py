@@ -17,11 +17,11 @@ from collections.abc import Iterator, Sequence
 from secrets import SystemRandom
 from typing import Any
 
-from publish.hosts import host_parser, open_hosts
-from publish.integrity import check_files, read_manifest
-from publish.plan import Host
-from publish.settings import Flags, load_settings
-from publish.terminal import Terminal, guard
+from publish.checks.files import check_files, read_manifest
+from publish.hosts.protocol import Host
+from publish.hosts.publishing import host_parser, open_hosts
+from publish.run.settings import Flags, load_settings
+from publish.run.terminal import Terminal, guard
 from schemas.manifest import MANIFEST_NAME, Manifest
 from schemas.problems import KitError, Problem, Reason
 

@@ -16,11 +16,11 @@ import argparse
 from collections.abc import Iterator, Mapping, Sequence
 
 from builders.card.notes import mark_entry
-from publish.history import find_releases
-from publish.hosts import Hosts, host_parser, not_ready, open_hosts
-from publish.settings import Flags, load_settings
-from publish.terminal import Terminal, guard
-from publish.workspace import lock_output, write_whole
+from publish.hosts.publishing import Hosts, host_parser, not_ready, open_hosts
+from publish.run.history import find_releases
+from publish.run.settings import Flags, load_settings
+from publish.run.terminal import Terminal, guard
+from publish.run.workspace import lock_output, write_whole
 from schemas.problems import KitError, Problem, Reason, ReleaseError, SettingsError
 from schemas.withdrawals import MAX_REASON_CHARS
 

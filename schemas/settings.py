@@ -1,6 +1,6 @@
 """Settings that shape a release: what the maintainer says of the dataset, and how files are cut.
 
-`publish/settings.py` reads them from `release.toml`; the manifest stores them, so that a release says
+`publish/run/settings.py` reads them from `release.toml`; the manifest stores them, so that a release says
 what it was built from.
 """
 
@@ -71,7 +71,8 @@ class PreferenceSettings(_Settings):
     """How people's votes are counted and published."""
 
     rule: Literal["submitted-majority", "open-image-preferences"] = Field(
-        "submitted-majority", description="Rule that decides a pair; `builders.votes.RULES` has them all."
+        "submitted-majority",
+        description="Rule that decides a pair; `builders.preferences.votes.RULES` has them all.",
     )
     publish_annotators: bool = Field(
         default=False, description="Publish annotators' ids as they are, and not as keyed hashes."

@@ -15,9 +15,9 @@ from typing import Any
 from PIL import Image
 
 from builders.catalog import Catalog
-from builders.exclusions import Exclusions
-from builders.intake import Source
-from builders.reading import SourceReader
+from builders.catalog.reader import SourceReader
+from builders.sources.exclusions import Exclusions
+from builders.sources.intake import Source
 from builders.sources.sfhq import COLUMNS, TABLE_NAME, SfhqSource
 from schemas.configs import Table
 from schemas.manifest import Counts

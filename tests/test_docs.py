@@ -1,6 +1,5 @@
 """The documents are true: the README's commands run, its flags exist, trees are the tree."""
 
-import ast
 import json
 import os
 import re
@@ -18,8 +17,6 @@ from tests.exports import REAL_RECORD
 from tests.support import ROOT, good_folder
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
-ROOMS = ("schemas", "builders", "publish", "benchmarks")
 
 
 def commands() -> list[str]:
@@ -111,23 +108,6 @@ def test_the_table_of_flags_is_the_commands(capsys: pytest.CaptureFixture[str]) 
         main(["--help"])
     flags = set(re.findall(r"--[a-z-]+[a-z]", capsys.readouterr().out)) - {"--help"}
     assert set(re.findall(r"^\| `(--[a-z-]+)", README, re.MULTILINE)) == flags
-
-
-def tree(pattern: str) -> str:
-    """Draw the annotated tree: each module that matches, with the first sentence of its docstring."""
-    lines = []
-    for room in ROOMS:
-        paths = sorted((ROOT / room).rglob(pattern), key=lambda path: (path.parent.as_posix(), path.name))
-        for path in paths:
-            sentence = (ast.get_docstring(ast.parse(path.read_text())) or "").split("\n")[0]
-            name = path.relative_to(ROOT).as_posix().replace("/__init__.py", "/")
-            lines.append(f"{name:<47}{sentence}")
-    return "\n".join(lines)
-
-
-def test_the_trees_list_every_package_and_every_module_with_its_first_line() -> None:
-    assert tree("__init__.py") in README, f"put this into the README:\n{tree('__init__.py')}"
-    assert tree("*.py") in CONTRIBUTING, f"put this into CONTRIBUTING.md:\n{tree('*.py')}"
 
 
 def test_the_picture_is_what_a_release_draws(sample_release: Path) -> None:

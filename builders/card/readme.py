@@ -14,10 +14,10 @@ from datasets.utils.metadata import MetadataConfigs
 from huggingface_hub import DatasetCardData
 from rich.filesize import decimal
 
-from builders.agreement import Estimate
-from builders.facts import CaptionerSummary, Facts
-from builders.hashes import HASH_BITS
-from builders.votes import RULES
+from builders.card.facts import CaptionerSummary, Facts
+from builders.images.hashes import HASH_BITS
+from builders.preferences.agreement import Estimate
+from builders.preferences.votes import RULES
 from schemas.columns import ColumnSpec, features, flatten
 from schemas.configs import Config, Format, Table, configs_with
 from schemas.features import DEMO_NOTICE, Provenance

@@ -17,9 +17,9 @@ from builders.catalog.layout import Entry, Layout, Limits, Part, Placed
 from builders.catalog.ledger import Ledger
 from builders.catalog.pairs import Loose, PairCatalog, PublishedPair, Stored
 from builders.catalog.references import References, path_of
-from builders.exclusions import Exclusions
-from builders.images import ImageFacts
-from builders.intake import CaptionInput, ImageInput, InputRow, PairInput, RankInput
+from builders.images.integrity import ImageFacts
+from builders.sources.exclusions import Exclusions
+from builders.sources.intake import CaptionInput, ImageInput, InputRow, PairInput, RankInput
 from schemas.configs import Table
 from schemas.manifest import Counts
 from schemas.problems import Problem
@@ -46,7 +46,7 @@ class Catalog:
 
     Args:
         path: The SQLite file, made anew. It may be lost at any time: it is rebuilt from the sources.
-        shares: Split → its share of the images; see `builders.splits`.
+        shares: Split → its share of the images; see `builders.catalog.splits`.
         exclusions: Images that are not to be published; None where nothing is excluded.
 
     Attributes:

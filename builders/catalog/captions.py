@@ -11,7 +11,7 @@ from builders.catalog.images import FIRST, Shown
 from builders.catalog.layout import IN_PART, Entry, Part
 from builders.catalog.ledger import Insert, Ledger
 from builders.catalog.references import References
-from builders.intake import CaptionInput
+from builders.sources.intake import CaptionInput
 from schemas.captions import CaptionRecord, CaptionText, caption_id_of
 from schemas.configs import Table
 from schemas.problems import Problem, Reason

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from builders.catalog.ledger import Ledger
 from builders.catalog.references import References
-from builders.exclusions import Exclusion, Exclusions
+from builders.sources.exclusions import Exclusion, Exclusions
 from schemas.problems import Problem, Reason, SourceError
 
 # An id is listed whether or not an image source has it: it may be of an image that only pairs have.

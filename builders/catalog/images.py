@@ -8,9 +8,9 @@ from pathlib import Path
 
 from builders.catalog.layout import IN_PART, Entry, Part
 from builders.catalog.ledger import Insert, Ledger
-from builders.images import ImageFacts
-from builders.intake import ImageInput, ImageText, InputRow
-from builders.splits import split_of
+from builders.catalog.splits import split_of
+from builders.images.integrity import ImageFacts
+from builders.sources.intake import ImageInput, ImageText, InputRow
 from schemas.generators import GENERATORS
 from schemas.problems import BuildError, Problem, Reason
 from schemas.records import DEFAULT_SPLIT, ImageRecord, image_id_of
@@ -77,7 +77,7 @@ class ImageCatalog:
     Args:
         db: The database, in which it makes its tables.
         ledger: The ledger of the same database.
-        shares: Split → its share of the images; see `builders.splits`.
+        shares: Split → its share of the images; see `builders.catalog.splits`.
     """
 
     def __init__(self, db: sqlite3.Connection, ledger: Ledger, shares: Mapping[str, float]) -> None:

@@ -3,7 +3,7 @@
 import sqlite3
 from collections.abc import Iterator
 
-from builders.intake import InputRow
+from builders.sources.intake import InputRow
 from schemas.configs import Table
 from schemas.manifest import Counts
 from schemas.problems import Problem, Reason, Severity

@@ -13,10 +13,10 @@ from typing import Any, NamedTuple, Self
 from builders.catalog.layout import IN_PART, Entry, Part
 from builders.catalog.ledger import Insert, Ledger
 from builders.catalog.references import References
-from builders.images import ImageFacts
-from builders.intake import InputRow, PairInput, RankInput, Side, pair_id_of
-from builders.splits import split_of
-from builders.votes import RULES, RawVote, agreement
+from builders.catalog.splits import split_of
+from builders.images.integrity import ImageFacts
+from builders.preferences.votes import RULES, RawVote, agreement
+from builders.sources.intake import InputRow, PairInput, RankInput, Side, pair_id_of
 from schemas.preferences import Label, PreferencePair, Status, public_reference
 from schemas.problems import Problem, Reason
 from schemas.records import ID_CHARS, image_id_of
@@ -104,7 +104,7 @@ class PairCatalog:
     Args:
         db: The database, in which it makes its tables.
         ledger: The ledger of the same database.
-        shares: Split → its share of the pairs; see `builders.splits`.
+        shares: Split → its share of the pairs; see `builders.catalog.splits`.
     """
 
     def __init__(self, db: sqlite3.Connection, ledger: Ledger, shares: Mapping[str, float]) -> None:

@@ -1,18 +1,18 @@
 """The kinds of source. A new kind is one module here and one line in `SOURCES`.
 
-Each is opened with a path, a name and options, and gives what `builders.intake.Source` says.
+Each is opened with a path, a name and options, and gives what `builders.sources.intake.Source` says.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from builders.intake import Source, SourceOptions
 from builders.sources.captions import METADATA_NAMES, CaptionSource, has_captions
+from builders.sources.intake import Source, SourceOptions
 from builders.sources.preferences import PreferenceSource, forms_of
 from builders.sources.sample import LICENSE, NOTICE, write_sample
 from builders.sources.sfhq import TABLE_NAME, SfhqSource
-from builders.tables import open_table
+from builders.sources.tables import open_table
 from schemas.problems import Problem, Reason, SourceError
 from schemas.records import ALGORITHMIC_MEDIA
 

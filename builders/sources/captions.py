@@ -20,10 +20,10 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from builders.intake import CaptionInput, InputRow, SourceOptions
-from builders.listing import IMAGE_SUFFIXES
 from builders.sources.cells import Cells, parse_literal, plain_json
-from builders.tables import Table, TableRow, open_table
+from builders.sources.intake import CaptionInput, InputRow, SourceOptions
+from builders.sources.listing import IMAGE_SUFFIXES
+from builders.sources.tables import Table, TableRow, open_table
 from schemas.attributes import Attribute, preset_of, publish_value
 from schemas.captions import CaptionText
 from schemas.configs import Table as TableName
@@ -69,7 +69,7 @@ def has_captions(columns: Sequence[str], *, is_mapping: bool) -> bool:
 
 
 class CaptionSource:
-    """A file or folder of captions; see `builders.intake.Source` for what it gives.
+    """A file or folder of captions; see `builders.sources.intake.Source` for what it gives.
 
     Args:
         path: The file, an image folder with `metadata.*`, or a folder of sidecars.

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 from datetime import date
 from typing import Any
 
-from builders.tables import TableRow
-from builders.tables.json_text import parse_json
+from builders.sources.tables import TableRow
+from builders.sources.tables.json_text import parse_json
 from schemas.problems import Problem, Reason
 
 _MAX_LITERAL_CHARS = 1_000_000

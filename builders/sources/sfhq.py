@@ -11,11 +11,11 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from builders.intake import ImageInput, ImageText, InputRow
-from builders.listing import ImageListing, check_name
-from builders.tables.delimited import DelimitedTable, require_columns
-from builders.tables.json_text import parse_json
-from builders.tables.rows import TableRow
+from builders.sources.intake import ImageInput, ImageText, InputRow
+from builders.sources.listing import ImageListing, check_name
+from builders.sources.tables.delimited import DelimitedTable, require_columns
+from builders.sources.tables.json_text import parse_json
+from builders.sources.tables.rows import TableRow
 from schemas.configs import Table
 from schemas.generators import GENERATORS, OpenSettings
 from schemas.problems import Problem, Reason, SourceError, suggest
@@ -26,7 +26,7 @@ COLUMNS = ("image_filename", "model_used", "text_prompt", "configs")
 
 
 class SfhqSource:
-    """An SFHQ-T2I folder; see `builders.intake.Source` for what it gives.
+    """An SFHQ-T2I folder; see `builders.sources.intake.Source` for what it gives.
 
     Args:
         folder: The folder that holds the table.

@@ -18,12 +18,12 @@ import pyarrow.parquet as pq
 import pytest
 from datasets import load_dataset
 
-from builders.demo_encoder import EXAMPLES
-from builders.duplicates import write_near_duplicates
+from builders.features.near_duplicates import write_near_duplicates
+from builders.sample.encoder import EXAMPLES
 from publish.check import check_release
-from publish.integrity import read_manifest
+from publish.checks.files import read_manifest
 from publish.release import main
-from publish.settings import load_settings
+from publish.run.settings import load_settings
 from schemas.columns import type_names
 from schemas.duplicates import DuplicateKind, NearDuplicate
 from schemas.features import PROVENANCE_KEY
@@ -153,8 +153,8 @@ def test_a_version_with_one_more_image_keeps_the_files_of_features(world: Path, 
 # Stops for ever once the second batch is in the store; says how many images were encoded.
 KILLED = """
 import os, signal, sys
-from builders.clip import ClipEncoder
-from builders.feature_store import FeatureStore
+from builders.features.clip import ClipEncoder
+from builders.features.store import FeatureStore
 from publish.release import main
 moment, seen, encoded = int(sys.argv[1]), [], []
 add, encode = FeatureStore.add_images, ClipEncoder.encode_images

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.publish.world import DATASET, REPO, open_world
+from tests.publish.hosts.world import DATASET, REPO, open_world
 from tests.support import ROOT, good_folder
 
 

@@ -18,11 +18,11 @@ from pathlib import Path
 
 import pytest
 
-from publish.integrity import read_manifest
+from publish.checks.files import read_manifest
 from schemas.manifest import MANIFEST_NAME, Manifest
-from tests.publish.hub_server import LFS_SUFFIXES
-from tests.publish.kaggle_server import Fault
-from tests.publish.world import DATASET, REPO, World, open_world
+from tests.publish.hosts.hub_server import LFS_SUFFIXES
+from tests.publish.hosts.kaggle_server import Fault
+from tests.publish.hosts.world import DATASET, REPO, World, open_world
 from tests.support import ROOT, good_folder, image_bytes, tree_digest
 
 # Readers have neither the kit nor a token.

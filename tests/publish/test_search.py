@@ -8,11 +8,11 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from builders.encoder import load_encoder
-from builders.released import SearchedRelease
-from publish.integrity import read_manifest
+from builders.features.encoder import load_encoder
+from builders.release.embeddings import SearchedRelease
+from publish.checks.files import read_manifest
+from publish.providers.weights import find_weights
 from publish.search import main, open_encoder
-from publish.weights import find_weights
 from schemas.features import FeatureSettings
 from schemas.problems import SettingsError
 from tests.support import image_bytes

@@ -2,7 +2,7 @@
 
 import pytest
 
-from publish.plan import Held
+from publish.hosts.protocol import Held
 from publish.status import read_status
 from schemas.manifest import Receipt
 

@@ -12,10 +12,10 @@ import pyarrow.parquet as pq
 import pytest
 from datasets import load_dataset
 
-from builders.facts import read_facts
+from builders.card.facts import read_facts
 from builders.sources.sample import STRENGTHS, true_win_rates
+from publish.checks.files import read_manifest
 from publish.export import main as export
-from publish.integrity import read_manifest
 from publish.release import main
 from tests.exports import REAL_RECORD
 from tests.support import ROOT, good_folder, image_bytes, tree_digest

@@ -13,11 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from builders.card.notes import changelog_entry, dataset_changelog, mark_entry
-from publish.integrity import check_files
-from publish.workspace import RUNNING, lock_output
+from publish.checks.files import check_files
+from publish.run.workspace import RUNNING, lock_output
 from schemas.problems import BuildError, ReleaseError
 from schemas.withdrawals import carry_over, mark_text, withdrawals, without_marks
-from tests.publish.world import DATASET, REPO, World, open_world
+from tests.publish.hosts.world import DATASET, REPO, World, open_world
 from tests.support import good_folder, tree_digest
 
 REASON = "three faces are of real people"
@@ -139,7 +139,7 @@ def test_what_is_nowhere_cannot_be_withdrawn_and_a_host_that_is_down_is_done_lat
 
 def test_other_run_is_named_with_its_process_and_start(tmp_path: Path) -> None:
     code = (
-        "import sys, time; from pathlib import Path; from publish.workspace import lock_output\n"
+        "import sys, time; from pathlib import Path; from publish.run.workspace import lock_output\n"
         "with lock_output(Path(sys.argv[1])): print('locked', flush=True); time.sleep(60)"
     )
     other = subprocess.Popen(

@@ -8,11 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from builders.intake import InputRow, PairInput, RankInput, SourceOptions
 from builders.sources.cells import Cells
+from builders.sources.intake import InputRow, PairInput, RankInput, SourceOptions
 from builders.sources.preferences import argilla, hpd, image_reward, pick_a_pic, rapidata
 from builders.sources.preferences.form import Annotators, Form
-from builders.tables import Table, TableRow, open_table
+from builders.sources.tables import Table, TableRow, open_table
 from schemas.configs import Table as TableName
 from schemas.problems import Problem, Reason, SourceError, suggest
 
@@ -33,7 +33,7 @@ def forms_of(columns: Sequence[str]) -> list[str]:
 
 
 class PreferenceSource:
-    """A file of preference results; see `builders.intake.Source` for what it gives.
+    """A file of preference results; see `builders.sources.intake.Source` for what it gives.
 
     Args:
         path: The file: Parquet, JSON, JSON Lines, CSV or TSV.

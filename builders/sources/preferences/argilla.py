@@ -3,10 +3,10 @@
 https://huggingface.co/datasets/data-is-better-together/open-image-preferences-v1
 """
 
-from builders.intake import PairInput
+from builders.preferences.votes import RawVote
 from builders.sources.cells import Cells
+from builders.sources.intake import PairInput
 from builders.sources.preferences.form import Annotators, Form, read_side
-from builders.votes import RawVote
 from schemas.preferences import MODEL_NAMES, UPSTREAM_LICENSE, UPSTREAM_PROMPT_LICENSE, Label, Status
 from schemas.problems import Reason, suggest
 

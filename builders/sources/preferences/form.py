@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from builders.intake import PairInput, RankInput, Side, SourceOptions
 from builders.sources.cells import Cells
+from builders.sources.intake import PairInput, RankInput, Side, SourceOptions
 from schemas.records import ID_CHARS
 
 _HASH_BYTES = 8

@@ -4,8 +4,8 @@ HPDv2 lists two paths and which of them was chosen. HPDv3 puts the preferred ima
 sides says nothing of a bias.
 """
 
-from builders.intake import PairInput, Side, pair_id_of
 from builders.sources.cells import Cells
+from builders.sources.intake import PairInput, Side, pair_id_of
 from builders.sources.preferences.form import Annotators, Form
 from schemas.preferences import Label, Status
 from schemas.problems import Reason

@@ -4,8 +4,8 @@ A pair puts the better image first, and so do the pairs made of ranks: the order
 bias. Images of equal rank are a tie.
 """
 
-from builders.intake import PairInput, RankInput, Side, pair_id_of
 from builders.sources.cells import Cells
+from builders.sources.intake import PairInput, RankInput, Side, pair_id_of
 from builders.sources.preferences.form import Annotators, Form, has_image, read_side
 from schemas.preferences import Label, Status
 

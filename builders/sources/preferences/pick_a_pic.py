@@ -3,10 +3,10 @@
 Several rows may rank one pair, in either order of sides: they become votes on it.
 """
 
-from builders.intake import PairInput, Side, pair_id_of
+from builders.preferences.votes import RawVote
 from builders.sources.cells import Cells
+from builders.sources.intake import PairInput, Side, pair_id_of
 from builders.sources.preferences.form import Annotators, Form, has_image, read_side
-from builders.votes import RawVote
 from schemas.preferences import Label, Status
 from schemas.problems import Reason
 

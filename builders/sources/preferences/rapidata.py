@@ -1,7 +1,7 @@
 """Rapidata comparisons (https://huggingface.co/Rapidata): how many people chose each image."""
 
-from builders.intake import PairInput, pair_id_of
 from builders.sources.cells import Cells
+from builders.sources.intake import PairInput, pair_id_of
 from builders.sources.preferences.form import Annotators, Form, read_side
 from schemas.preferences import Label, Status
 

@@ -1,0 +1,184 @@
+"""Facts about the preferences of a release: what the votes come to, and how far they can be trusted."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.compute as pc
+
+from builders.card.facts.counting import ranked
+from builders.preferences.agreement import Estimate, Strength, bradley_terry, krippendorff_alpha, proportion
+from builders.release.reader import read_groups
+from schemas.manifest import Shard
+from schemas.preferences import Decision, Label
+
+_LABELS = (Label.IMAGE_1, Label.IMAGE_2, Label.BOTH_GOOD, Label.BOTH_BAD, Label.TIE, Label.TOXIC)
+_VOTES = [f"votes_{label.value.removesuffix('_content')}" for label in _LABELS]
+# Columns by whose values together pairs are counted: few different rows stand for very many pairs.
+_COUNTED = [
+    *_VOTES,
+    *("decision", "rule", "model_1", "model_2", "category", "evolution", "sides_shuffled"),
+    *("source", "license", "prompt_license"),
+]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRate:
+    """How often one model won against others, of the decided pairs it was in."""
+
+    model: str
+    wins: Estimate
+
+
+@dataclass(frozen=True, slots=True)
+class GroupRates:
+    """Win rates in one group of pairs: a category or an evolution; `group` is None where none is stated."""
+
+    group: str | None
+    num_pairs: int
+    rates: tuple[ModelRate, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PreferenceSummary:
+    """Numbers about the preferences.
+
+    Attributes:
+        total: Pairs.
+        rule: Rule that decided them.
+        num_responses: Responses as they came.
+        num_votes: Those that count.
+        num_annotators: Different annotators, where they are known.
+        labels: What was said → votes that count.
+        decisions: What the votes came to → pairs.
+        with_images: Decided pairs with both images at hand.
+        first_side: How often side 1 was chosen of the decided pairs whose sides were shuffled.
+        alpha: Krippendorff's alpha (nominal) of the votes that count, over pairs with two or more.
+        models: Win rates over all pairs, the best first.
+        categories: Win rates by category of prompt.
+        evolutions: Win rates by evolution of the prompt.
+        strengths: Bradley-Terry strengths, the strongest first; none where fewer than three models meet.
+        licenses: Terms of the votes → pairs; None where none are stated.
+        prompt_licenses: Terms of the prompts → pairs.
+        sources: Source → pairs.
+    """
+
+    total: int
+    rule: str
+    num_responses: int
+    num_votes: int
+    num_annotators: int
+    labels: Mapping[str, int]
+    decisions: Mapping[str, int]
+    with_images: int
+    first_side: Estimate
+    alpha: Estimate
+    models: tuple[ModelRate, ...]
+    categories: tuple[GroupRates, ...]
+    evolutions: tuple[GroupRates, ...]
+    strengths: tuple[Strength, ...]
+    licenses: Mapping[str | None, int]
+    prompt_licenses: Mapping[str | None, int]
+    sources: Mapping[str, int]
+
+
+def read_preference_facts(folder: Path, shards: Sequence[Shard]) -> PreferenceSummary:
+    """Read the facts from the tables of pairs."""
+    kinds: Counter[tuple[Any, ...]] = Counter()
+    annotators: set[str] = set()
+    num_responses = 0
+    for group in read_groups(folder, shards, "preferences", [*_COUNTED, "votes"]):
+        counted = group.group_by(_COUNTED).aggregate([([], "count_all")]).select([*_COUNTED, "count_all"])
+        for *kind, count in zip(*counted.to_pydict().values(), strict=True):
+            kinds[tuple(kind)] += count
+        votes = pc.list_flatten(group["votes"].combine_chunks())
+        num_responses += len(votes)
+        annotators.update(pc.unique(votes.field("annotator")).drop_null().to_pylist())
+    return _facts(kinds, num_responses, len(annotators), _count_with_images(folder, shards))
+
+
+def _facts(
+    kinds: Counter[tuple[Any, ...]], num_responses: int, num_annotators: int, with_images: int
+) -> PreferenceSummary:
+    pairs = [dict(zip(_COUNTED, kind, strict=True)) | {"count": count} for kind, count in kinds.items()]
+    shuffled = _count((pair for pair in pairs if pair["sides_shuffled"]), "decision")
+    wins = _wins(pairs)
+    patterns: Counter[tuple[int, ...]] = Counter()
+    for kind, count in kinds.items():
+        patterns[kind[: len(_VOTES)]] += count
+    ordered = sorted(patterns)
+    labels = {
+        label.value: sum(pattern[index] * count for pattern, count in patterns.items())
+        for index, label in enumerate(_LABELS)
+    }
+    return PreferenceSummary(
+        total=kinds.total(),
+        rule=str(pairs[0]["rule"]),
+        num_responses=num_responses,
+        num_votes=sum(labels.values()),
+        num_annotators=num_annotators,
+        labels={label: count for label, count in labels.items() if count},
+        decisions=ranked(_count(pairs, "decision")),
+        with_images=with_images,
+        first_side=proportion(
+            shuffled[Decision.IMAGE_1], sum(shuffled[each] for each in Decision if each.is_decided)
+        ),
+        alpha=krippendorff_alpha(
+            np.array(ordered, dtype=np.int64), np.array([patterns[key] for key in ordered], dtype=np.int64)
+        ),
+        models=_rates(wins),
+        categories=_group_rates(pairs, "category"),
+        evolutions=_group_rates(pairs, "evolution"),
+        strengths=bradley_terry(wins) if len({model for pair in wins for model in pair}) > 2 else (),
+        licenses=_count(pairs, "license"),
+        prompt_licenses=_count(pairs, "prompt_license"),
+        sources=ranked(_count(pairs, "source")),
+    )
+
+
+def _count(pairs: Iterable[Mapping[str, Any]], column: str) -> Counter[Any]:
+    counter: Counter[Any] = Counter()
+    for pair in pairs:
+        counter[pair[column]] += pair["count"]
+    return Counter(dict(sorted(counter.items(), key=lambda item: (-item[1], str(item[0])))))
+
+
+def _wins(pairs: Iterable[Mapping[str, Any]]) -> Counter[tuple[str, str]]:
+    """Count how often one model's image was chosen over another model's: (winner, loser) → pairs."""
+    wins: Counter[tuple[str, str]] = Counter()
+    for pair in pairs:
+        models = (pair["model_1"], pair["model_2"])
+        if Decision(pair["decision"]).is_decided and None not in models and models[0] != models[1]:
+            wins[models if pair["decision"] == Decision.IMAGE_1 else models[::-1]] += pair["count"]
+    return Counter(dict(sorted(wins.items())))
+
+
+def _rates(wins: Mapping[tuple[str, str], int]) -> tuple[ModelRate, ...]:
+    won, met = Counter[str](), Counter[str]()
+    for (winner, loser), count in wins.items():
+        won[winner] += count
+        met.update({winner: count, loser: count})
+    rates = [ModelRate(model, proportion(won[model], met[model])) for model in met]
+    return tuple(sorted(rates, key=lambda rate: (-(rate.wins.value or 0), rate.model)))
+
+
+def _group_rates(pairs: Sequence[Mapping[str, Any]], column: str) -> tuple[GroupRates, ...]:
+    """Compute win rates in each group; none where the pairs are not grouped."""
+    sizes = _count(pairs, column)
+    if set(sizes) == {None}:
+        return ()
+    return tuple(
+        GroupRates(group, size, _rates(_wins(pair for pair in pairs if pair[column] == group)))
+        for group, size in sizes.items()
+    )
+
+
+def _count_with_images(folder: Path, shards: Sequence[Shard]) -> int:
+    groups = read_groups(folder, shards, "binarized", ["chosen_id", "rejected_id"])
+    return sum(
+        pc.sum(pc.and_(pc.is_valid(group["chosen_id"]), pc.is_valid(group["rejected_id"]))).as_py() or 0
+        for group in groups
+    )

@@ -1,0 +1,168 @@
+"""Figures of a release, drawn from its written files."""
+
+import math
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pyarrow.parquet as pq
+from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.patches import Patch
+from PIL import Image
+
+from builders.card.facts import Facts, PreferenceSummary
+from builders.card.figures.drawing import FAINT, INK, SERIES, figure_style, make_tile, save_figure
+from builders.preferences.agreement import Estimate
+from schemas.generators import GENERATORS
+from schemas.manifest import Shard
+
+SAMPLE_PATH = "figures/sample.jpg"
+GENERATORS_PATH = "figures/generators.png"
+PREFERENCES_PATH = "figures/preferences.png"
+
+_COLUMNS = 8
+_PERMISSIVE, _RESTRICTED = "#2a9d8f", "#e9a23b"
+_MAX_MODELS, _MAX_GROUPS = 6, 20
+
+
+def draw_figures(folder: Path, shards: Sequence[Shard], facts: Facts) -> dict[str, str]:
+    """Draw every figure into the release folder.
+
+    Args:
+        folder: The release being built.
+        shards: Its data files, in order.
+        facts: Its numbers.
+
+    Returns:
+        Path of each figure in the release → what it shows; the first is the one for a thumbnail.
+    """
+    (folder / "figures").mkdir(exist_ok=True)
+    with figure_style():
+        save_figure(_sample_figure(folder, shards, facts), folder / SAMPLE_PATH)
+        save_figure(_generators_figure(facts), folder / GENERATORS_PATH)
+        drawn = {
+            SAMPLE_PATH: f"Images, one row for each of {len(facts.images.generators)} generators",
+            GENERATORS_PATH: "Number of images by generator",
+        }
+        if facts.preferences is not None and facts.preferences.models:
+            save_figure(_preferences_figure(facts.preferences), folder / PREFERENCES_PATH)
+            drawn[PREFERENCES_PATH] = "Share of decided pairs that each model won, with 95 % intervals"
+    return drawn
+
+
+def _sample_figure(folder: Path, shards: Sequence[Shard], facts: Facts) -> Figure:
+    names = [name for name in GENERATORS if name in facts.images.generators]
+    picks = _pick_rows(folder, shards, names)
+    tiles = dict(_read_tiles(folder, shards, sorted(row for rows in picks.values() for row in rows)))
+    layout = ConstrainedLayoutEngine(w_pad=0.02, h_pad=0.05, wspace=0.02, hspace=0.02)
+    figure = Figure(figsize=(_COLUMNS * 1.62 + 0.1, len(names) * 1.9 + 0.1), layout=layout)
+    axes = figure.subplots(len(names), _COLUMNS, squeeze=False)
+    for line, name in zip(axes, names, strict=True):
+        line[0].set_title(GENERATORS[name].title, loc="left", fontweight="bold", fontsize=11)
+        for axis, row in zip(line, picks[name], strict=False):
+            axis.imshow(tiles[row])
+        for axis in line:
+            axis.set_axis_off()
+    return figure
+
+
+def _generators_figure(facts: Facts) -> Figure:
+    names = list(facts.images.generators)[::-1]
+    counts = [facts.images.generators[name] for name in names]
+    colors = [_PERMISSIVE if GENERATORS[name].terms.permissive else _RESTRICTED for name in names]
+    figure = Figure(figsize=(8, 0.55 * len(names) + 1.1), layout="constrained")
+    axis = figure.subplots()
+    bars = axis.barh([GENERATORS[name].title for name in names], counts, color=colors, height=0.7)
+    labels = [f"{count:,}  ({count / facts.images.total:.1%})" for count in counts]
+    axis.bar_label(bars, labels=labels, padding=5, color=INK)
+    axis.set_title(f"{facts.images.total:,} images by generator", loc="left", fontweight="bold")
+    axis.set_xlim(0, max(counts) * 1.22)
+    axis.xaxis.set_visible(False)
+    axis.spines[["top", "right", "bottom"]].set_visible(False)
+    axis.spines["left"].set_color(FAINT)
+    axis.tick_params(axis="y", length=0)
+    key = [
+        Patch(color=_PERMISSIVE, label="permissive terms"),
+        Patch(color=_RESTRICTED, label="restricted terms"),
+    ]
+    axis.legend(handles=key, loc="lower right", frameon=False)
+    return figure
+
+
+def _preferences_figure(facts: PreferenceSummary) -> Figure:
+    """Draw each model's win rate, over all pairs and in each group, as a point with its interval."""
+    models = [rate.model for rate in facts.models][:_MAX_MODELS]
+    groups = [("all pairs", facts.models)]
+    groups += [(one.group or "not stated", one.rates) for one in (*facts.categories, *facts.evolutions)]
+    groups = groups[:_MAX_GROUPS]
+    figure = Figure(figsize=(8, 1.2 + 0.22 * len(groups) * (len(models) + 0.6)), layout="constrained")
+    axis = figure.subplots()
+    step = 1 / (len(models) + 1)
+    for number, model in enumerate(models):
+        rates = [
+            (place + (number + 1) * step - 0.5, *_percentages(rate.wins))
+            for place, (_, own) in enumerate(groups)
+            for rate in own
+            if rate.model == model
+        ]
+        heights, values, low, high = zip(*rates, strict=True)
+        axis.errorbar(
+            values, heights, xerr=(low, high), fmt="o", color=SERIES[number], capsize=3, label=model
+        )
+    axis.axvline(50, color=FAINT, linewidth=1, linestyle=":")
+    axis.set_yticks(range(len(groups)), [name for name, _ in groups])
+    axis.set_ylim(len(groups) - 0.5, -0.5)
+    axis.set_xlim(0, 100)
+    axis.set_xlabel("decided pairs won, %")
+    axis.set_title("Win rates of the models", loc="left", fontweight="bold")
+    for place in range(1, len(groups)):
+        axis.axhline(place - 0.5, color=FAINT, linewidth=0.4, alpha=0.5)
+    axis.spines[["top", "right", "left"]].set_visible(False)
+    axis.tick_params(axis="y", length=0)
+    below = (0.5, -0.9 / figure.get_figheight())
+    axis.legend(loc="upper center", bbox_to_anchor=below, ncols=3, frameon=False)
+    return figure
+
+
+def _percentages(wins: Estimate) -> tuple[float, float, float]:
+    """Give a rate in percent, and how far its interval reaches below and above; NaN where there is none."""
+    if wins.value is None or wins.low is None or wins.high is None:
+        return (math.nan,) * 3
+    return 100 * wins.value, 100 * (wins.value - wins.low), 100 * (wins.high - wins.value)
+
+
+def _pick_rows(folder: Path, shards: Sequence[Shard], names: Sequence[str]) -> dict[str, list[int]]:
+    """Pick the first rows of each generator; rows have one order in every config, without meaning."""
+    picks: dict[str, list[int]] = {name: [] for name in names}
+    row = 0
+    for shard in shards:
+        if shard.config != "prompts":
+            continue
+        with pq.ParquetFile(folder / shard.path) as file:
+            for group in range(file.num_row_groups):
+                for name in file.read_row_group(group, ["generator"])["generator"].to_pylist():
+                    if len(picks[name]) < _COLUMNS:
+                        picks[name].append(row)
+                    row += 1
+                if all(len(rows) == _COLUMNS for rows in picks.values()):
+                    return picks
+    return picks
+
+
+def _read_tiles(
+    folder: Path, shards: Sequence[Shard], rows: Sequence[int]
+) -> Iterator[tuple[int, Image.Image]]:
+    """Yield (row, tile) for rows of the default config, reading only the row groups they are in."""
+    first = 0
+    for shard in shards:
+        if shard.config != "default":
+            continue
+        with pq.ParquetFile(folder / shard.path) as file:
+            for group in range(file.num_row_groups):
+                num_rows = file.metadata.row_group(group).num_rows
+                wanted = [row for row in rows if first <= row < first + num_rows]
+                if wanted:
+                    images = file.read_row_group(group, columns=["image"])["image"]
+                    for row in wanted:
+                        yield row, make_tile(images[row - first]["bytes"].as_py())
+                first += num_rows

@@ -1,0 +1,214 @@
+"""Reading of sources into the catalog; every image is decoded once, in full, to look at it."""
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+from builders.catalog import Catalog, Loose, Stored, path_of
+from builders.images.checked import CheckedImages
+from builders.images.integrity import ImageFacts, ImageRefusedError, inspect_image, read_image
+from builders.parallel import Track, ordered_map, untracked
+from builders.sources.intake import ImageInput, InputRow, PairInput, RankInput, Source
+from schemas.manifest import SourceEntry
+from schemas.problems import Problem, Reason
+from schemas.records import IMAGE_FORMATS
+from schemas.settings import BuildSettings
+
+_IMAGES_PER_TASK = 16
+
+
+class FetchError(Exception):
+    """An image that cannot be had from its address; the message holds no password and no query."""
+
+
+# Downloads the image at an address and says where it lies; raises `FetchError`.
+Fetch = Callable[[str], Path]
+
+
+class SourceReader:
+    """Reads sources into a catalog.
+
+    Args:
+        catalog: Empty; holds every row afterwards.
+        settings: Limits for images.
+        scratch: Folder of ours, for images that come inside of tables.
+        track: Shows progress.
+        fetch: Downloads images that pairs name by address; None to leave those as they are.
+        checked: Images that need not be decoded; takes in those that were.
+    """
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        settings: BuildSettings,
+        scratch: Path,
+        track: Track = untracked,
+        fetch: Fetch | None = None,
+        checked: CheckedImages | None = None,
+    ) -> None:
+        self._catalog, self._settings, self._scratch = catalog, settings, scratch
+        self._track, self._fetch = track, fetch
+        self._checked = checked if checked is not None else CheckedImages()
+
+    def read(self, sources: Iterable[Source]) -> tuple[SourceEntry, ...]:
+        """Read every row of every source, look at every image, and settle the catalog.
+
+        Returns:
+            What was read of each source, with digests.
+
+        Raises:
+            SourceError: A source turns out to be damaged on the way, or what is to be excluded may be several
+                images.
+            BuildError: Two different images share an image id.
+        """
+        sources = tuple(sources)
+        entries = [self._read_source(source) for source in sources]
+        self._catalog.resolve()
+        found = self._look_for_loose_images({source.name: source.images for source in sources})
+        self._catalog.settle()
+        return tuple(_with_loose_images(entry, found.get(entry.name, [])) for entry in entries)
+
+    def _read_source(self, source: Source) -> SourceEntry:
+        digest = hashlib.sha256(source.sha256.encode())
+        num_rows = num_strays = 0
+        self._catalog.add_table_problems(source.table_problems)
+        inspected = ordered_map(self._inspect_row, source.rows(), chunk=_IMAGES_PER_TASK)
+        for row, (problems, facts, files) in self._track(
+            inspected, f"reading {source.name}", source.num_rows
+        ):
+            kept = replace(row, problems=(*row.problems, *problems)) if problems else row
+            self._catalog.add(kept, source.table, facts, files)
+            if isinstance(row.content, ImageInput):
+                line = f"{facts.sha256 if facts else '-'} {row.name}\n"
+                digest.update(line.encode("utf-8", "surrogateescape"))
+            num_rows, num_strays = num_rows + (row.row is not None), num_strays + (row.row is None)
+        return SourceEntry(
+            name=source.name,
+            kind=source.kind,
+            num_rows=num_rows,
+            num_stray_images=num_strays,
+            sha256=digest.hexdigest(),
+        )
+
+    def _inspect_row(
+        self, row: InputRow
+    ) -> tuple[list[Problem], ImageFacts | None, tuple[Stored | None, ...]]:
+        """Look at a row's images, if it has any: what they are, and what is wrong with them."""
+        content = row.content
+        if isinstance(content, ImageInput) and content.path is not None:
+            return *self._inspect_image(row, content.path), ()
+        if isinstance(content, PairInput | RankInput) and not row.is_rejected:
+            sides = content.sides if isinstance(content, PairInput) else (content.side,)
+            try:
+                return [], None, tuple(self._keep(side.data) if side.data else None for side in sides)
+            except ImageRefusedError as error:
+                return [_refusal(row, None, error)], None, ()
+        return [], None, ()
+
+    def _inspect_image(self, row: InputRow, path: Path) -> tuple[list[Problem], ImageFacts | None]:
+        try:
+            facts = self._look_at(read_image(path, self._settings.max_image_bytes))
+        except ImageRefusedError as error:
+            return [_refusal(row, "image_filename", error)], None
+        if path.suffix.lower().replace("jpeg", "jpg") == f".{IMAGE_FORMATS[facts.format]}":
+            return [], facts
+        message = f"the name does not fit the image's format, {facts.format}, under which it is published"
+        place = (row.file, row.row, "image_filename", row.name)
+        return [Problem(Reason.FORMAT_DIFFERS_FROM_NAME, message, *place)], facts
+
+    def _look_at(self, data: bytes) -> ImageFacts:
+        """Decode an image in full, unless that was done before.
+
+        Raises:
+            ImageRefusedError: It is not one that can be published.
+        """
+        sha256 = hashlib.sha256(data).hexdigest()
+        known = self._checked.find(sha256, len(data))
+        facts = inspect_image(data, sha256, self._settings, known)
+        if known is None:
+            self._checked.add(facts)
+        return facts
+
+    def _keep(self, data: bytes) -> Stored:
+        """Look at an image that came inside of a table, and put it into a file.
+
+        Raises:
+            ImageRefusedError: It is not one that can be published.
+        """
+        facts = self._look_at(data)
+        path = self._scratch / facts.sha256
+        path.write_bytes(data)
+        return Stored.of(path, facts)
+
+    def _look_for_loose_images(self, folders: Mapping[str, Path | None]) -> dict[str, list[str]]:
+        """Look for images that only pairs name, in the folder of their source and then at their address.
+
+        Returns:
+            Source → a line for each image found.
+        """
+        found: dict[str, list[str]] = {}
+        places = {name: folder.resolve() for name, folder in folders.items() if folder is not None}
+        if not places and self._fetch is None:
+            return found
+        loose = self._catalog.pairs.loose()
+        wanted = [item for item in loose if item.source in places or self._fetch is not None]
+        located = ordered_map(partial(self._find_loose_image, places), wanted)
+        for item, file in self._track(located, "looking for images", len(wanted)) if wanted else ():
+            if isinstance(file, Stored):
+                self._catalog.pairs.locate(item, file)
+                found.setdefault(item.source, []).append(f"{file.sha256} {item.reference}\n")
+            elif file is not None:
+                self._catalog.pairs.give_up(item, file)
+        return found
+
+    def _find_loose_image(self, folders: Mapping[str, Path], loose: Loose) -> Stored | str | None:
+        """Find and look at one image; give what is wrong if it cannot be used, None if it is nowhere."""
+        folder = folders.get(loose.source)
+        path = find_below(folder, loose.reference) if folder is not None else None
+        try:
+            if path is None and self._fetch is not None and "://" in loose.reference:
+                path = self._fetch(loose.reference)
+            if path is None:
+                return None
+            facts = self._look_at(read_image(path, self._settings.max_image_bytes))
+        except FetchError as error:
+            return f"the image cannot be fetched: {error}"
+        except ImageRefusedError as error:
+            return f"the image cannot be used: {error.message}"
+        return Stored.of(path, facts)
+
+
+def find_below(folder: Path, reference: str) -> Path | None:
+    """Find the file in a folder whose path ends like a reference's, as far back as there is one.
+
+    Args:
+        folder: Resolved path; nothing outside of it is ever found, whatever the reference says.
+        reference: A web address or path, such as `https://host/a/b/c.jpg`: `folder/a/b/c.jpg` is looked for,
+            then `folder/b/c.jpg`, then `folder/c.jpg`.
+    """
+    parts = [part for part in path_of(reference) if part not in ("", ".")]
+    if ".." in parts or any("\0" in part for part in parts):
+        return None
+    for start in range(len(parts)):
+        path = folder.joinpath(*parts[start:])
+        try:
+            if path.is_file() and path.resolve().is_relative_to(folder):
+                return path.resolve()
+        except OSError:  # a name too long, a loop of links
+            continue
+    return None
+
+
+def _with_loose_images(entry: SourceEntry, lines: list[str]) -> SourceEntry:
+    """Take into a source's digest the images that its rows name and that no image source has."""
+    digest = hashlib.sha256(entry.sha256.encode())
+    for line in lines:
+        digest.update(line.encode("utf-8", "surrogateescape"))
+    return entry.model_copy(update={"sha256": digest.hexdigest()}) if lines else entry
+
+
+def _refusal(row: InputRow, column: str | None, error: ImageRefusedError) -> Problem:
+    message = f"{row.name}: {error.message}"
+    return Problem(error.reason, message, row.file, row.row, column, error.value, error.fix)

@@ -1,0 +1,243 @@
+"""Features of a release: images and texts go through encoders once, and into rows from the store.
+
+Encoding comes before writing, and each batch goes into the store as soon as it is done, so that a run that is
+killed loses only those being computed, at most one for each core, and a new version encodes what is new.
+Perceptual hashes of images are kept there, too, some hundred at a time.
+"""
+
+import contextlib
+import hashlib
+import importlib.metadata
+import itertools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Protocol
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from builders.catalog import Catalog, Part, Shown
+from builders.features.adherence import compare_texts
+from builders.features.encoder import Encoder, encode_stream
+from builders.features.encoder import Features as Vectors
+from builders.features.store import FeatureStore
+from builders.features.vectors import check_vectors, read_groups
+from builders.images.hashes import Hashes, hash_image, pack_hashes
+from builders.images.integrity import read_again
+from builders.parallel import Track, ordered_map, unordered_map
+from schemas.configs import Config, Table, feature_config_names
+from schemas.manifest import Inputs
+from schemas.problems import BuildError, EmbeddingError, Problem, Reason
+from schemas.settings import BuildSettings
+
+_VECTOR = np.dtype("<f2")
+_TEXTS_PER_BATCH = 64
+_IMAGES_PER_COMMIT = 500
+_IMAGES_PER_READ = 4
+_HASHED_BY = ("numpy", "pillow", "scipy")
+# Table → the text that is compared, and the column that says what came of it.
+_COMPARED = {Table.IMAGES: ("prompt", "prompt_similarity"), Table.CAPTIONS: ("caption", "similarity")}
+
+
+class FeatureFiles(Protocol):
+    """The features of an earlier release; `builders.release.previous.PreviousRelease` is one."""
+
+    def feature_files(self, config: Config) -> Iterable[tuple[Path, Path]]:
+        """Yield each intact file of features, with the file of the texts that it goes with."""
+        ...
+
+
+class Features:
+    """What encoders make of the images and texts of one release.
+
+    Args:
+        store: Where it is kept.
+        encoders: Config of features → what makes it; the provenances are those of the build's inputs.
+    """
+
+    def __init__(self, store: FeatureStore, encoders: Mapping[str, Encoder] = MappingProxyType({})) -> None:
+        self._store, self._encoders = store, encoders
+        self._makers = {
+            config: encoder.provenance.digest
+            for name, encoder in encoders.items()
+            for config in feature_config_names(name)
+        }
+
+    def prepare(
+        self,
+        catalog: Catalog,
+        missing: Mapping[str, Sequence[Part]],
+        inputs: Inputs,
+        previous: FeatureFiles | None,
+        track: Track,
+    ) -> None:
+        """Have in the store all that rows will be made of, encoding what is not known.
+
+        Args:
+            catalog: Settled and arranged.
+            missing: Config → its parts that are to be written.
+            inputs: What the release is built from.
+            previous: The release that this one follows; its features are taken over if the same encoder
+                made them.
+            track: Shows progress.
+
+        Raises:
+            BuildError: An image is not the one that was looked at, or cannot be encoded.
+        """
+        if inputs.near_duplicates is not None:
+            everything = catalog.layout.parts(Table.IMAGES)
+            self._store.want(shown for part in everything for shown in catalog.images.shown(part))
+            self._hash_images(inputs.build, track)
+        for name, encoder in self._encoders.items():
+            configs = [inputs.configs[each] for each in feature_config_names(name)]
+            parts = [part for config in configs for part in missing.get(config.name, ())]
+            self._store.want(shown for part in parts for shown in _shown(catalog, part))
+            if previous is not None and self._is_anything_missing(encoder):
+                self._learn(previous, configs, encoder.provenance.dimension)
+            self._encode_images(name, encoder, inputs.build, track)
+            self._compare_texts(name, encoder, track)
+
+    def row(self, config: Config, row: Mapping[str, object]) -> Mapping[str, object]:
+        """Make the row of a config of features.
+
+        Args:
+            config: The config.
+            row: The row of the image in `prompts`, or of the caption in `captions`.
+
+        Raises:
+            KeyError: `prepare` was not told of it.
+        """
+        maker, image_id = self._makers[config.name], str(row["image_id"])
+        if config.table is Table.CAPTIONS:
+            similarity = self._store.similarity(maker, image_id, _text(row["caption"]))
+            return {"caption_id": row["caption_id"], "image_id": image_id, "similarity": similarity}
+        return {
+            "image_id": image_id,
+            "embedding": np.frombuffer(self._store.image(maker, str(row["sha256"])), _VECTOR),
+            "prompt_similarity": self._store.similarity(maker, image_id, _text(row["prompt"])),
+        }
+
+    def hashes(self, digests: Iterable[str]) -> Hashes:
+        """Give the perceptual hashes of images by the SHA-256 of their bytes."""
+        maker = _hash_maker()
+        return pack_hashes([self._store.image(maker, sha256) for sha256 in digests])
+
+    def encode_queries(self, texts: Sequence[str]) -> Mapping[str, Vectors]:
+        """Give what each encoder makes of some texts: config → (texts, d)."""
+        return {name: encoder.encode_texts(texts) for name, encoder in self._encoders.items()}
+
+    def _is_anything_missing(self, encoder: Encoder) -> bool:
+        maker = encoder.provenance.digest
+        return bool(self._store.count_missing_images(maker) or self._store.count_missing_texts(maker))
+
+    def _hash_images(self, build: BuildSettings, track: Track) -> None:
+        maker = _hash_maker()
+        if not (num := self._store.count_missing_images(maker)):
+            return
+
+        def run(shown: Shown) -> bytes:
+            return _hash(shown, read_again(shown.path, shown.sha256, build))
+
+        hashed = track(ordered_map(run, self._store.missing(), chunk=_IMAGES_PER_READ), "hashing images", num)
+        made = ((shown.sha256, data) for shown, data in hashed)
+        while batch := list(itertools.islice(made, _IMAGES_PER_COMMIT)):
+            self._store.add_images(maker, batch)
+
+    def _encode_images(self, name: str, encoder: Encoder, build: BuildSettings, track: Track) -> None:
+        maker = encoder.provenance.digest
+        num = self._store.count_missing_images(maker)
+
+        def read(shown: Shown) -> bytes:
+            return read_again(shown.path, shown.sha256, build)
+
+        def encode() -> Iterator[Shown]:
+            for batch, vectors in encode_stream(encoder, self._store.missing(), read):
+                made = zip((one.sha256 for one in batch), vectors.astype(_VECTOR), strict=True)
+                self._store.add_images(maker, [(sha256, vector.tobytes()) for sha256, vector in made])
+                yield from batch
+
+        for _ in track(encode(), f"encoding images, {name}", num) if num else ():
+            pass
+
+    def _compare_texts(self, name: str, encoder: Encoder, track: Track) -> None:
+        maker = encoder.provenance.digest
+        num = self._store.count_missing_texts(maker)
+        missing = self._store.missing()
+        batches = iter(lambda: list(itertools.islice(missing, _TEXTS_PER_BATCH)), [])
+
+        def run(batch: list[Shown]) -> Vectors:
+            # Filled up, so that a text's vector does not depend on how many others are encoded with it.
+            texts = [one.text or "" for one in batch]
+            return encoder.encode_texts(texts + [""] * (_TEXTS_PER_BATCH - len(texts)))[: len(texts)]
+
+        def compare() -> Iterator[Shown]:
+            for batch, texts in unordered_map(run, batches, encoder.num_workers):
+                images = np.stack([self._vector(maker, one.sha256) for one in batch])
+                similarities = compare_texts(images, texts, np.arange(len(batch))).clip(-1, 1)
+                self._store.add_similarities(maker, zip(batch, similarities.tolist(), strict=True))
+                yield from batch
+
+        for _ in track(compare(), f"encoding texts, {name}", num) if num else ():
+            pass
+
+    def _vector(self, maker: str, sha256: str) -> Vectors:
+        return np.frombuffer(self._store.image(maker, sha256), _VECTOR)
+
+    def _learn(self, previous: FeatureFiles, configs: Iterable[Config], dimension: int) -> None:
+        """Take over what the previous release says; what is damaged there is encoded again."""
+        for config in configs:
+            for path, table in previous.feature_files(config):
+                with contextlib.suppress(EmbeddingError, pa.ArrowException, KeyError):
+                    if config.table is Table.IMAGES:
+                        self._learn_vectors(self._makers[config.name], path, dimension)
+                    self._learn_similarities(config, path, table)
+
+    def _learn_vectors(self, maker: str, path: Path, dimension: int) -> None:
+        for ids, vectors in read_groups(path, dimension):
+            check_vectors(vectors, path.name)
+            made = zip(ids.to_pylist(), vectors.astype(_VECTOR), strict=True)
+            self._store.learn_images(maker, ((image_id, vector.tobytes()) for image_id, vector in made))
+
+    def _learn_similarities(self, config: Config, path: Path, table: Path) -> None:
+        """Take over similarities from a file of features; `table` has the texts."""
+        (key,), (text, similarity) = config.key, _COMPARED[config.table]
+        texts = dict(_columns(table, key, text))
+        self._store.learn_similarities(
+            self._makers[config.name],
+            (
+                (image_id, texts[name], value)
+                for name, image_id, value in _columns(path, key, "image_id", similarity)
+                if value is not None and texts.get(name) is not None
+            ),
+        )
+
+
+def _columns(path: Path, *names: str) -> Iterator[tuple[Any, ...]]:
+    """Yield some columns of a file, row by row."""
+    table = pq.read_table(path, columns=list(dict.fromkeys(names)))
+    return zip(*(table[name].to_pylist() for name in names), strict=True)
+
+
+def _shown(catalog: Catalog, part: Part) -> Iterator[Shown]:
+    return catalog.captions.shown(part) if part.table is Table.CAPTIONS else catalog.images.shown(part)
+
+
+def _text(value: object) -> str | None:
+    return None if value is None else str(value)
+
+
+def _hash(shown: Shown, data: bytes) -> bytes:
+    try:
+        return hash_image(data)
+    except Exception as error:  # Decoders raise many types; what one finds sound, another may not.
+        message = f"the image cannot be compared with others: it does not decode: {error}"
+        fix = "save it anew, or remove its row"
+        raise BuildError(Problem(Reason.IMAGE_DAMAGED, message, file=str(shown), fix=fix)) from error
+
+
+def _hash_maker() -> str:
+    """Say what perceptual hashes depend on, as the digest of that."""
+    libraries = [f"{name} {importlib.metadata.version(name)}" for name in _HASHED_BY]
+    return hashlib.sha256(f"hash_image 3, {', '.join(libraries)}".encode()).hexdigest()

@@ -1,0 +1,197 @@
+"""Image integrity: is this file an image that can be published, byte for byte as it is?
+
+The whole compressed stream of every image is decoded once. JPEGs go through libjpeg-turbo in strict
+mode at an eighth of their size: it reads the entropy-coded data in full, is faster than Pillow, and
+reports damage that Pillow passes in silence (DECISIONS.md has the figures). Pillow reads headers,
+and decodes the other formats.
+"""
+
+import hashlib
+import io
+import os
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+
+import simplejpeg
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+
+from schemas.problems import BuildError, Problem, Reason
+from schemas.records import IMAGE_FORMATS
+from schemas.settings import BuildSettings
+
+# The limit is checked here against the header, as a problem with a place, before any decoding.
+Image.MAX_IMAGE_PIXELS = None
+
+_JPEG_SCALE = 8
+
+
+@dataclass(frozen=True, slots=True)
+class ImageFacts:
+    """What the bytes of an image say of it: size in pixels, mode as Pillow names it, real format."""
+
+    sha256: str
+    num_bytes: int
+    format: str
+    mode: str
+    width: int
+    height: int
+
+
+class ImageRefusedError(Exception):
+    """An image file that cannot be published: the reason, what is wrong, the value, what to do."""
+
+    def __init__(self, reason: Reason, message: str, value: str | None, fix: str) -> None:
+        super().__init__(message)
+        self.reason, self.message, self.value, self.fix = reason, message, value, fix
+
+
+def read_image(path: Path, max_bytes: int) -> bytes:
+    """Read an image file whole.
+
+    Args:
+        path: The file; a link is not followed.
+        max_bytes: Largest size accepted, in bytes; a larger file is not read.
+
+    Raises:
+        ImageRefusedError: It is not a regular file, is empty, too large, or cannot be read.
+    """
+    try:
+        # O_NONBLOCK: opening a named pipe must not wait for a writer.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError as error:
+        raise ImageRefusedError(
+            Reason.IMAGE_UNREADABLE,
+            f"the file cannot be opened: {error.strerror}",
+            path.name,
+            "check its permissions",
+        ) from error
+    try:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise ImageRefusedError(
+                Reason.NOT_A_REGULAR_FILE,
+                "this is not a regular file",
+                path.name,
+                "replace it with the image itself",
+            )
+        if status.st_size > max_bytes:
+            raise ImageRefusedError(
+                Reason.IMAGE_TOO_LARGE,
+                f"the file is larger than {max_bytes:,} bytes",
+                f"{status.st_size:,} bytes",
+                "raise build.max_image_bytes in release.toml if the image is meant to be so large",
+            )
+        return b"".join(iter(lambda: os.read(descriptor, status.st_size + 1), b""))
+    except OSError as error:
+        raise ImageRefusedError(
+            Reason.IMAGE_UNREADABLE, f"the file cannot be read: {error.strerror}", path.name, "copy it anew"
+        ) from error
+    finally:
+        os.close(descriptor)
+
+
+def upright(image: Image.Image) -> Image.Image:
+    """Turn an image as its orientation in EXIF says, which `datasets` does on loading, too.
+
+    Args:
+        image: Opened; it is decoded only if it must be turned.
+
+    Returns:
+        The same image where there is nothing to turn.
+
+    Raises:
+        Exception: Whatever Pillow raises on EXIF data that it cannot read.
+    """
+    is_upright = image.getexif().get(ExifTags.Base.Orientation, 1) == 1
+    return image if is_upright else ImageOps.exif_transpose(image)
+
+
+def inspect_image(
+    data: bytes, sha256: str, limits: BuildSettings, known: ImageFacts | None = None
+) -> ImageFacts:
+    """Decode an image in full and say what it is.
+
+    Args:
+        data: The image file's bytes.
+        sha256: Their digest, which whoever asks what is known of them has already.
+        limits: What is accepted.
+        known: What was found when these bytes were decoded before; they are not decoded again.
+
+    Raises:
+        ImageRefusedError: The format is not accepted, the header claims too many pixels, there are several
+            frames, or the data is damaged.
+    """
+    if known is not None:
+        _check_header(known, 1, limits)
+        return known
+    try:
+        with Image.open(io.BytesIO(data), formats=list(IMAGE_FORMATS)) as image:
+            facts = ImageFacts(sha256, len(data), str(image.format), image.mode, *image.size)
+            _check_header(facts, getattr(image, "n_frames", 1), limits)
+            if facts.format == "JPEG":
+                _decode_jpeg(data, facts)
+            else:
+                image.load()
+            image.getexif()  # which says how it is turned: whoever loads the image reads it
+    except ImageRefusedError:
+        raise
+    except UnidentifiedImageError as error:
+        raise ImageRefusedError(
+            Reason.IMAGE_FORMAT,
+            f"this is not an image in one of the formats {', '.join(IMAGE_FORMATS)}",
+            f"begins with {data[:8].hex(' ') or 'nothing: the file is empty'}",
+            "replace it with the original image, or remove its row",
+        ) from error
+    except Exception as error:  # Decoders raise many types on hostile data; each one means the same here.
+        raise ImageRefusedError(
+            Reason.IMAGE_DAMAGED,
+            f"the image does not decode: {error}",
+            None,
+            "replace it with the original image, or remove its row",
+        ) from error
+    return facts
+
+
+def _check_header(facts: ImageFacts, num_frames: int, limits: BuildSettings) -> None:
+    if facts.format not in IMAGE_FORMATS or num_frames != 1:
+        raise ImageRefusedError(
+            Reason.IMAGE_FORMAT,
+            f"this is not a single image in one of the formats {', '.join(IMAGE_FORMATS)}",
+            f"{facts.format} with {num_frames} frames",
+            "save it as one still image",
+        )
+    if facts.width * facts.height > limits.max_image_pixels:
+        raise ImageRefusedError(
+            Reason.IMAGE_TOO_LARGE,
+            f"the image has more than {limits.max_image_pixels:,} pixels",
+            f"{facts.width} x {facts.height}",
+            "raise build.max_image_pixels in release.toml if the image is meant to be so large",
+        )
+
+
+def _decode_jpeg(data: bytes, facts: ImageFacts) -> None:
+    simplejpeg.decode_jpeg(
+        data,
+        min_height=facts.height // _JPEG_SCALE,
+        min_width=facts.width // _JPEG_SCALE,
+        min_factor=1,
+        strict=True,
+    )
+
+
+def read_again(path: Path, sha256: str, settings: BuildSettings) -> bytes:
+    """Read an image that was looked at before.
+
+    Raises:
+        BuildError: It is not the one that was looked at.
+    """
+    try:
+        data = read_image(path, settings.max_image_bytes)
+    except ImageRefusedError:
+        data = b""
+    if hashlib.sha256(data).hexdigest() != sha256:
+        message = "the image changed while the release was being built"
+        fix = "let nothing write to the sources, and run again"
+        raise BuildError(Problem(Reason.SOURCE, message, file=str(path), fix=fix))
+    return data

@@ -1,0 +1,1 @@
+"""COUNT: what votes come to, and how far annotators agree."""

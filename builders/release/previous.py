@@ -1,0 +1,250 @@
+"""The previous release: what was where in it, and which of its files a new version can keep."""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from builders.catalog import Placed
+from builders.images.integrity import ImageFacts
+from schemas.columns import arrow_schema, type_names
+from schemas.configs import CONFIG_OF, CONFIGS, Config, Table
+from schemas.manifest import Manifest, PreviousEntry, Shard
+from schemas.preferences import Decision
+from schemas.problems import Problem, Reason, ReleaseError
+
+# The config whose row groups are the groups of a table's layout.
+_GROUPED_AS = {
+    Table.IMAGES: CONFIGS["default"],
+    Table.CAPTIONS: CONFIGS["captions"],
+    Table.PREFERENCES: CONFIGS["binarized"],
+}
+_ALSO_NEEDED = {
+    Table.IMAGES: ("source", "file_name", "num_bytes", "prompt"),
+    Table.CAPTIONS: (),
+    Table.PREFERENCES: ("decision",),
+}
+# What features compare with the image. A caption has no such column: its key says what it says.
+_TEXT_OF = {Table.IMAGES: "prompt"}
+_PLACE = ("file", "row")
+_DIGEST_BYTES = 16
+_to_json = json.JSONEncoder(ensure_ascii=False, sort_keys=True).encode
+
+
+@dataclass(frozen=True, slots=True)
+class PreviousRelease:
+    """A release that another one follows.
+
+    Attributes:
+        folder: Where it is.
+        manifest: Its manifest.
+    """
+
+    folder: Path
+    manifest: Manifest
+
+    @property
+    def entry(self) -> PreviousEntry:
+        """Name it."""
+        return PreviousEntry(version=self.manifest.version, manifest_sha256=self.manifest.digest)
+
+    def verify(self) -> None:
+        """Compare the files that are read of it with its manifest.
+
+        Raises:
+            ReleaseError: Some are missing or damaged.
+        """
+        names = {config.name for config in CONFIG_OF.values()}
+        problems = [
+            Problem(
+                Reason.RELEASE,
+                "a file of the previous release is missing, or is not what its manifest says",
+                file=str(self.folder / shard.path),
+                fix="restore it from a copy, or give another release with --previous",
+            )
+            for shard in self.manifest.shards
+            if shard.config in names and not is_intact(self.folder / shard.path, shard)
+        ]
+        if problems:
+            raise ReleaseError(problems)
+
+    def image_facts(self) -> Iterator[ImageFacts]:
+        """Yield what is known of each image, which has been decoded and found sound."""
+        names = [field.name for field in fields(ImageFacts)]
+        for shard in self._shards(CONFIG_OF[Table.IMAGES]):
+            for row in _read_rows(self.folder / shard.path, names):
+                yield ImageFacts(*(row[name] for name in names))
+
+    def placed(self, table: Table) -> Iterator[Placed]:
+        """Yield where each row of a table is, with a digest over the columns that there are still."""
+        config = CONFIG_OF[table]
+        columns = self.shared_columns(config)
+        for shard in self._shards(config):
+            needed = {*columns, *config.key, *_ALSO_NEEDED[table]}
+            groups = self._groups(table, shard)
+            group = 0
+            for index, row in enumerate(_read_rows(self.folder / shard.path, sorted(needed))):
+                key = row_key(config, row)
+                group = groups.get(key, group)
+                yield Placed(
+                    key=key,
+                    split=shard.split,
+                    number=shard.number,
+                    group=group,
+                    index=index,
+                    num_bytes=row.get("num_bytes", 0),
+                    name=row_name(row),
+                    digest=row_digest(row, columns),
+                    is_decided=is_decided(row),
+                    text_digest=text_digest(table, row),
+                )
+
+    def shared_columns(self, config: Config) -> list[str]:
+        """List the columns that make a row what it is and that the previous release has in the same type.
+
+        Where in a source's file a row stands is not one of them: it changes for every row below one that is
+        put in. A row that is kept says where it stood when its file was written.
+        """
+        was = self.manifest.columns.get(config.name, {})
+        now = type_names(arrow_schema(config.columns))
+        changed = {
+            name.partition(".")[0] for name in was.keys() | now.keys() if was.get(name) != now.get(name)
+        }
+        return [
+            column.name
+            for column in config.columns
+            if column.name not in changed and column.name not in _PLACE
+        ]
+
+    def makes_alike(self, config: Config) -> bool:
+        """Say whether it has a config with the columns that this one has, made by the same encoder if any."""
+        has_columns = self.manifest.columns.get(config.name) == type_names(arrow_schema(config.columns))
+        return has_columns and not self.is_remade(config)
+
+    def is_remade(self, config: Config) -> bool:
+        """Say whether it has a config whose rows another encoder made."""
+        old = self.manifest.inputs.configs.get(config.name)
+        return old is not None and old.provenance != config.provenance
+
+    def shards_of(self, config: Config) -> Mapping[tuple[str, int], Shard]:
+        """Give the files of a config by split and number."""
+        return {(shard.split, shard.number): shard for shard in self._shards(config)}
+
+    def feature_files(self, config: Config) -> Iterator[tuple[Path, Path]]:
+        """Yield each intact file of a config of features, with the file of the texts that it goes with.
+
+        Files of another encoder, or with other columns, are left out.
+        """
+        tables = self.shards_of(CONFIG_OF[config.table])
+        for place, shard in self.shards_of(config).items() if self.makes_alike(config) else ():
+            path = self.folder / shard.path
+            if place in tables and is_intact(path, shard):
+                yield path, self.folder / tables[place].path
+
+    def _groups(self, table: Table, shard: Shard) -> Mapping[str, int]:
+        """Say in which row group of the file with images each row is, or of its own file if there is none."""
+        config = _GROUPED_AS[table]
+        file = self.shards_of(config).get((shard.split, shard.number), shard)
+        groups: dict[str, int] = {}
+        try:
+            with pq.ParquetFile(self.folder / file.path) as parquet:
+                for group in range(parquet.num_row_groups):
+                    rows = parquet.read_row_group(group, columns=list(config.key)).to_pylist()
+                    groups |= {row_key(config, row): group for row in rows}
+        except (pa.ArrowException, OSError):  # damaged, so it is written anew
+            return {}
+        return groups
+
+    def _shards(self, config: Config) -> Iterator[Shard]:
+        return (shard for shard in self.manifest.shards if shard.config == config.name)
+
+
+def keep_shard(previous: Path, folder: Path, shard: Shard) -> bool:
+    """Take a file of the previous release into a new one, without writing its bytes again where possible.
+
+    Args:
+        previous: The previous release.
+        folder: The release being built.
+        shard: The file.
+
+    Returns:
+        Whether it was taken; if not, it is damaged, and nothing was done.
+    """
+    source, target = previous / shard.path, folder / shard.path
+    if not is_intact(source, shard):
+        return False
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.link(source, target)
+    except OSError:  # another file system, or one without links
+        shutil.copyfile(source, target)
+        if not is_intact(target, shard):
+            target.unlink()
+            return False
+    return True
+
+
+def is_intact(path: Path, shard: Shard) -> bool:
+    """Say whether a file is there with the bytes that a manifest states."""
+    try:
+        if path.is_symlink() or path.stat().st_size != shard.num_bytes:
+            return False
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest() == shard.sha256
+    except OSError:
+        return False
+
+
+def row_key(config: Config, row: Mapping[str, object]) -> str:
+    """Name a row in its table."""
+    return "/".join(str(row[name]) for name in config.key)
+
+
+def row_digest(row: Mapping[str, object], columns: Sequence[str]) -> bytes:
+    """Digest what a row says in some columns; that it was written and read again makes no difference."""
+    content = _to_json([row[name] for name in columns]).encode("utf-8", "surrogatepass")
+    return hashlib.blake2b(content, digest_size=_DIGEST_BYTES).digest()
+
+
+def text_digest(table: Table, row: Mapping[str, object]) -> bytes:
+    """Digest the text of a row that features compare with its image."""
+    return row_digest(row, [_TEXT_OF[table]]) if table in _TEXT_OF else b""
+
+
+def row_name(row: Mapping[str, object]) -> str:
+    """Give what an image is called where it comes from; other rows have no name that another could take."""
+    return f"{row['source']}/{row['file_name']}" if "file_name" in row else ""
+
+
+def is_decided(row: Mapping[str, object]) -> bool:
+    """Say whether a row is of a decided pair; a decision that this kit does not know is none."""
+    return any(each == row.get("decision") for each in Decision if each.is_decided)
+
+
+def _read_rows(path: Path, columns: Iterable[str]) -> Iterator[dict[str, Any]]:
+    """Yield the rows of a file, one row group at a time.
+
+    Raises:
+        ReleaseError: It is not such a table.
+    """
+    wanted = list(columns)
+    try:
+        with pq.ParquetFile(path) as file:
+            if missing := set(wanted) - set(file.schema_arrow.names):
+                raise ReleaseError(_unreadable(path, f"columns are missing: {', '.join(sorted(missing))}"))
+            for group in range(file.num_row_groups):
+                yield from file.read_row_group(group, columns=wanted).to_pylist()
+    except pa.ArrowException as error:
+        raise ReleaseError(_unreadable(path, str(error))) from error
+
+
+def _unreadable(path: Path, why: str) -> Problem:
+    message = f"a table of the previous release cannot be read ({why})"
+    return Problem(Reason.RELEASE, message, file=str(path), fix="give another release with --previous")

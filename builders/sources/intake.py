@@ -1,0 +1,210 @@
+"""What a source hands to the catalog: one `InputRow` for each thing that came in."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from builders.preferences.votes import RawVote
+from schemas.captions import CaptionText
+from schemas.configs import Table
+from schemas.generators import OpenSettings
+from schemas.problems import Problem, Severity
+from schemas.records import ID_CHARS
+
+
+@dataclass(frozen=True, slots=True)
+class ImageText:
+    """What a source's table says of one image; the fields are those of `ImageRecord`."""
+
+    prompt: str | None
+    original_prompt: str | None
+    generator: str
+    settings: OpenSettings | None
+    config_json: str | None
+    digital_source_type: str
+
+
+@dataclass(frozen=True, slots=True)
+class ImageInput:
+    """One image: where it is, and what its row says; either is None where the row is rejected already."""
+
+    path: Path | None
+    text: ImageText | None
+
+
+@dataclass(frozen=True, slots=True)
+class CaptionInput:
+    """One caption of one image.
+
+    Attributes:
+        image: The image as the source names it: file name, path, or id.
+        of: Name of the source whose file names these are; None for whichever has such a file.
+        text: What is said.
+    """
+
+    image: str
+    of: str | None
+    text: CaptionText
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One of two images: as the source names it, who made it, and its bytes where the source holds them."""
+
+    reference: str
+    model: str | None
+    data: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PairInput:
+    """Two images and votes on them; several with one `id` in one source are votes on one pair.
+
+    Attributes:
+        id: The source's own, or a digest of prompt and images.
+        sides: The two images.
+        votes: Each as (annotator, label, status); annotators as they are to be published.
+        is_whole: Whether the row holds all votes on its pair, so that a second row is a repetition.
+        of: Name of the source whose file names these are; None for whichever has such a file.
+
+    The others are fields of `PreferencePair`.
+    """
+
+    id: str
+    prompt: str | None
+    sides: tuple[Side, Side]
+    votes: tuple[RawVote, ...]
+    is_whole: bool
+    of: str | None = None
+    category: str | None = None
+    sub_category: str | None = None
+    evolution: str | None = None
+    confidence: float | None = None
+    sides_shuffled: bool = True
+    status: str | None = None
+    license: str | None = None
+    prompt_license: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RankInput:
+    """The rank of one image among those of its prompt, 1 for the best; pairs are made from all of them."""
+
+    prompt_id: str
+    prompt: str | None
+    side: Side
+    rank: float
+    of: str | None = None
+    license: str | None = None
+    prompt_license: str | None = None
+
+
+def pair_id_of(prompt: str | None, references: Iterable[str]) -> str:
+    """Derive an id for a pair whose source gives none: the same whichever image stands first."""
+    content = json.dumps([prompt, *sorted(references)], ensure_ascii=False)
+    return hashlib.sha256(content.encode("utf-8", "backslashreplace")).hexdigest()[:ID_CHARS]
+
+
+Content = ImageInput | CaptionInput | PairInput | RankInput
+
+
+@dataclass(frozen=True, slots=True)
+class InputRow:
+    """One row of a source's table, or one image file that no row names (`row` is None).
+
+    Attributes:
+        source: Name of the source.
+        file: The table or image file, relative to the source.
+        row: As a spreadsheet numbers it; the header of a CSV is row 1.
+        raw: The row as it came, so that a rejected one can be mended and given again.
+        name: The image or pair it names.
+        content: What it says; None if that cannot be known.
+        problems: Everything wrong with it so far.
+    """
+
+    source: str
+    file: str
+    row: int | None
+    raw: str
+    name: str
+    content: Content | None
+    problems: tuple[Problem, ...]
+
+    @property
+    def is_rejected(self) -> bool:
+        """Say whether a problem keeps it from being published."""
+        return any(problem.severity is Severity.REJECTED for problem in self.problems)
+
+
+@dataclass(frozen=True, slots=True)
+class SourceOptions:
+    """What a maintainer can say of a source beside its path and name.
+
+    Attributes:
+        form: Which form a file of captions or preferences has, where that cannot be told from it.
+        columns: Role → column, where that cannot be told: `image` and `caption`.
+        of: Name of the source whose images are meant, where names alone are ambiguous.
+        images: Folder in which images that preferences name by address are looked for.
+        license: Terms of the votes.
+        prompt_license: Terms of the prompts of the votes.
+        annotator_key: Secret for hashing annotators' ids; None for one derived from the source's bytes.
+        publish_annotators: Whether their ids are published as they are.
+    """
+
+    form: str | None = None
+    columns: dict[str, str] = field(default_factory=dict)
+    of: str | None = None
+    images: Path | None = None
+    license: str | None = None
+    prompt_license: str | None = None
+    annotator_key: bytes | None = field(default=None, repr=False)
+    publish_annotators: bool = False
+
+    @property
+    def fingerprint(self) -> str:
+        """Write what was said that decides what rows say, for a source's digest."""
+        said = (self.form, self.columns, self.of, self.license, self.prompt_license)
+        return json.dumps(said, sort_keys=True)
+
+
+class Source(Protocol):
+    """One collection that can be read.
+
+    Attributes:
+        name: Unique among the sources of a release; published in the `source` column.
+        kind: Its key in `SOURCES`, with its form where there are several.
+        table: What its rows are rows of.
+        notice: What the card must say of it before anything else, or None.
+        sha256: Digest of its files' bytes and of whatever else decides how they are read.
+        table_problems: What is wrong with the table as a whole without stopping the run.
+        num_rows: Rows in the table, for progress; counting them is cheap.
+        images: Folder in which images that its rows name by address are looked for, or None.
+    """
+
+    @property
+    def name(self) -> str: ...  # noqa: D102 - the class says it
+    @property
+    def kind(self) -> str: ...  # noqa: D102
+    @property
+    def table(self) -> Table: ...  # noqa: D102
+    @property
+    def notice(self) -> str | None: ...  # noqa: D102
+    @property
+    def sha256(self) -> str: ...  # noqa: D102
+    @property
+    def table_problems(self) -> tuple[Problem, ...]: ...  # noqa: D102
+    @property
+    def num_rows(self) -> int: ...  # noqa: D102
+    @property
+    def images(self) -> Path | None: ...  # noqa: D102
+
+    def rows(self) -> Iterator[InputRow]:
+        """Yield every row in order, then every stray image by name.
+
+        Raises:
+            SourceError: The file turns out to be damaged on the way.
+        """
+        ...

@@ -1,0 +1,1 @@
+"""What a built folder must hold."""

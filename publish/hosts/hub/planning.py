@@ -1,0 +1,281 @@
+"""What a run would do to a repository on the Hub: found out by reading alone."""
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from publish.hosts.hub.client import AGAIN, Hub, HubError
+from publish.hosts.hub.contents import (
+    ATTRIBUTES,
+    BRANCH,
+    CARD,
+    CHANGELOG,
+    Contents,
+    Refs,
+    Release,
+    all_entries,
+    tag_of,
+    version_of,
+)
+from publish.hosts.protocol import Action
+from schemas.manifest import Manifest
+from schemas.problems import Problem, printable
+from schemas.versions import parse_version
+from schemas.withdrawals import withdrawals
+
+# What is sent in one go and tried again in one go. The client says nothing in between, so large files go
+# alone, and the end of each is seen; small ones share the two requests that each batch costs.
+_BATCH_FILES = 20
+_BATCH_BYTES = 250_000_000
+_ADVISED_FILES = 100  # in one commit, says the Hub
+_MAX_NAMED = 5
+NEXT_VERSION = "a published version is never overwritten: give the next version"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HubPlan:
+    """What a run would do to one repository.
+
+    Attributes:
+        url: The repository.
+        action: `KEEP` where the release is there, whole and tagged.
+        problems: Every reason for a refusal that lies in what is there.
+        access: What keeps the present token from doing it. A plan needs no more than to read.
+        add: Files to send, each with its size in bytes: new ones and ones with other content. What the store
+            has of them already is not sent.
+        keep: Files that are there with the same content.
+        remove: Files of the release before that are in this one no longer.
+        base: The commit that all this is measured against; None where there is no repository.
+        commits: Commits to make: 1 or 0.
+        tags: Tags to make: 1 or 0.
+        notes: What is worth knowing before.
+    """
+
+    target: str = "hub"
+    url: str
+    action: Action
+    problems: tuple[Problem, ...] = ()
+    access: tuple[Problem, ...] = ()
+    add: Mapping[str, int] = field(default_factory=dict)
+    keep: Mapping[str, int] = field(default_factory=dict)
+    remove: Mapping[str, int] = field(default_factory=dict)
+    base: str | None = None
+    commits: int = 0
+    tags: int = 0
+    notes: tuple[str, ...] = ()
+
+    @property
+    def creates(self) -> bool:
+        """Whether the repository is to be made."""
+        return bool(self.commits) and self.base is None
+
+    @property
+    def num_bytes(self) -> int:
+        """Bytes to send at most."""
+        return sum(self.add.values())
+
+    @property
+    def steps(self) -> tuple[str, ...]:
+        """What is to be done, in order."""
+        done = {"create the repository": self.creates, "1 commit": self.commits, "1 tag": self.tags}
+        return tuple(step for step, is_due in done.items() if is_due)
+
+    @property
+    def num_requests(self) -> int:
+        """Requests that write, at most, if none has to be repeated."""
+        num_batches = len(list(batches(self.add)))
+        return self.creates + (len(self.add) + 2 * num_batches + 1 if self.commits else 0) + self.tags
+
+
+class Planner:
+    """Finds out what is to be done, within a stage of `hub`."""
+
+    def __init__(self, hub: Hub, contents: Contents) -> None:
+        self._hub, self._contents = hub, contents
+        self._who: dict[str, Any] | None = None  # the Hub limits strictly how often it says this
+
+    def plan(self, manifest: Manifest, folder: Path | None) -> HubPlan:
+        """See what is there.
+
+        Args:
+            manifest: The release.
+            folder: Its folder, if it is built.
+
+        Raises:
+            HubError: The Hub does not say.
+        """
+        refs, tag, url = self._contents.refs(), tag_of(manifest.version), self._contents.url
+        if refs is None:
+            new = {entry.path: entry.num_bytes for entry in all_entries(manifest)}
+            return self._with_access(HubPlan(url=url, action=Action.ADD, add=new, commits=1, tags=1))
+        if tag in refs.tags:
+            return self._plan_tagged(manifest, refs.tags[tag])
+        problem = None
+        if tag in refs.branches:
+            problem = self._contents.problem(f"a branch is called {tag}, as the tag will be", "rename it")
+        if refs.head is None:
+            problem = self._contents.problem(f"the repository has no branch {BRANCH}", "give it one")
+        if problem is not None or refs.head is None:
+            return HubPlan(url=url, action=Action.REFUSE, problems=(problem,) if problem else ())
+        return self._with_access(self._plan_on(manifest, folder, refs, refs.head))
+
+    def _plan_tagged(self, manifest: Manifest, sha: str) -> HubPlan:
+        """Keep a version that is there already, or refuse to make it again with other content."""
+        release, version = self._contents.release(sha), manifest.version
+        if release is not None and release.manifest_sha256 == manifest.digest:
+            there = {entry.path: entry.num_bytes for entry in all_entries(manifest)}
+            return HubPlan(url=self._contents.url, action=Action.KEEP, keep=there, base=sha)
+        if release is None:
+            message = f"{tag_of(version)} is there, and holds no release that can be read"
+        else:
+            digests = f"manifest {release.manifest_sha256[:12]}… there, {manifest.digest[:12]}… here"
+            message = f"version {version} is there with other content ({digests})"
+        problem = self._contents.problem(message, NEXT_VERSION)
+        return HubPlan(url=self._contents.url, action=Action.REFUSE, problems=(problem,), base=sha)
+
+    def _plan_on(self, manifest: Manifest, folder: Path | None, refs: Refs, head: str) -> HubPlan:
+        if folder is not None:
+            self._contents.learn(manifest, folder, head)
+        files, before = self._contents.files(head), self._contents.release(head)
+        sizes = {entry.path: entry.num_bytes for entry in all_entries(manifest)}
+        differing = {e.path for e in all_entries(manifest) if self._contents.difference(e, head) is not None}
+        others = files.keys() - sizes.keys()
+        ours = {entry.path for entry in before.files} if before else set()
+        add = {path: size for path, size in sizes.items() if path in differing}
+        remove = {path: files[path].size for path in sorted(others & ours)}
+        problems = [
+            *self._contents.strays(manifest, others - ours),
+            *self._respelled(manifest.version, refs, before),
+            *self._older(manifest, before),
+            *self._broken_card(head),
+        ]
+        return HubPlan(
+            url=self._contents.url,
+            action=Action.REFUSE if problems else Action.ADD,
+            problems=tuple(problems),
+            add=add,
+            keep={path: size for path, size in sizes.items() if path not in differing},
+            remove=remove,
+            base=head,
+            commits=1 if add or remove else 0,
+            tags=1,
+            notes=(
+                *self._notes(manifest, before, head, len(add) + len(remove)),
+                *self._lost_marks(folder, head),
+                *_foreign(others - ours - {ATTRIBUTES}),
+            ),
+        )
+
+    def _respelled(self, version: str, refs: Refs, before: Release | None) -> Iterator[Problem]:
+        """Refuse 1.1.0 beside 1.1: nobody could say which of the two is meant."""
+        there = {found for tag in refs.tags if (found := version_of(tag))}
+        for other in sorted(there | ({before.version} if before else set())):
+            if other != version and parse_version(other) == parse_version(version):
+                yield self._contents.problem(f"version {version} is there already, as {other}", NEXT_VERSION)
+
+    def _older(self, manifest: Manifest, before: Release | None) -> Iterator[Problem]:
+        if before is not None and parse_version(before.version) > parse_version(manifest.version):
+            message = f"{BRANCH} holds version {before.version}; {manifest.version} would take readers back"
+            yield self._contents.problem(message, f"give a version after {before.version}")
+
+    def _broken_card(self, head: str) -> Iterator[Problem]:
+        try:
+            self._contents.kept(head)
+        except ValueError as error:
+            message = f"nobody can say what of the card is to be kept: {error}"
+            yield self._contents.file_problem(message, CARD, "mend the markers on the Hub")
+
+    def _notes(
+        self, manifest: Manifest, before: Release | None, head: str, num_changes: int
+    ) -> Iterator[str]:
+        if num_changes > _ADVISED_FILES:
+            yield f"{num_changes} files in one commit; the Hub advises fewer than {_ADVISED_FILES}"
+        if before is None:
+            if CARD in self._contents.files(head):
+                yield f"{CARD} is of no release: all of it but what stands between markers is replaced"
+            return
+        if before.version == manifest.version and before.manifest_sha256 != manifest.digest:
+            yield f"{BRANCH} holds {before.version} with other content and no tag: it is replaced"
+        for entry in before.files:
+            is_there = entry.path in self._contents.files(head)
+            is_marked = entry.path == CHANGELOG and self._contents.withdrawn(head, CHANGELOG)
+            if is_there and self._contents.difference(entry, head) and not is_marked:
+                yield f"{printable(entry.path)} was changed by hand; that change is not kept"
+
+    def _lost_marks(self, folder: Path | None, head: str) -> Iterator[str]:
+        """Say where the Hub's changelog marks a release that the new one, built already, does not mark."""
+        changelog = folder / CHANGELOG if folder is not None else None
+        if changelog is not None and changelog.is_file():
+            own = withdrawals(changelog.read_text(encoding="utf-8", errors="replace"))
+            for version in sorted(self._contents.withdrawn(head, CHANGELOG).keys() - own.keys()):
+                yield (
+                    f"{CHANGELOG} on {BRANCH} says that {version} is withdrawn, and this release's does not: "
+                    f"only {CARD} goes on saying it"
+                )
+
+    def _with_access(self, plan: HubPlan) -> HubPlan:
+        return replace(plan, access=tuple(self.access()))
+
+    def access(self) -> Iterator[Problem]:
+        """Ask who the token is, and say what keeps it from writing; a fine-grained one is known by trying."""
+        if self._hub.token is None:
+            fix = "make a token with write access, and put it into HF_TOKEN or use `hf auth login`"
+            yield self._contents.problem("no token is set", fix)
+            return
+        try:
+            who = self._who = self._who or self._hub.ask(lambda api: api.whoami())
+        except HubError as error:
+            yield from error.problems
+            return
+        if not isinstance(_dig(who, "name"), str):
+            yield self._contents.problem("the Hub does not say whose token it is", AGAIN)
+            return
+        role = _dig(who, "auth", "accessToken", "role")
+        if role == "read":
+            yield self._contents.problem("the token can only read", "use one with write access")
+        found = _dig(who, "orgs")
+        orgs = found if isinstance(found, list) else []
+        named = [_dig(who, "name"), *(_dig(org, "name") for org in orgs)]
+        names = sorted(name for name in named if isinstance(name, str))
+        namespace = self._hub.repository.partition("/")[0]
+        # A role in a resource group may go further than that in the organisation.
+        own = next((org for org in orgs if _dig(org, "name") == namespace), None)
+        if _dig(own, "roleInOrg") == "read" and not _dig(own, "resourceGroups"):
+            message = f"whoever has the token may only read in {namespace}"
+            yield self._contents.problem(message, "ask for the role of a contributor, or use another token")
+        if role != "fineGrained" and namespace not in names:
+            message = f"the token has no rights in the namespace {namespace}, only in {', '.join(names)}"
+            yield self._contents.problem(message, "correct the repository's name, or use another token")
+
+
+def batches(sizes: Mapping[str, int]) -> Iterator[list[str]]:
+    """Share files out over what is sent in one go, in order.
+
+    Args:
+        sizes: Path → bytes.
+    """
+    batch: list[str] = []
+    for path, size in sizes.items():
+        num_bytes = sum(sizes[other] for other in batch) + size
+        if batch and (len(batch) == _BATCH_FILES or num_bytes > _BATCH_BYTES):
+            yield batch
+            batch = []
+        batch.append(path)
+    if batch:
+        yield batch
+
+
+def _foreign(paths: Collection[str]) -> Iterator[str]:
+    """Name files of no release, which stay as they are; not more of them than can be read."""
+    if paths:
+        named = ", ".join(printable(path) for path in sorted(paths)[:_MAX_NAMED])
+        more = f" and {len(paths) - _MAX_NAMED} more" if len(paths) > _MAX_NAMED else ""
+        yield f"of no release, and left as they are: {named}{more}"
+
+
+def _dig(value: object, *keys: str) -> object:
+    """Follow keys into an answer, which may be anything."""
+    for key in keys:
+        value = value.get(key) if isinstance(value, dict) else None
+    return value

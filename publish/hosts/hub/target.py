@@ -1,0 +1,566 @@
+"""The Hub target: a release is one commit on `main` of a dataset repository, and then the tag `vVERSION`.
+
+What is there is always asked, never remembered: the files of a commit by their listed size and digest, the
+release that a commit holds by the manifest in it. So a run that was ended anywhere is finished by the same
+command, and where all is done nothing is sent.
+
+    plan    refs, tree, manifest.json              only reads
+    upload  create, send content, one commit       on the commit that was planned on
+    verify  tree, small files; `datasets` loads    at the commit that was made
+    tag                                            only what has been verified
+
+The commit is not sent again blindly when its answer is lost. Its parent is pinned, so a commit that was made
+after all shows as a branch that has moved: then all is planned anew, and there is nothing left to do.
+"""
+
+import hashlib
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import takewhile
+from pathlib import Path
+
+from huggingface_hub import CommitInfo, CommitOperation, CommitOperationAdd, CommitOperationDelete, HfApi
+
+from publish.checks.files import parse_manifest
+from publish.hosts.hub.card import put_back
+from publish.hosts.hub.client import AGAIN, Hub, HubError, Limits
+from publish.hosts.hub.contents import (
+    BRANCH,
+    CARD,
+    REPO_TYPE,
+    Contents,
+    Refs,
+    all_entries,
+    tag_of,
+    version_of,
+)
+from publish.hosts.hub.planning import NEXT_VERSION, HubPlan, Planner, batches
+from publish.hosts.protocol import UNWATCHED, Action, Held, Watcher
+from schemas.manifest import MANIFEST_NAME, FileEntry, Manifest, Receipt
+from schemas.problems import Problem, ReleaseError, printable
+
+# Each keeps `datasets` from asking the Hub, or from saying who asks.
+_OFFLINE = ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_HUB_DISABLE_IMPLICIT_TOKEN")
+_CONSUMER = Path(__file__).resolve().with_name("consumer.py")
+_MAX_PLANS = 5  # how often the branch may move under a run
+_MAX_COMMITS_TOLD = 5
+_ERROR = re.compile(r"[\w.]+(Error|Exception|NotFound)\b")
+
+
+class HubTarget:
+    """Releases in one dataset repository on the Hub.
+
+    Args:
+        repository: `namespace/name`.
+        private: Make the repository private if it has to be made. One that is there is left as it is.
+        endpoint: The Hub's address; what `HF_ENDPOINT` or the client says if None.
+        limits: Time limits and retries.
+        clock: Gives seconds that only grow.
+        sleep: Waits so many seconds.
+    """
+
+    def __init__(
+        self,
+        repository: str,
+        *,
+        private: bool = False,
+        endpoint: str | None = None,
+        limits: Limits | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._hub = Hub(repository, endpoint, limits, clock, sleep)
+        self._contents = Contents(self._hub)
+        self._planner = Planner(self._hub, self._contents)
+        self._private = private
+        # By manifest digest: the commit that this run found or made, and whether it is known to be right.
+        self._commits: dict[str, str] = {}
+        self._verified: set[str] = set()
+
+    def ready(self) -> tuple[Problem, ...]:
+        """Say what keeps the present token from writing, as far as that is known without trying."""
+        try:
+            with self._hub.stage("asking whose token it is"):
+                return tuple(self._planner.access())
+        except ReleaseError as error:
+            return error.problems
+
+    def releases(self) -> Mapping[str, Held]:
+        """Give the tagged versions, and one on `main` that has no tag yet.
+
+        Each version's listing is compared with its own manifest, which takes the two requests that tell what
+        a tag is of; no file is downloaded but the manifests, and the card of `main`.
+
+        Raises:
+            ReleaseError: The Hub does not say.
+        """
+        with self._hub.stage("reading what is there"):
+            refs = self._contents.refs()
+            if refs is None:
+                return {}
+            head = self._contents.release(refs.head) if refs.head else None
+            withdrawn = self._contents.withdrawn(refs.head) if refs.head else {}
+            versions = {version for tag in refs.tags if (version := version_of(tag))}
+            return {
+                version: self._held(version, sha, refs, printable(withdrawn.get(version, "")))
+                for version in versions | ({head.version} if head else set())
+                if (sha := self._contents.find(refs, version))
+            }
+
+    def state(self) -> str:
+        """Say what is there in one line: the commit of `main`, and the tags.
+
+        A repository that holds nothing yet is as good as none: a run that ended after making it goes on.
+
+        Raises:
+            ReleaseError: The Hub does not say.
+        """
+        with self._hub.stage("reading what is there"):
+            refs = self._contents.refs()
+            if refs is None or self._contents.is_new(refs):
+                return "no repository, or an empty one"
+            return ", ".join([f"{BRANCH} at {refs.head}", *(f"tag {name}" for name in sorted(refs.tags))])
+
+    def manifest(self, version: str) -> Manifest:
+        """Read the manifest of a release from its tag, or from `main` where that holds it without one.
+
+        Raises:
+            ReleaseError: The release is not there, or its manifest cannot be read.
+        """
+        with self._hub.stage("reading what is there"):
+            refs = self._contents.refs()
+            sha = self._contents.find(refs, version) if refs else None
+            data = self._contents.manifest(sha) if sha else None
+            place = f"{self._contents.url}: {MANIFEST_NAME}"
+            manifest = parse_manifest(data, place) if data is not None else None
+            if manifest is None or manifest.version != version:
+                raise ReleaseError(self._contents.absent(version))
+            return manifest
+
+    def plan(self, manifest: Manifest, folder: Path | None = None) -> HubPlan:
+        """See what is there and what is to be done, changing nothing and needing no right to write.
+
+        Args:
+            manifest: The release.
+            folder: The release's folder, if it is built; spares downloading small files to compare them.
+
+        Raises:
+            ReleaseError: The client is set to work offline, or cannot get its token.
+        """
+        with self._hub.stage("reading what is there"):
+            try:
+                return self._plan(manifest, folder)
+            except HubError as error:
+                url = self._contents.url
+                return HubPlan(url=url, action=Action.REFUSE, problems=error.problems)
+
+    def upload(
+        self,
+        folder: Path,
+        manifest: Manifest,
+        plan: HubPlan | None = None,
+        watcher: Watcher = UNWATCHED,
+        *,
+        exact: bool = False,
+    ) -> None:
+        """Send what is missing, and make one commit of it; nothing if it is there already.
+
+        Args:
+            folder: The checked release.
+            manifest: Its manifest.
+            plan: What was shown before. Where the repository has changed since, that is told.
+            watcher: Is told how far it is.
+            exact: Refuse where the repository has changed since `plan`.
+
+        Raises:
+            ReleaseError: It is refused, or the Hub did not do it. The same call continues.
+        """
+        seen, is_made = None if plan is None else (plan.base,), False
+        with self._hub.stage("sending files", sum(entry.num_bytes for entry in manifest.all_files)):
+            for _ in range(_MAX_PLANS):
+                current = self._plan(manifest, folder)
+                _refuse((*current.problems, *current.access))
+                if not current.commits:
+                    return
+                if seen is not None and seen != (current.base,):
+                    self._tell_who_moved(seen[0], watcher, exact)
+                if current.base is None and is_made:
+                    message = "the repository has been made, and cannot be seen"
+                    raise ReleaseError(self._contents.problem(message, "see that the token may read there"))
+                if current.base is None:
+                    self._create()
+                    is_made = True
+                elif self._publish(folder, manifest, current, current.base, watcher):
+                    return
+                seen = None if current.base is None else (current.base,)
+        message = f"{BRANCH} has moved {_MAX_PLANS} times while this run was sending"
+        raise ReleaseError(self._contents.problem(message, "see who else publishes here, then run it again"))
+
+    def verify(self, manifest: Manifest, *, load: bool = True) -> tuple[Problem, ...]:
+        """Compare the commit that holds a release with its manifest, and have `datasets` load it.
+
+        A missing tag is a problem, unless this run itself has found or made the commit that is to have it.
+
+        Sizes and digests are those of the Hub's own listing; of files that it lists without SHA-256, which
+        are small, the content is read. Only `read_back` tells whether the store gives out what the Hub lists.
+
+        Args:
+            manifest: The release.
+            load: Whether to load one row of each config, in a process without the kit's code.
+
+        Raises:
+            HubError: The Hub does not say.
+        """
+        with self._hub.stage("comparing what is there"):
+            sha, is_named = self._find(manifest)
+            if sha is None:
+                return (self._contents.absent(manifest.version),)
+            entries = all_entries(manifest)
+            others = self._contents.files(sha).keys() - {entry.path for entry in entries}
+            problems = [*self._contents.compare(entries, sha), *self._contents.strays(manifest, others)]
+            if not problems and load:
+                problems = [*self._load(manifest, sha)]
+            if not is_named:
+                message = f"{BRANCH} holds {manifest.version}, and it has no tag: it is unfinished"
+                problems.append(self._contents.problem(message, "publish it again, or the next version"))
+        if not problems:
+            self._commits[manifest.digest] = sha
+            self._verified.add(manifest.digest)
+        return tuple(problems)
+
+    def read_back(
+        self, manifest: Manifest, paths: Sequence[str] | None = None, watcher: Watcher = UNWATCHED
+    ) -> tuple[Problem, ...]:
+        """Download files of a release and compare their bytes with the manifest.
+
+        Args:
+            manifest: The release.
+            paths: Which files; all if None.
+            watcher: Is told how far it is.
+
+        Raises:
+            HubError: The Hub does not give them.
+        """
+        problems: list[Problem] = []
+        stage = "downloading files"
+        entries = [entry for entry in all_entries(manifest) if paths is None or entry.path in paths]
+        done, total = 0, sum(entry.num_bytes for entry in entries)
+        with self._hub.stage(stage, total):
+            sha, _ = self._find(manifest)
+            if sha is None:
+                return (self._contents.absent(manifest.version),)
+            for entry in entries:
+                problem = self._contents.download(entry, sha)
+                problems += [] if problem is None else [problem]
+                done += entry.num_bytes
+                watcher.advance(stage, done, total)
+        return tuple(problems)
+
+    def finish(self, manifest: Manifest) -> None:
+        """Give the commit that `verify` has found right its tag. A tag that is there is never moved.
+
+        Raises:
+            ReleaseError: The commit is not verified, the tag is elsewhere, or the Hub did not do it.
+        """
+        if manifest.digest not in self._verified:
+            raise ReleaseError(self._contents.problem("only what is verified is tagged", "verify it first"))
+        sha, tag, attempts = (
+            self._commits[manifest.digest],
+            tag_of(manifest.version),
+            self._hub.limits.attempts,
+        )
+        with self._hub.stage("tagging"):
+            for attempt in range(1, attempts + 1):
+                refs = self._contents.refs()
+                if refs is not None and tag in refs.tags:
+                    self._check_tag(tag, refs.tags[tag], sha)
+                    return
+                try:
+                    self._hub.ask(lambda api: self._make_tag(api, manifest, sha), repeat=False)
+                except HubError as error:  # 409: somebody was faster; no answer: it may be there
+                    if not (error.passing or error.status == 409) or attempt == attempts:
+                        raise
+                    self._hub.wait(error, attempt)
+                else:
+                    return
+
+    def receipt(self, manifest: Manifest) -> Receipt:
+        """Say where a release is that this run has found or made; the revision is the commit's sha.
+
+        Raises:
+            ReleaseError: It is not known to be there.
+        """
+        sha = self._commits.get(manifest.digest)
+        if sha is None:
+            raise ReleaseError(self._contents.problem("the release is not known to be there", "verify it"))
+        return Receipt(
+            target="hub",
+            url=f"{self._contents.url}/tree/{tag_of(manifest.version)}",
+            version=manifest.version,
+            revision=sha,
+            manifest_sha256=manifest.digest,
+        )
+
+    def withdraw(self, version: str, reason: str) -> bool:
+        """Say in the card and changelog on `main` that a release should not be used, in one commit.
+
+        The release's own commit, its tag and every file of data stay as they are.
+
+        Args:
+            version: The release, whether it has its tag or is on `main` without one.
+            reason: Why, in one line.
+
+        Returns:
+            Whether it was not said before.
+
+        Raises:
+            ReleaseError: The release is not there, or the Hub did not do it.
+        """
+        with self._hub.stage("marking a release"):
+            for _ in range(_MAX_PLANS):
+                refs = self._contents.refs()
+                if refs is None or refs.head is None or self._contents.find(refs, version) is None:
+                    raise ReleaseError(self._contents.absent(version))
+                marked = self._contents.marked(refs.head, version, reason)
+                if not marked:
+                    return False
+                operations: list[CommitOperation] = [
+                    CommitOperationAdd(path, data) for path, data in marked.items()
+                ]
+                title, text = f"Withdraw release {version}", " ".join(reason.split())
+                if self._commit(operations, refs.head, title, text, UNWATCHED) is not None:
+                    return True
+        message = f"{BRANCH} has moved {_MAX_PLANS} times while this run was marking a release"
+        raise ReleaseError(self._contents.problem(message, "see who else publishes here, then run it again"))
+
+    # Reading
+
+    def _plan(self, manifest: Manifest, folder: Path | None) -> HubPlan:
+        plan = self._planner.plan(manifest, folder)
+        if plan.base is not None and not plan.commits and plan.action is not Action.REFUSE:
+            self._commits[manifest.digest] = plan.base
+        return plan
+
+    def _find(self, manifest: Manifest) -> tuple[str | None, bool]:
+        """Give the commit that holds a release, and whether it has its tag or this run will give it one."""
+        if manifest.digest in self._commits:
+            return self._commits[manifest.digest], True
+        refs = self._contents.refs()
+        sha = self._contents.find(refs, manifest.version) if refs else None
+        return sha, refs is not None and refs.tags.get(tag_of(manifest.version)) == sha
+
+    def _held(self, version: str, sha: str, refs: Refs, withdrawn: str) -> Held:
+        release, is_tagged = self._contents.release(sha), refs.tags.get(tag_of(version)) == sha
+        if release is None:
+            return Held(sha, None, withdrawn=withdrawn)
+        if withdrawn and not is_tagged:  # it gets no tag any more, and its changelog is marked
+            return Held(sha, release.manifest_sha256, withdrawn=withdrawn)
+        missing = [] if is_tagged else ["it has no tag"]
+        if release.version != version:
+            missing.append(f"its tag is at version {release.version}")
+        differences = [
+            f"{printable(entry.path)}: {difference}"
+            for entry in release.files
+            if (difference := self._contents.difference(entry, sha, by_listing=True))
+        ]
+        if differences:
+            missing.append(f"{len(differences)} of its files are not its manifest's ({differences[0]})")
+        return Held(sha, release.manifest_sha256, "; ".join(missing), withdrawn)
+
+    def _tell_who_moved(self, base: str | None, watcher: Watcher, exact: bool) -> None:
+        """Say who has committed since a plan was made, and what; refuse if the plan was to be kept to."""
+        commits = takewhile(lambda commit: commit.commit_id != base, self._contents.commits())
+        since = list(commits)[:_MAX_COMMITS_TOLD]
+        told = "; ".join(f"{', '.join(map(str, commit.authors))}: {commit.title}" for commit in since)
+        message = f"{BRANCH} has moved since it was planned ({self._hub.redact(told) or 'it was taken back'})"
+        if exact:
+            raise ReleaseError(self._contents.problem(message, "make a new plan, and look at it"))
+        watcher.note(f"{message}; planned anew")
+
+    # Writing
+
+    def _create(self) -> None:
+        self._hub.ask(
+            lambda api: api.create_repo(
+                self._hub.repository, repo_type=REPO_TYPE, private=self._private or None, exist_ok=True
+            )
+        )
+
+    def _publish(self, folder: Path, manifest: Manifest, plan: HubPlan, base: str, watcher: Watcher) -> bool:
+        """Send content, then commit it on `base`. False if the branch has moved, maybe by this commit."""
+        operations: list[CommitOperation] = [*self._send(folder, manifest, plan, base, watcher)]
+        operations += [CommitOperationDelete(path, is_folder=False) for path in plan.remove]
+        title, text = f"Release {manifest.version}", f"Manifest SHA-256: {manifest.digest}"
+        made = self._commit(operations, base, title, text, watcher)
+        if made is not None:
+            self._commits[manifest.digest] = made
+        return made is not None
+
+    def _commit(
+        self, operations: list[CommitOperation], base: str, title: str, text: str, watcher: Watcher
+    ) -> str | None:
+        """Commit on `base`, and give the sha. None if the branch has moved, maybe by this commit."""
+        attempts = self._hub.limits.attempts
+        for attempt in range(1, attempts + 1):
+            try:
+                return self._hub.ask(
+                    lambda api: self._make_commit(api, operations, base, title, text, watcher), repeat=False
+                ).oid
+            except HubError as error:
+                is_conflict = error.status in (409, 412)
+                if is_conflict and self._has_moved(base):
+                    return None
+                if not (is_conflict or error.passing) and error.status is not None:
+                    raise
+                # Nobody knows whether it was made, or will be a little later; a conflict with nobody passes.
+                if (is_conflict or error.passing) and attempt < attempts:
+                    self._hub.wait(error, attempt)
+                if self._has_moved(base):
+                    return None
+                if not (is_conflict or error.passing) or attempt == attempts:
+                    raise
+        return None
+
+    def _has_moved(self, base: str) -> bool:
+        refs = self._contents.refs()
+        return refs is None or refs.head != base
+
+    def _make_commit(
+        self,
+        api: HfApi,
+        operations: list[CommitOperation],
+        base: str,
+        title: str,
+        text: str,
+        watcher: Watcher,
+    ) -> CommitInfo:
+        with warnings.catch_warnings(record=True) as warned:
+            warnings.simplefilter("always")
+            made = api.create_commit(
+                self._hub.repository,
+                operations,
+                commit_message=title,
+                commit_description=text,
+                repo_type=REPO_TYPE,
+                parent_commit=base,
+            )
+        for warning in warned:  # what the Hub says of the card
+            watcher.note(self._hub.redact(str(warning.message)))
+        return made
+
+    def _make_tag(self, api: HfApi, manifest: Manifest, sha: str) -> None:
+        api.create_tag(
+            self._hub.repository,
+            tag=tag_of(manifest.version),
+            revision=sha,
+            repo_type=REPO_TYPE,
+        )
+
+    def _check_tag(self, tag: str, found: str, sha: str) -> None:
+        if found != sha:
+            message = f"{tag} is there and is another commit ({found[:12]}…, not {sha[:12]}…)"
+            raise ReleaseError(self._contents.problem(message, NEXT_VERSION))
+
+    def _send(
+        self, folder: Path, manifest: Manifest, plan: HubPlan, base: str, watcher: Watcher
+    ) -> Iterator[CommitOperationAdd]:
+        """Send the content of large files, in batches; what has arrived before is not sent again."""
+        done, total = 0, plan.num_bytes
+        watcher.advance("sending files", done, total)
+        entries = {entry.path: entry for entry in all_entries(manifest)}
+        for batch in batches(plan.add):
+            additions = [self._addition(folder, entries[path], base) for path in batch]
+            self._send_batch(additions)
+            for path, addition in zip(batch, additions, strict=True):
+                entry = entries[path]
+                if entry.path != CARD:
+                    self._check_digest(entry, addition.upload_info.sha256.hex())
+                done += entry.num_bytes
+            watcher.advance("sending files", done, total)
+            yield from additions
+
+    def _send_batch(self, additions: list[CommitOperationAdd]) -> None:
+        self._hub.ask(
+            lambda api: api.preupload_lfs_files(
+                self._hub.repository, additions, repo_type=REPO_TYPE, free_memory=False
+            )
+        )
+
+    def _addition(self, folder: Path, entry: FileEntry, base: str) -> CommitOperationAdd:
+        path = folder / entry.path
+        if not path.is_file():
+            raise ReleaseError(
+                self._contents.file_problem("the build lacks the file", entry.path, "build it")
+            )
+        if entry.path != CARD:
+            return CommitOperationAdd(entry.path, path)
+        card = path.read_bytes()
+        self._check_digest(entry, hashlib.sha256(card).hexdigest())
+        return CommitOperationAdd(entry.path, put_back(card, *self._contents.kept(base)))
+
+    def _check_digest(self, entry: FileEntry, found: str) -> None:
+        """See that what was sent is what was checked: somebody may have touched the build since."""
+        if found != entry.sha256:
+            message = "the build's file is not that of its manifest"
+            raise ReleaseError(self._contents.file_problem(message, entry.path, "build the release anew"))
+
+    # Loading
+
+    def _load(self, manifest: Manifest, sha: str) -> Iterator[Problem]:
+        """Have `datasets` load one row of each config; once more if it cannot: some faults pass."""
+        try:
+            done = self._run_consumer(sha)
+            if done.returncode != 0:
+                self._hub.pause()
+                done = self._run_consumer(sha)
+        except subprocess.TimeoutExpired:
+            yield self._contents.problem("`datasets` takes too long to load the release", AGAIN)
+            return
+        if done.returncode != 0:
+            message = f"`datasets` cannot load the release: {self._hub.redact(_last_error(done.stderr))}"
+            yield self._contents.problem(message, f"see the message; if it may pass, {AGAIN}")
+            return
+        found: dict[str, dict[str, list[str]]] = json.loads(done.stdout.splitlines()[-1])
+        wanted = {config: sorted(splits) for config, splits in manifest.configs.items()}
+        loaded = {config: sorted(splits) for config, splits in found.items()}
+        if loaded != wanted:
+            message = f"`datasets` finds other configs and splits: {loaded}, not {wanted}"
+            yield self._contents.problem(message, "see the card's header")
+
+    def _run_consumer(self, sha: str) -> "subprocess.CompletedProcess[str]":
+        """Run it in a process of its own, with fresh caches, where no folder is called as the repository."""
+        with tempfile.TemporaryDirectory(prefix="sfhq-hub-") as home:
+            own = {"HF_HOME": home, "TMPDIR": home, "HF_ENDPOINT": self._hub.endpoint}
+            environment = {**os.environ, **own}
+            for name in _OFFLINE:
+                environment.pop(name, None)
+            if self._hub.token is not None:
+                environment["HF_TOKEN"] = self._hub.token
+            return subprocess.run(  # noqa: S603 - our own file, run by our own interpreter
+                [sys.executable, "-I", str(_CONSUMER), self._hub.repository, sha],
+                cwd=home,
+                env=environment,
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=self._hub.limits.stage_seconds,
+            )
+
+
+def _last_error(stderr: str) -> str:
+    """Give the error that ended a process, as its traceback says it last; it may have many lines."""
+    lines = stderr.strip().splitlines() or ["no message"]
+    starts = [number for number, line in enumerate(lines) if _ERROR.match(line)]
+    return " ".join(lines[starts[-1] if starts else -1 :])
+
+
+def _refuse(problems: Sequence[Problem]) -> None:
+    if problems:
+        raise ReleaseError(problems)

@@ -1,0 +1,166 @@
+"""How to reach Kaggle: with which client, where, as whom, and for how long to wait."""
+
+import contextlib
+import importlib
+import io
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from importlib import metadata
+from typing import TYPE_CHECKING
+
+from packaging.version import InvalidVersion, Version
+
+from schemas.problems import Problem, Reason, ReleaseError
+
+if TYPE_CHECKING:
+    from publish.hosts.kaggle.client import Client
+
+# Older ones leave a file out whose upload failed, create the version, and say that all is well.
+MIN_CLIENT = "2.2.5"
+
+# The client knows more names, and sends all of them but these two to the real site, whatever they say.
+_PLACES = {"PROD": "https://www.kaggle.com", "LOCALHOST": "http://localhost"}
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How long to wait, and how often to ask again.
+
+    Attributes:
+        timeout_seconds: How long the site may say nothing, above 0. It limits each wait, not a transfer.
+        attempts: How often one request is sent before it is given up, 1 or more.
+        pause_seconds: Pause before the second attempt; doubled before each further one.
+        max_pause_seconds: Longest pause, also where the site asks for a longer one: then the run ends.
+        upload_seconds: How long sending one file may take altogether.
+        download_seconds: How long fetching one file may take altogether, with all attempts at it.
+        settle_seconds: How long a run looks for a version after the answer to its creation was lost.
+        doubt_seconds: How long such a version may still appear, counted from when Kaggle was asked for it:
+            until then no run asks for another.
+        processing_seconds: How long the site may process a version.
+        poll_seconds: Pause between two looks at it.
+        clock: Gives seconds that only grow.
+        wall_clock: Gives seconds since 1970, for what a later run must know.
+        sleep: Waits for so many seconds.
+    """
+
+    timeout_seconds: float = 60
+    attempts: int = 5
+    pause_seconds: float = 2
+    max_pause_seconds: float = 300
+    upload_seconds: float = 6 * 3600
+    download_seconds: float = 6 * 3600
+    settle_seconds: float = 300
+    doubt_seconds: float = 3600
+    processing_seconds: float = 2 * 3600
+    poll_seconds: float = 10
+    clock: Callable[[], float] = field(default=time.monotonic, compare=False)
+    wall_clock: Callable[[], float] = field(default=time.time, compare=False)
+    sleep: Callable[[float], None] = field(default=time.sleep, compare=False)
+
+
+class SiteError(ReleaseError):
+    """A request came to nothing.
+
+    Attributes:
+        status: HTTP status; None where no answer came.
+        passing: It may go better another time.
+        wait_seconds: How long the site asks to wait; None where it does not say.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        fix: str,
+        *,
+        status: int | None = None,
+        passing: bool = False,
+        wait_seconds: float | None = None,
+    ) -> None:
+        super().__init__(Problem(Reason.RELEASE, message, file="kaggle", fix=fix))
+        self.status, self.passing, self.wait_seconds = status, passing, wait_seconds
+
+    @property
+    def is_unknown(self) -> bool:
+        """Whether the site may have done what it was asked for all the same."""
+        return self.status is None or self.status == 408 or (self.status >= 500 and self.status != 507)
+
+
+def open_client(dataset: str, limits: Limits) -> "Client":
+    """Load the client, make sure where it writes to, and sign in.
+
+    Args:
+        dataset: The dataset as "owner/slug".
+        limits: How long to wait for what.
+
+    Raises:
+        ReleaseError: The client is missing, too old, or would write elsewhere; there are no credentials, or
+            the site does not accept them; the site does not answer.
+    """
+    problems = list(_check_setup())
+    if problems:
+        raise ReleaseError(problems)
+    _load(limits.timeout_seconds)
+    from publish.hosts.kaggle.client import Client  # noqa: PLC0415 - its import may reach the site
+
+    client = Client(dataset, limits)
+    client.check_endpoint(_PLACES[_place()])
+    client.sign_in()
+    return client
+
+
+def silence() -> contextlib.AbstractContextManager[object]:
+    """Keep what the client prints from the terminal: it may hold anything, headers included."""
+    return contextlib.redirect_stdout(io.StringIO())
+
+
+def _check_setup() -> Iterator[Problem]:
+    install = f'install it: pip install "kaggle>={MIN_CLIENT}"'
+    try:
+        installed = metadata.version("kaggle")
+        if Version(installed) < Version(MIN_CLIENT):
+            message = (
+                f"the kaggle client is too old: {MIN_CLIENT} or newer is needed, since older ones lose files"
+            )
+            yield _problem(message, install, installed)
+    except metadata.PackageNotFoundError:
+        yield _problem(f"publishing to Kaggle needs the kaggle client, {MIN_CLIENT} or newer", install)
+    except InvalidVersion:
+        yield _problem("nobody can tell which version of the kaggle client this is", install)
+    if _place() not in _PLACES:
+        message = "the client does not know this place and would write to the real site in its stead"
+        fix = f"unset KAGGLE_API_ENVIRONMENT, or use one of: {', '.join(_PLACES)}"
+        yield _problem(message, fix, _place(), "KAGGLE_API_ENVIRONMENT")
+
+
+def _place() -> str:
+    return os.environ.get("KAGGLE_API_ENVIRONMENT", "PROD")
+
+
+def _load(seconds: float) -> None:
+    """Import the client: that alone signs in over the network, without a time limit, and prints."""
+    errors: list[BaseException] = []
+
+    def load() -> None:
+        try:
+            importlib.import_module("publish.hosts.kaggle.client")
+        except BaseException as error:  # it is raised again in the thread that waits
+            errors.append(error)
+
+    thread = threading.Thread(target=load, name="load-kaggle", daemon=True)
+    with silence(), contextlib.redirect_stderr(io.StringIO()):
+        thread.start()
+        thread.join(seconds)
+    if thread.is_alive():
+        message = f"Kaggle said nothing for {seconds:g} s while its client was loaded"
+        raise ReleaseError(_problem(message, "look at the connection, and run the same command again"))
+    if errors:
+        raise ReleaseError(
+            _problem(f"the kaggle client cannot be loaded: {type(errors[0]).__name__}", "install it anew")
+        ) from errors[0]
+
+
+def _problem(message: str, fix: str, value: str | None = None, column: str | None = None) -> Problem:
+    return Problem(Reason.RELEASE, message, file="kaggle", column=column, value=value, fix=fix)

@@ -1,0 +1,57 @@
+"""What Kaggle was asked for, kept where the next run finds it: so that no release becomes two versions."""
+
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from publish.hosts.kaggle.access import Limits
+from publish.run.workspace import write_whole
+
+ATTEMPTS_NAME = "attempts.json"
+
+
+class Attempts(BaseModel):
+    """How often Kaggle was asked to make a version of a release.
+
+    Attributes:
+        num_taken: How often it took the files: it said so, or was seen to process them.
+        asked_at: When it was asked, in seconds since 1970, while nobody knows whether it heard; else None.
+        above: Number of its newest version when it was asked.
+    """
+
+    model_config = ConfigDict(frozen=True, allow_inf_nan=False)
+
+    num_taken: int = 0
+    asked_at: float | None = None
+    above: int = 0
+
+    def doubt_ends(self, limits: Limits) -> float | None:
+        """Say until when something may come of what nobody knows of; None if there is no doubt any more."""
+        if self.asked_at is None or abs(limits.wall_clock() - self.asked_at) >= limits.doubt_seconds:
+            return None
+        return self.asked_at + limits.doubt_seconds
+
+    def asked(self, limits: Limits, above: int) -> "Attempts":
+        """Give what holds from just before Kaggle is asked."""
+        return Attempts(num_taken=self.num_taken, asked_at=limits.wall_clock(), above=above)
+
+    def refused(self) -> "Attempts":
+        """Give what holds when Kaggle has said no."""
+        return Attempts(num_taken=self.num_taken)
+
+    def taken(self) -> "Attempts":
+        """Give what holds when Kaggle has said yes, or is seen to have heard."""
+        return Attempts(num_taken=self.num_taken + (self.asked_at is not None))
+
+
+def read_attempts(place: Path) -> Attempts:
+    """Read what is kept in the folder of a release's upload: nothing where there is none."""
+    try:
+        return Attempts.model_validate_json((place / ATTEMPTS_NAME).read_bytes())
+    except (FileNotFoundError, ValidationError):
+        return Attempts()
+
+
+def write_attempts(place: Path, attempts: Attempts) -> None:
+    """Keep it in the folder of a release's upload."""
+    write_whole(place / ATTEMPTS_NAME, attempts.model_dump_json().encode())

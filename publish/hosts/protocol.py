@@ -1,0 +1,272 @@
+"""Plans: what a run would do to each target, known before anything is done."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+from schemas.manifest import Inputs, Manifest, Receipt
+from schemas.problems import Problem
+
+
+class Action(StrEnum):
+    """What a target needs."""
+
+    ADD = "add"
+    KEEP = "keep"
+    REFUSE = "refuse"
+
+
+@dataclass(frozen=True, slots=True)
+class TargetPlan:
+    """What a run would do to one target.
+
+    Attributes:
+        target: Its name in `publish.hosts.TARGETS`.
+        url: Where the release is or will be.
+        action: `KEEP` where it is already there with the same content.
+        problems: Every reason for a refusal.
+        differences: How what is there differs, where that is no reason.
+    """
+
+    target: str
+    url: str
+    action: Action
+    problems: tuple[Problem, ...] = ()
+    differences: tuple[str, ...] = ()
+
+
+class HostPlan(Protocol):
+    """What a run would do to one host; each host's own plan may say more."""
+
+    @property
+    def target(self) -> str:
+        """Its key in `publish.hosts.HOSTS`."""
+        ...
+
+    @property
+    def url(self) -> str:
+        """Where the release is or will be."""
+        ...
+
+    @property
+    def action(self) -> Action:
+        """`KEEP` where all is done."""
+        ...
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """Every reason why it cannot be done that lies in the release, or in what is there."""
+        ...
+
+    @property
+    def access(self) -> tuple[Problem, ...]:
+        """What keeps whoever runs this from doing it. To plan, nobody needs a right to write."""
+        ...
+
+    @property
+    def add(self) -> Mapping[str, int]:
+        """Files to send, each with its size in bytes."""
+        ...
+
+    @property
+    def keep(self) -> Mapping[str, int]:
+        """Files that are there already."""
+        ...
+
+    @property
+    def remove(self) -> Mapping[str, int]:
+        """Files of the release before that this one lacks."""
+        ...
+
+    @property
+    def steps(self) -> Sequence[str]:
+        """What is to be done, in order."""
+        ...
+
+    @property
+    def num_requests(self) -> int:
+        """Requests that change something, if none has to be repeated."""
+        ...
+
+    @property
+    def notes(self) -> Sequence[str]:
+        """What is worth knowing before."""
+        ...
+
+
+class Watcher(Protocol):
+    """Is told how far a host is."""
+
+    def note(self, text: str) -> None:
+        """Tell what is going on."""
+        ...
+
+    def advance(self, stage: str, done: int, total: int) -> None:
+        """Tell how many of a stage's bytes are done."""
+        ...
+
+
+class Unwatched:
+    """A watcher that nobody listens to."""
+
+    def note(self, text: str) -> None:
+        """Say nothing."""
+
+    def advance(self, stage: str, done: int, total: int) -> None:
+        """Say nothing."""
+
+
+UNWATCHED = Unwatched()
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A release as a host holds it.
+
+    Attributes:
+        revision: The host's own name of it: a commit's sha, a number.
+        manifest_sha256: Digest of its manifest; None where that cannot be read.
+        missing: What has still to happen there, in words; empty if nothing has.
+        withdrawn: Why it should not be used, as the host shows it; empty if it does not say so.
+    """
+
+    revision: str
+    manifest_sha256: str | None
+    missing: str = ""
+    withdrawn: str = ""
+
+
+P = TypeVar("P", bound=HostPlan)
+
+
+class Host(Protocol[P]):
+    """A place on the network that holds releases. Each call may be made again after any failure."""
+
+    def ready(self) -> tuple[Problem, ...]:
+        """Say what keeps a run from writing there, whatever the release: credentials, rights, names."""
+        ...
+
+    def releases(self) -> Mapping[str, Held]:
+        """Give every version that is there.
+
+        Raises:
+            ReleaseError: The host does not say.
+        """
+        ...
+
+    def state(self) -> str:
+        """Say what is there in one line, which is another one after any change that a release could meet.
+
+        Raises:
+            ReleaseError: The host does not say.
+        """
+        ...
+
+    def manifest(self, version: str) -> Manifest:
+        """Read the manifest of a release from the host itself.
+
+        Raises:
+            ReleaseError: The release is not there, or its manifest cannot be read.
+        """
+        ...
+
+    def plan(self, manifest: Manifest, folder: Path | None = None) -> P:
+        """Look at what is there, changing nothing.
+
+        Raises:
+            ReleaseError: The host cannot be asked at all.
+        """
+        ...
+
+    def upload(
+        self,
+        folder: Path,
+        manifest: Manifest,
+        plan: P | None = None,
+        watcher: Watcher = ...,
+        *,
+        exact: bool = False,
+    ) -> None:
+        """Send what is missing of a checked release; nothing if all is there.
+
+        If `exact`, what is there must be as it was when `plan` was made.
+
+        Raises:
+            ReleaseError: It is refused, or the host did not do it.
+        """
+        ...
+
+    def verify(self, manifest: Manifest) -> tuple[Problem, ...]:
+        """Compare what is there with the manifest, as far as the host can tell.
+
+        Raises:
+            ReleaseError: The host does not say.
+        """
+        ...
+
+    def read_back(
+        self, manifest: Manifest, paths: Sequence[str] | None = None, watcher: Watcher = ...
+    ) -> tuple[Problem, ...]:
+        """Download files, all if no paths are given, and compare their bytes with the manifest.
+
+        Raises:
+            ReleaseError: The host does not give them.
+        """
+        ...
+
+    def finish(self, manifest: Manifest) -> None:
+        """Name a release for ever that `verify` has found right; nothing where a host has no such names.
+
+        Raises:
+            ReleaseError: The name is taken, or the host did not do it.
+        """
+        ...
+
+    def withdraw(self, version: str, reason: str) -> bool:
+        """Say where people look that a release should not be used; nothing is removed.
+
+        Returns:
+            Whether it was not said before.
+
+        Raises:
+            ReleaseError: The release is not there, or the host did not do it.
+        """
+        ...
+
+    def receipt(self, manifest: Manifest) -> Receipt:
+        """Say where a release is.
+
+        Raises:
+            ReleaseError: It is not there.
+        """
+        ...
+
+
+def differences(old: Inputs, new: Inputs) -> Iterator[str]:
+    """Say in words how what a release was built from differs from what it would be built from now."""
+    before, after = _flat(old.model_dump(mode="json")), _flat(new.model_dump(mode="json"))
+    for key in sorted(before.keys() | after.keys()):
+        if before.get(key) != after.get(key):
+            yield f"{key}: {_brief(before.get(key))} there, {_brief(after.get(key))} now"
+
+
+def _flat(value: object, prefix: str = "") -> dict[str, object]:
+    if isinstance(value, list):
+        value = {
+            str(item.get("name", index)) if isinstance(item, dict) else str(index): item
+            for index, item in enumerate(value)
+        }
+    if not isinstance(value, dict):
+        return {prefix: value}
+    return {
+        key: item
+        for name, nested in value.items()
+        for key, item in _flat(nested, f"{prefix}.{name}" if prefix else str(name)).items()
+    }
+
+
+def _brief(value: object) -> str:
+    text = "nothing" if value is None else str(value)
+    return text if len(text) <= 40 else f"{text[:16]}…"

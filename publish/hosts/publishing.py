@@ -1,0 +1,190 @@
+"""Publishing to hosts: each is given a release from its folder, whatever becomes of the others."""
+
+import argparse
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from publish.hosts import HOSTS, TARGETS
+from publish.hosts.protocol import Action, Held, Host, HostPlan, Watcher
+from publish.run.settings import Settings
+from schemas.manifest import Manifest, Receipt
+from schemas.problems import KitError, Problem, Reason, ReleaseError
+
+Hosts = Mapping[str, Host[Any]]
+
+
+class Screen(Protocol):
+    """Where a run is shown; `publish.run.terminal.Terminal` is one."""
+
+    def note(self, text: str) -> None:
+        """Tell what is going on."""
+        ...
+
+    def transfer(self) -> AbstractContextManager[Watcher]:
+        """Show how far a host is."""
+        ...
+
+
+@dataclass(slots=True)
+class Published:
+    """What came of publishing.
+
+    Attributes:
+        receipts: Of each host that holds the release now, verified.
+        problems: Of those that do not.
+        is_new: Whether anything was to be done.
+    """
+
+    receipts: list[Receipt] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+    is_new: bool = False
+
+
+def host_parser(name: str, description: str) -> argparse.ArgumentParser:
+    """Make a parser with the flags of every command that asks hosts."""
+    parser = argparse.ArgumentParser(prog=name, description=description, allow_abbrev=False)
+    parser.add_argument(
+        "--config", type=Path, default=Path("release.toml"), help="settings (default: release.toml)"
+    )
+    parser.add_argument("--out", type=Path, default=Path("dist"), help="the releases' folder (default: dist)")
+    parser.add_argument(
+        "--to",
+        action="append",
+        default=[],
+        choices=TARGETS,
+        help="ask this target in place of the configured ones; the folder always is one (repeatable)",
+    )
+    return parser
+
+
+def open_hosts(settings: Settings, out: Path) -> Hosts:
+    """Make every host that the settings name; nothing is asked yet."""
+    return {name: HOSTS[name](settings, out) for name in settings.release.hosts}
+
+
+def not_ready(hosts: Hosts) -> Iterator[Problem]:
+    """Name what keeps a run from writing to any of the hosts, whatever the release."""
+    for host in hosts.values():
+        yield from host.ready()
+
+
+def plan_hosts(
+    hosts: Hosts, manifest: Manifest, folder: Path
+) -> tuple[Mapping[str, HostPlan], Sequence[Problem]]:
+    """Look at every host, changing nothing.
+
+    Returns:
+        The plans of those that can be asked, by name, and every reason against any of them.
+    """
+    plans: dict[str, HostPlan] = {}
+    problems: list[Problem] = []
+    for name, host in hosts.items():
+        try:
+            problems += refuse_withdrawn(name, host.releases(), manifest.version)
+            plans[name] = host.plan(manifest, folder)
+        except ReleaseError as error:
+            problems += error.problems
+        else:
+            problems += plans[name].problems
+    return plans, problems
+
+
+def refuse_withdrawn(name: str, there: Mapping[str, Held], version: str) -> Iterator[Problem]:
+    """Refuse a version that a host says is withdrawn, wherever it was to go.
+
+    Args:
+        name: The host.
+        there: What it holds.
+        version: The version.
+    """
+    if version in there and there[version].withdrawn:
+        message = f"version {version} is withdrawn: {there[version].withdrawn}"
+        yield Problem(Reason.RELEASE, message, column=name, fix="give the next version")
+
+
+def read_states(hosts: Hosts, manifest: Manifest | None = None) -> Mapping[str, str]:
+    """Ask every host for its state; leave out those that hold a release already, whole or not.
+
+    Raises:
+        ReleaseError: Some do not say; all of them at once.
+    """
+    states: dict[str, str] = {}
+    problems: list[Problem] = []
+    for name, host in hosts.items():
+        try:
+            held = host.releases().get(manifest.version) if manifest is not None else None
+            if held is None or manifest is None or held.manifest_sha256 != manifest.digest:
+                states[name] = host.state()
+        except ReleaseError as error:
+            problems += error.problems
+    if problems:
+        raise ReleaseError(without_repeats(problems))
+    return states
+
+
+def publish(
+    hosts: Hosts,
+    manifest: Manifest,
+    folder: Path,
+    screen: Screen,
+    confirm: Callable[[Mapping[str, str]], None] | None = None,
+) -> Published:
+    """Give each host what it lacks of a release; one that fails keeps none of the others from being done.
+
+    Args:
+        hosts: By name.
+        manifest: The release's.
+        folder: The release, checked.
+        screen: Where to show how far it is.
+        confirm: Is given the state of each host before anything is written, and raises where it must not be;
+            then each host's plan is kept to exactly.
+
+    Returns:
+        What came of each.
+
+    Raises:
+        ReleaseError: A host refuses the release; then nothing has been written to any.
+    """
+    plans, problems = plan_hosts(hosts, manifest, folder)
+    problems = [*problems, *(problem for plan in plans.values() for problem in plan.access)]
+    if problems:
+        raise ReleaseError(without_repeats(problems))
+    if confirm is not None:
+        confirm(read_states(hosts, manifest))
+    published = Published(is_new=any(plan.action is not Action.KEEP for plan in plans.values()))
+    for name, host in hosts.items():
+        try:
+            published.receipts.append(
+                _publish_to(host, plans[name], manifest, folder, screen, exact=confirm is not None)
+            )
+        except KitError as error:
+            published.problems += error.problems
+        except OSError as error:  # of this machine: the hosts' own are problems
+            place = getattr(error, "filename", None) or str(folder)
+            message = f"publishing to {name} ended: {error.strerror or type(error).__name__}"
+            fix = "mend this, and run the same command again"
+            published.problems.append(Problem(Reason.RELEASE, message, file=str(place), fix=fix))
+    return published
+
+
+def _publish_to(
+    host: Host[Any], plan: HostPlan, manifest: Manifest, folder: Path, screen: Screen, *, exact: bool
+) -> Receipt:
+    if plan.action is not Action.KEEP:
+        screen.note(f"{plan.target}: {', '.join(plan.steps)}")
+        with screen.transfer() as watcher:
+            host.upload(folder, manifest, plan, watcher, exact=exact)
+    screen.note(f"{plan.target}: comparing what is there with the manifest")
+    problems = host.verify(manifest)
+    if problems:
+        raise ReleaseError(problems)
+    host.finish(manifest)
+    return host.receipt(manifest)
+
+
+def without_repeats(problems: Iterable[Problem]) -> tuple[Problem, ...]:
+    """Leave out what has been said: some things are found out both before and after a build."""
+    return tuple(dict.fromkeys(problems))

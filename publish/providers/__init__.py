@@ -1,0 +1,1 @@
+"""Who answers a request that leaves the machine: images by address, weights."""

@@ -1,0 +1,39 @@
+"""Encoders that the settings ask for: weights found, models loaded, nothing of it unless there are any."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from builders.features.encoder import Encoder, load_encoder
+from builders.sources import SAMPLE_KIND
+from builders.sources.intake import Source
+from publish.run.settings import Settings
+from schemas.configs import Table
+from schemas.features import FeatureSettings, refuse_demonstration
+from schemas.problems import SettingsError
+
+
+def open_encoders(settings: Settings, base: Path, sources: Iterable[Source]) -> Mapping[str, Encoder]:
+    """Load every encoder that the settings ask for.
+
+    Args:
+        settings: Which.
+        base: Folder that relative paths start from.
+        sources: What is going to be encoded: the demonstration encoder knows drawn faces only.
+
+    Returns:
+        Config of features → its encoder.
+
+    Raises:
+        SettingsError: One does not fit the images, or cannot be loaded.
+    """
+    are_drawn = all(source.kind == SAMPLE_KIND for source in sources if source.table is Table.IMAGES)
+    refusals = (refuse_demonstration(each, images_are_drawn=are_drawn) for each in settings.features)
+    if problems := [problem for problem in refusals if problem is not None]:
+        raise SettingsError(problems)
+    return {each.config: load_encoder(each, _find_weights(each, base)) for each in settings.features}
+
+
+def _find_weights(settings: FeatureSettings, base: Path) -> Path | None:
+    from publish.providers.weights import find_weights  # noqa: PLC0415 - it downloads, which few releases need
+
+    return find_weights(settings, base=base)
