@@ -59,7 +59,7 @@ def export(release: Path, layout: str, out: Path, track: Track) -> tuple[int, in
     """
     if out.exists():
         problem = "this exists, and nothing is overwritten"
-        raise SettingsError(Problem(Reason.SETTINGS, problem, str(out), fix="give another --out"))
+        raise SettingsError(Problem(Reason.SETTINGS, problem, file=str(out), fix="give another --out"))
     manifest = read_manifest(release)
     problems = tuple(check_files(release, manifest))
     if problems:
@@ -77,7 +77,7 @@ def export(release: Path, layout: str, out: Path, track: Track) -> tuple[int, in
         if not written:
             problem = "the release has no decided pair with both images"
             fix = "build it with preferences, and with `images` or --fetch-images for their images"
-            raise ReleaseError(Problem(Reason.RELEASE, problem, str(release), fix=fix))
+            raise ReleaseError(Problem(Reason.RELEASE, problem, file=str(release), fix=fix))
         shutil.copyfile(release / LICENSES_NAME, work / LICENSES_NAME)
         work.chmod(0o755)
         work.rename(out)

@@ -13,7 +13,7 @@ travels in an exception, together with every other that was found at the same st
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from difflib import get_close_matches
 from enum import StrEnum
 
@@ -131,6 +131,7 @@ class Problem:
 
     reason: Reason
     message: str
+    _: KW_ONLY
     file: str = ""
     row: int | None = None
     column: str | None = None
@@ -153,6 +154,49 @@ class Problem:
         place = f"{self.place}: " if self.place else ""
         fix = f" → {self.fix}" if self.fix else ""
         return printable(f"{place}{self.message}{value}{fix}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where problems are found; `problem` makes them, so that no place is written twice.
+
+    Attributes:
+        file: The file or folder, relative to its source where it has one.
+        row: The row as a spreadsheet numbers it: the header is row 1.
+        column: The column or settings key.
+    """
+
+    file: str = ""
+    row: int | None = None
+    column: str | None = None
+
+    def problem(
+        self,
+        reason: Reason,
+        message: str,
+        *,
+        value: str | None = None,
+        fix: str = "",
+        column: str | None = None,
+    ) -> Problem:
+        """Return a problem at this place.
+
+        Args:
+            reason: The kind, for counting.
+            message: What is wrong, as a sentence without the value and the place.
+            value: The offending value.
+            fix: What to do next.
+            column: The column, where it differs from that of the place.
+        """
+        return Problem(
+            reason,
+            message,
+            file=self.file,
+            row=self.row,
+            column=self.column if column is None else column,
+            value=value,
+            fix=fix,
+        )
 
 
 class KitError(Exception):

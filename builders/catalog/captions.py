@@ -65,7 +65,7 @@ class CaptionCatalog:
                 self._reject(input_id, found.reason, found.message, image, fix)
             elif found.image_id in excluded:
                 message = f"the image is excluded itself: {excluded[found.image_id]}"
-                self._reject(input_id, Reason.EXCLUDED, message, image, "nothing is to be done")
+                self._reject(input_id, Reason.EXCLUDED, message, image, "no action is needed")
             else:
                 said = CaptionText.model_validate_json(text)
                 if _is_part(said):
@@ -169,7 +169,7 @@ class CaptionCatalog:
 
     def _reject(self, input_id: int, reason: Reason, message: str, value: str | None, fix: str) -> None:
         file, row, _ = self._ledger.place_of(input_id)
-        self._ledger.reject(input_id, Problem(reason, message, file, row, None, value, fix))
+        self._ledger.reject(input_id, Problem(reason, message, file=file, row=row, value=value, fix=fix))
 
 
 def _is_part(said: CaptionText) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from builders.catalog.ledger import Ledger
 from builders.catalog.references import References
 from builders.sources.exclusions import Exclusion, Exclusions
-from schemas.problems import Problem, Reason, SourceError
+from schemas.problems import Place, Problem, Reason, SourceError
 
 # An id is listed whether or not an image source has it: it may be of an image that only pairs have.
 _SCHEMA = """
@@ -67,16 +67,18 @@ class ExcludedImages:
                 self._note_idle(row.row, "the image is listed above already", row.image, "remove the row")
         elif found.reason is Reason.AMBIGUOUS_IMAGE:
             fix = "write source/name, or the image id"
-            place = (self._file, row.row, "image", row.image)
-            return [Problem(Reason.SOURCE, found.message, *place, fix)]
+            place = Place(file=self._file, row=row.row, column="image")
+            return [place.problem(Reason.SOURCE, found.message, value=row.image, fix=fix)]
         elif found.reason is Reason.REJECTED_IMAGE:
-            self._note_idle(row.row, found.message, row.image, "nothing is to be done")
+            self._note_idle(row.row, found.message, row.image, "no action is needed")
         else:
             self._note_idle(row.row, found.message, row.image, references.suggest(row.image))
         return []
 
     def _note_idle(self, row: int, message: str, image: str, fix: str) -> None:
-        problem = Problem(Reason.IDLE_EXCLUSION, message, self._file, row, "image", image, fix)
+        problem = Problem(
+            Reason.IDLE_EXCLUSION, message, file=self._file, row=row, column="image", value=image, fix=fix
+        )
         self._ledger.note(None, problem)
 
     def _reject_images(self) -> None:
@@ -87,5 +89,8 @@ class ExcludedImages:
         for input_id, file, row, name, reason, listed in self._db.execute(query).fetchall():
             message, fix = f"the maintainer excludes it: {reason}", f"see row {listed} of {self._file}"
             self._ledger.reject(
-                input_id, Problem(Reason.EXCLUDED, message, file, row, "image_filename", name, fix)
+                input_id,
+                Problem(
+                    Reason.EXCLUDED, message, file=file, row=row, column="image_filename", value=name, fix=fix
+                ),
             )

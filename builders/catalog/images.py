@@ -240,7 +240,10 @@ class ImageCatalog:
 
     def _reject(self, input_id: int, reason: Reason, message: str, fix: str) -> None:
         file, row, name = self._ledger.place_of(input_id)
-        self._ledger.reject(input_id, Problem(reason, message, file, row, "image_filename", name, fix))
+        self._ledger.reject(
+            input_id,
+            Problem(reason, message, file=file, row=row, column="image_filename", value=name, fix=fix),
+        )
 
 
 def _said(text: ImageText) -> list[object]:

@@ -149,8 +149,9 @@ class Ledger:
 
     def _problems(self, where: str, *parameters: object) -> Iterator[Problem]:
         query = f'SELECT reason, message, file, row, "column", value, fix FROM problems WHERE {where}'
+        names = ("message", "file", "row", "column", "value", "fix")
         for reason, *values in self._db.execute(query, parameters):
-            yield Problem(Reason(reason), *values)
+            yield Problem(Reason(reason), **dict(zip(names, values, strict=True)))
 
 
 def storable(value: object) -> object:

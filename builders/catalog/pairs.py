@@ -18,7 +18,7 @@ from builders.images.integrity import ImageFacts
 from builders.preferences.votes import RULES, RawVote, agreement
 from builders.sources.intake import InputRow, PairInput, RankInput, Side, pair_id_of
 from schemas.preferences import Label, PreferencePair, Status, public_reference
-from schemas.problems import Problem, Reason
+from schemas.problems import Place, Problem, Reason
 from schemas.records import ID_CHARS, image_id_of
 
 # A pair has one row here for each input row that speaks of it: all votes together, or one each. One made
@@ -279,7 +279,7 @@ class PairCatalog:
     def _note(self, input_id: int, reason: Reason, message: str, image: str, fix: str) -> None:
         file, row, _ = self._ledger.place_of(input_id)
         value = public_reference(image)
-        self._ledger.note(input_id, Problem(reason, message, file, row, None, value, fix))
+        self._ledger.note(input_id, Problem(reason, message, file=file, row=row, value=value, fix=fix))
 
     def _reject_excluded_images(self) -> None:
         """Reject the rows that name excluded images, whose bytes would else be in `binarized`."""
@@ -294,14 +294,16 @@ class PairCatalog:
         for input_id, (image, reason) in found.items():
             file, row, _ = self._ledger.place_of(input_id)
             message = f"an image of it is excluded itself: {reason}"
-            place = (file, row, None, public_reference(image))
-            self._reject(input_id, Problem(Reason.EXCLUDED, message, *place, "nothing is to be done"))
+            value = public_reference(image)
+            place = Place(file=file, row=row)
+            problem = place.problem(Reason.EXCLUDED, message, value=value, fix="no action is needed")
+            self._reject(input_id, problem)
 
     def _reject_same_image(self, query: str) -> None:
         """Reject the pairs that a query gives as (input, file, row, image)."""
         for input_id, file, row, image in self._db.execute(query).fetchall():
             message, fix = "both sides are the same image", "correct one of them"
-            problem = Problem(Reason.SAME_IMAGE_TWICE, message, file, row, None, image, fix)
+            problem = Problem(Reason.SAME_IMAGE_TWICE, message, file=file, row=row, value=image, fix=fix)
             self._reject(input_id, problem)
 
     def _reject(self, input_id: int, problem: Problem) -> None:
@@ -364,8 +366,9 @@ class PairCatalog:
             self._reject_rank(image, message, "complete the ranking")
 
     def _reject_rank(self, image: "_Ranked", message: str, fix: str) -> None:
-        place = (image.file, image.row, "prompt_id", image.prompt_id)
-        self._ledger.reject(image.input_id, Problem(Reason.BAD_VALUE, message, *place, fix))
+        place = Place(file=image.file, row=image.row, column="prompt_id")
+        problem = place.problem(Reason.BAD_VALUE, message, value=image.prompt_id, fix=fix)
+        self._ledger.reject(image.input_id, problem)
 
     def _reject_repetitions(self) -> None:
         """Of equal rows that hold all votes on one pair keep the first; of contradictory ones keep none."""
@@ -391,7 +394,7 @@ class PairCatalog:
             numbers = ", ".join(str(row) for _, _, row in rows)
             message, fix = f"rows {numbers} speak of this and contradict each other", "keep the true one"
         for input_id, file, row in rejected:
-            self._reject(input_id, Problem(reason, message, file, row, None, value, fix))
+            self._reject(input_id, Problem(reason, message, file=file, row=row, value=value, fix=fix))
 
 
 class _Ranked(NamedTuple):

@@ -12,7 +12,7 @@ from builders.images.integrity import ImageFacts, ImageRefusedError, inspect_ima
 from builders.parallel import Track, ordered_map, untracked
 from builders.sources.intake import ImageInput, InputRow, PairInput, RankInput, Source
 from schemas.manifest import SourceEntry
-from schemas.problems import Problem, Reason
+from schemas.problems import Place, Problem, Reason
 from schemas.records import IMAGE_FORMATS
 from schemas.settings import BuildSettings
 
@@ -115,8 +115,8 @@ class SourceReader:
         if path.suffix.lower().replace("jpeg", "jpg") == f".{IMAGE_FORMATS[facts.format]}":
             return [], facts
         message = f"the name does not fit the image's format, {facts.format}, under which it is published"
-        place = (row.file, row.row, "image_filename", row.name)
-        return [Problem(Reason.FORMAT_DIFFERS_FROM_NAME, message, *place)], facts
+        place = Place(file=row.file, row=row.row, column="image_filename")
+        return [place.problem(Reason.FORMAT_DIFFERS_FROM_NAME, message, value=row.name)], facts
 
     def _look_at(self, data: bytes) -> ImageFacts:
         """Decode an image in full, unless that was done before.
@@ -211,4 +211,6 @@ def _with_loose_images(entry: SourceEntry, lines: list[str]) -> SourceEntry:
 
 def _refusal(row: InputRow, column: str | None, error: ImageRefusedError) -> Problem:
     message = f"{row.name}: {error.message}"
-    return Problem(error.reason, message, row.file, row.row, column, error.value, error.fix)
+    return Problem(
+        error.reason, message, file=row.file, row=row.row, column=column, value=error.value, fix=error.fix
+    )

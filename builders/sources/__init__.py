@@ -49,7 +49,7 @@ def tell_kind(path: Path) -> str:
     choices = " or ".join(f'kind = "{kind}"' for kind in kinds or list(SOURCES)[1:])
     message = f"this may be {' or '.join(kinds)}" if kinds else "this is no kind of source that the kit knows"
     fix = f"say which in release.toml, [[sources]]: {choices}"
-    raise SourceError(Problem(Reason.SOURCE, message, str(path), fix=fix))
+    raise SourceError(Problem(Reason.SOURCE, message, file=str(path), fix=fix))
 
 
 def _kinds_of_folder(folder: Path) -> list[str]:

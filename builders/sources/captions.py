@@ -126,7 +126,17 @@ class CaptionSource:
         content = CaptionInput(image, self._options.of, text) if image is not None and text else None
         if content is None and not problems:
             message = "the row has neither a caption nor attributes"
-            problems = [Problem(Reason.EMPTY_CAPTION, message, file, row.number, None, row.raw, "fill it in")]
+            problems = [
+                Problem(
+                    Reason.EMPTY_CAPTION,
+                    message,
+                    file=file,
+                    row=row.number,
+                    column=None,
+                    value=row.raw,
+                    fix="fill it in",
+                )
+            ]
         return InputRow(self.name, file, row.number, row.raw, image or "", content, tuple(problems))
 
     def _note_attributes(self, texts: Sequence[CaptionText], file: str, row: int) -> Iterator[Problem]:
@@ -397,13 +407,15 @@ def _find_table(path: Path) -> Table | None:
     if len(tables) > 1:
         names = " or ".join(table.name for table in tables)
         raise SourceError(
-            Problem(Reason.SOURCE, f"the folder has {names}", str(path), fix="give the path of the one meant")
+            Problem(
+                Reason.SOURCE, f"the folder has {names}", file=str(path), fix="give the path of the one meant"
+            )
         )
     if tables:
         return open_table(tables[0])
     if not _sidecars(path):
         message = f"the folder has neither {', '.join(METADATA_NAMES)} nor a .txt or .caption file"
-        raise SourceError(Problem(Reason.SOURCE, message, str(path), fix="check the path"))
+        raise SourceError(Problem(Reason.SOURCE, message, file=str(path), fix="check the path"))
     return None
 
 
@@ -444,7 +456,7 @@ def _digest_of_files(folder: Path, paths: Sequence[Path]) -> str:
 
 
 def _question(table: Table, message: str, fix: str) -> Problem:
-    return Problem(Reason.SOURCE, message, table.name, fix=fix)
+    return Problem(Reason.SOURCE, message, file=table.name, fix=fix)
 
 
 def _not_captions(table: Table, form: str | None) -> Problem:

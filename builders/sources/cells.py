@@ -90,7 +90,9 @@ class Cells:
         """Gather a problem with a cell."""
         value = self._values.get(column)
         shown = value if isinstance(value, str) or value is None else plain_json(value)
-        self.problems.append(Problem(reason, message, self._file, self._number, column, shown, fix))
+        self.problems.append(
+            Problem(reason, message, file=self._file, row=self._number, column=column, value=shown, fix=fix)
+        )
 
     def others(self, known: Iterable[str]) -> dict[str, object]:
         """Give the cells that are not among some columns and not empty."""

@@ -18,7 +18,7 @@ from builders.sources.tables.json_text import parse_json
 from builders.sources.tables.rows import TableRow
 from schemas.configs import Table
 from schemas.generators import GENERATORS, OpenSettings
-from schemas.problems import Problem, Reason, SourceError, suggest
+from schemas.problems import Place, Problem, Reason, SourceError, suggest
 from schemas.records import TRAINED_ALGORITHMIC_MEDIA
 
 TABLE_NAME = "SFHQ_T2I_dataset.csv"
@@ -83,8 +83,8 @@ class SfhqSource:
         fault = check_name(name) or self._listing.fault(name)
         if fault is None:
             return self._listing.path(name), []
-        place = self._table.name, row.number, "image_filename"
-        return None, [Problem(fault.reason, fault.message, *place, name, fault.fix)]
+        place = Place(file=self._table.name, row=row.number, column="image_filename")
+        return None, [place.problem(fault.reason, fault.message, value=name, fix=fault.fix)]
 
     def _stray_image(self, name: str) -> InputRow:
         message = f"no row of {self._table.name} names this image"

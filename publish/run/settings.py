@@ -298,7 +298,15 @@ def _undecided_features(path: Path, settings: Settings) -> Iterator[Problem]:
         fix = suggest(wanted, names) if names else "leave it out: there are no [[features]]"
     else:
         return
-    yield Problem(Reason.SETTINGS, message, str(path), None, "near_duplicates.features", wanted, fix)
+    yield Problem(
+        Reason.SETTINGS,
+        message,
+        file=str(path),
+        row=None,
+        column="near_duplicates.features",
+        value=wanted,
+        fix=fix,
+    )
 
 
 def refuse_output_in_sources(settings: Settings, base: Path, out: Path) -> None:

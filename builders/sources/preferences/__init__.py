@@ -100,4 +100,4 @@ def _choose_form(table: Table, asked: str | None) -> str:
     else:
         forms = "; ".join(f"{name} has {form.describe()}" for name, form in FORMS.items())
         message, fix = "no known form of preferences has these columns", f"{there}; {forms}"
-    raise SourceError(Problem(Reason.SOURCE, message, table.name, fix=fix))
+    raise SourceError(Problem(Reason.SOURCE, message, file=table.name, fix=fix))

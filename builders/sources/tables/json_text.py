@@ -125,7 +125,9 @@ class JsonTable:
                     yield TableRow(number, {}, raw, (at(message, row=number, value=raw),))
                 elif not is_unicode(text):
                     fix = "save the table as UTF-8"
-                    problem = Problem(Reason.NOT_UTF8, "the line is not UTF-8", self.name, number, fix=fix)
+                    problem = Problem(
+                        Reason.NOT_UTF8, "the line is not UTF-8", file=self.name, row=number, fix=fix
+                    )
                     yield TableRow(number, {}, raw, (problem,))
                 else:
                     yield self._record(number, text, "line")
@@ -160,7 +162,7 @@ class JsonTable:
         return TableRow(number, value, raw, ())
 
     def _bad_row(self, number: int, raw: str, message: str, fix: str) -> TableRow:
-        problem = Problem(Reason.BAD_JSON, message, self.name, number, value=raw, fix=fix)
+        problem = Problem(Reason.BAD_JSON, message, file=self.name, row=number, value=raw, fix=fix)
         return TableRow(number, {}, raw, (problem,))
 
     @contextmanager
@@ -177,7 +179,7 @@ class JsonTable:
                 place = f"line {error.line}, column {error.column}"
                 message = f"the JSON cannot be read on from {place}: {error}"
                 fix = "the file is cut off or broken there: get it again, or mend it"
-                raise SourceError(Problem(Reason.SOURCE, message, self.name, fix=fix)) from error
+                raise SourceError(Problem(Reason.SOURCE, message, file=self.name, fix=fix)) from error
 
     def _sample(self) -> list[TableRow]:
         """Take the first rows, as far as they can be read."""

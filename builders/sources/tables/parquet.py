@@ -68,7 +68,7 @@ class ParquetTable:
                 yield self._row(number, [column[index] for column in columns])
         if number != self.num_rows:
             message = f"the Parquet file says that it has {self.num_rows} rows, and has {number}"
-            raise SourceError(Problem(Reason.SOURCE, message, self.name, fix=_FIX))
+            raise SourceError(Problem(Reason.SOURCE, message, file=self.name, fix=_FIX))
 
     def _row(self, number: int, values: list[object]) -> TableRow:
         at = partial(Problem, file=self.name, row=number)
@@ -102,7 +102,7 @@ class ParquetTable:
         except _ARROW_ERRORS as error:
             detail = str(error).partition("\n")[0]
             message = f"the Parquet file is cut off or damaged: {detail}"
-            raise SourceError(Problem(Reason.SOURCE, message, self.name, fix=_FIX)) from error
+            raise SourceError(Problem(Reason.SOURCE, message, file=self.name, fix=_FIX)) from error
 
 
 @dataclass(frozen=True, slots=True)
