@@ -13,12 +13,10 @@ from dataclasses import dataclass
 from operator import itemgetter
 from pathlib import Path
 
-import pyarrow.parquet as pq
-
 from builders.card.croissant import CROISSANT_NAME, render_croissant
 from builders.card.facts import read_facts
-from builders.card.figures.features import ComparedPairs, Queries, draw_feature_figures
-from builders.card.figures.overview import draw_figures
+from builders.card.figures import draw_figures
+from builders.card.figures.inputs import ComparedPairs, FigureInputs, Queries
 from builders.card.notes import (
     CHANGELOG_NAME,
     CITATION_NAME,
@@ -47,6 +45,7 @@ from builders.release.changes import (
 from builders.release.formats import INDEX_PATH, write_index
 from builders.release.journal import Journal
 from builders.release.previous import PreviousRelease, keep_shard
+from builders.release.reader import ReleaseReader
 from builders.release.rows import Rows, part_rows
 from builders.release.shards import write_part
 from builders.sources.exclusions import Exclusions
@@ -248,14 +247,12 @@ def build_release(
     inputs, counts = plan.inputs, catalog.counts()
     folder.mkdir(exist_ok=True)
     shards, kept = _write_tables(folder, catalog, plan, features, track)
-    pairs = _compare_images(folder, shards, inputs, features)
-    facts = read_facts(folder, shards)
+    release = ReleaseReader(folder, shards)
+    pairs = _compare_images(release, inputs, features)
+    facts = read_facts(release)
     texts = inputs.search.queries if inputs.search else ()
     queries = Queries(texts, features.encode_queries(texts) if texts else {})
-    figures = {
-        **draw_figures(folder, shards, facts),
-        **draw_feature_figures(folder, shards, facts, queries, pairs),
-    }
+    figures = draw_figures(FigureInputs(release, facts, queries, pairs))
     if tars := [shard for shard in shards if shard.format is Format.WEBDATASET]:
         write_index(folder / INDEX_PATH, folder, tars)
     if plan.changes is not None and plan.previous is not None:
@@ -384,9 +381,7 @@ def _rows_of(
             yield part, {**rows, **more}
 
 
-def _compare_images(
-    folder: Path, shards: Iterable[Shard], inputs: Inputs, features: Features
-) -> ComparedPairs | None:
+def _compare_images(release: ReleaseReader, inputs: Inputs, features: Features) -> ComparedPairs | None:
     """Write which images are near-duplicates, by one encoder's features and by perceptual hashes.
 
     Returns:
@@ -395,21 +390,18 @@ def _compare_images(
     limits = inputs.near_duplicates
     if limits is None:
         return None
-    paths: dict[str, list[Path]] = {}
-    for shard in shards:
-        paths.setdefault(shard.config, []).append(folder / shard.path)
-    images = pq.read_table(paths[CONFIG_OF[Table.IMAGES].name], columns=["image_id", "sha256"])
-    ids, digests = (images[name].to_pylist() for name in ("image_id", "sha256"))
+    images = CONFIG_OF[Table.IMAGES].name
+    ids, digests = (list(release.column(images, name)) for name in ("image_id", "sha256"))
     by_embedding, pairs, encoder = None, None, None
     if limits.features is not None:
         encoder = inputs.features[limits.features]
         by_embedding = compare_embeddings(
-            EmbeddingTable.read(paths[limits.features], ids).vectors, limits.similarity
+            EmbeddingTable.read(release.paths(limits.features), ids).vectors, limits.similarity
         )
         pairs = ComparedPairs(by_embedding, limits.similarity, encoder)
     by_hash = compare_hashes(features.hashes(digests), limits.hash_distance)
     found = find_near_duplicates(ids, by_embedding, by_hash)
-    write_near_duplicates(folder / NEAR_DUPLICATES_NAME, found, encoder)
+    write_near_duplicates(release.folder / NEAR_DUPLICATES_NAME, found, encoder)
     return pairs
 
 

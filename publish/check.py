@@ -26,6 +26,7 @@ from builders.card.facts import read_facts
 from builders.card.readme import CARD_NAME, read_numbers, true_numbers
 from builders.parallel import Track, untracked
 from builders.release.formats import INDEX_PATH, IndexRow, read_index, sample_texts
+from builders.release.reader import ReleaseReader
 from publish.checks.features import (
     SIMILARITIES,
     check_feature_file,
@@ -329,7 +330,7 @@ def _check_card(folder: Path, manifest: Manifest) -> Iterator[Problem]:
     """Check the card's numbers against the files."""
     try:
         stated = read_numbers((folder / CARD_NAME).read_text(encoding="utf-8"))
-        true = true_numbers(read_facts(folder, manifest.shards))
+        true = true_numbers(read_facts(ReleaseReader(folder, manifest.shards)))
     except KitError as error:  # tables that belong together do not fit
         yield from error.problems
         return

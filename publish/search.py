@@ -18,7 +18,7 @@ from builders.card.figures.galleries import SearchResult, draw_search
 from builders.features.encoder import Encoder, Features, ImageNotEncodedError, check_features, load_encoder
 from builders.images.integrity import ImageRefusedError, read_image
 from builders.release.embeddings import FoundRow, SearchedRelease, choose_config
-from builders.release.reader import feature_configs
+from builders.release.reader import ReleaseReader
 from builders.sample.encoder import EXAMPLES, sort_words, vocabulary
 from publish.checks.files import check_files, read_manifest
 from publish.run.terminal import Terminal, guard
@@ -86,12 +86,13 @@ def _open_release(folder: Path, config: str | None) -> SearchedRelease:
         KitError: It is none, it has no features, or files are missing or damaged.
     """
     manifest = read_manifest(folder)
-    choose_config(feature_configs(manifest.shards), config)
+    release = ReleaseReader(folder, manifest.shards)
+    choose_config(release.feature_configs, config)
     searched = {shard.path for shard in manifest.shards if shard.config.startswith(("prompts", "clip_"))}
     others = {entry.path for entry in manifest.all_files} - searched
     if problems := tuple(check_files(folder, manifest, others)):
         raise ReleaseError(problems)
-    return SearchedRelease(folder, manifest.shards, config)
+    return SearchedRelease(release, config)
 
 
 def open_encoder(provenance: Provenance, weights: Path | None) -> Encoder:

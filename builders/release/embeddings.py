@@ -2,15 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-
-import pyarrow.parquet as pq
 
 from builders.features.search import Hits, SearchIndex
 from builders.features.vectors import EmbeddingTable, Half
-from builders.release.reader import feature_configs, read_provenance, read_rows, shards_of
+from builders.release.reader import ReleaseReader
 from schemas.features import Provenance
-from schemas.manifest import Shard
 from schemas.problems import Problem, Reason, SettingsError, suggest
 
 _HOW_TO = (
@@ -44,8 +40,7 @@ class SearchedRelease:
     """The embeddings of a release in memory, and its rows on disk.
 
     Args:
-        folder: The release.
-        shards: Its files, in order.
+        release: The release.
         config: Which of its configs of features; may be left out where there is one.
 
     Raises:
@@ -53,18 +48,12 @@ class SearchedRelease:
         EmbeddingError: Its files of features are damaged.
     """
 
-    def __init__(self, folder: Path, shards: Sequence[Shard], config: str | None = None) -> None:
-        self._folder, self._shards = folder, shards
-        self.config = choose_config(feature_configs(shards), config)
-        self.provenance: Provenance = read_provenance(folder, shards, self.config)
-        paths = [folder / shard.path for shard in shards_of(shards, "prompts")]
-        self.image_ids: list[str] = [
-            image_id
-            for path in paths
-            for image_id in pq.read_table(path, columns=["image_id"])["image_id"].to_pylist()
-        ]
-        files = [folder / shard.path for shard in shards_of(shards, self.config)]
-        self.vectors: Half = EmbeddingTable.read(files, self.image_ids).vectors
+    def __init__(self, release: ReleaseReader, config: str | None = None) -> None:
+        self._release = release
+        self.config = choose_config(release.feature_configs, config)
+        self.provenance: Provenance = release.provenance(self.config)
+        self.image_ids: list[str] = list(release.column("prompts", "image_id"))
+        self.vectors: Half = EmbeddingTable.read(release.paths(self.config), self.image_ids).vectors
         self._index = SearchIndex(self.vectors)
 
     def search(self, queries: Half, k: int) -> Hits:
@@ -75,14 +64,14 @@ class SearchedRelease:
         """Say what the rows are that one query found."""
         columns = ["image_id", "file_name", "generator", "prompt"]
         found = [int(row) for row in hits.rows]
-        rows = read_rows(self._folder, self._shards, "prompts", found, columns)
+        rows = self._release.rows("prompts", found, columns)
         scores = map(float, hits.similarities)
         return [FoundRow(row, score, **rows[row]) for row, score in zip(found, scores, strict=True)]
 
     def show(self, hits: Sequence[Hits]) -> list[list[FoundImage]]:
         """Read the images that queries found, each once."""
         rows = {int(row) for one in hits for row in one.rows}
-        found = read_rows(self._folder, self._shards, "default", rows, ["image", "generator"])
+        found = self._release.rows("default", rows, ["image", "generator"])
         return [
             [
                 FoundImage(found[int(row)]["image"]["bytes"], found[int(row)]["generator"], float(score))

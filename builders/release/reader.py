@@ -1,6 +1,7 @@
-"""Reading of a written release, one row group at a time."""
+"""The one way to read a written release: its rows by config, one row group at a time."""
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -8,80 +9,117 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import ValidationError
 
+from schemas.configs import Format
+from schemas.duplicates import DuplicateKind, NearDuplicate
 from schemas.features import OF_CAPTIONS, PROVENANCE_KEY, Provenance
-from schemas.manifest import Shard
+from schemas.manifest import NEAR_DUPLICATES_NAME, Shard, SplitCounts
 from schemas.problems import EmbeddingError, Problem, Reason
 
 _PREFIX = "clip_"
 
 
-def read_groups(
-    folder: Path, shards: Iterable[Shard], config: str, columns: Sequence[str]
-) -> Iterator[pa.Table]:
-    """Yield some columns of one config, row group by row group: `iter_batches` reads many groups ahead."""
-    for shard in shards:
-        if shard.config == config:
-            with pq.ParquetFile(folder / shard.path) as file:
+@dataclass(frozen=True, slots=True)
+class ReleaseReader:
+    """Reads the data files of a release; memory is bounded by the largest row group.
+
+    Rows of a config are numbered from 0 over all its files. Configs of images have their rows in one order.
+
+    Attributes:
+        folder: The release.
+        shards: Its data files, in order, as the manifest lists them.
+    """
+
+    folder: Path
+    shards: Sequence[Shard]
+
+    def shards_of(self, config: str) -> list[Shard]:
+        """Return the files of one config, in order."""
+        return [shard for shard in self.shards if shard.config == config]
+
+    def paths(self, config: str) -> list[Path]:
+        """Return the paths of the files of one config, in order."""
+        return [self.folder / shard.path for shard in self.shards_of(config)]
+
+    def row_groups(self, config: str, columns: Sequence[str]) -> Iterator[pa.Table]:
+        """Yield some columns of one config, row group by row group."""
+        for path in self.paths(config):
+            with pq.ParquetFile(path) as file:  # `iter_batches` would read many groups ahead
                 for group in range(file.num_row_groups):
                     yield file.read_row_group(group, list(columns))
 
+    def column(self, config: str, name: str) -> Iterator[Any]:
+        """Yield one column of one config, row by row."""
+        for group in self.row_groups(config, [name]):
+            yield from group[name].to_pylist()
 
-def shards_of(shards: Iterable[Shard], config: str) -> list[Shard]:
-    """List the files of one config, in order."""
-    return [shard for shard in shards if shard.config == config]
+    def rows(
+        self, config: str, numbers: Collection[int], columns: Sequence[str]
+    ) -> dict[int, dict[str, Any]]:
+        """Read single rows of one config, and only the row groups that they are in.
 
+        Args:
+            config: One of the release's configs.
+            numbers: The rows, counted from 0.
+            columns: What to read.
 
-def read_rows(
-    folder: Path, shards: Iterable[Shard], config: str, rows: Collection[int], columns: Sequence[str]
-) -> dict[int, dict[str, Any]]:
-    """Read single rows of one config, and no row groups but those that they are in.
+        Returns:
+            Row number → its values by column.
+        """
+        found: dict[int, dict[str, Any]] = {}
+        wanted, first = sorted(set(numbers)), 0
+        for path in self.paths(config):
+            with pq.ParquetFile(path) as file:
+                for group in range(file.num_row_groups):
+                    end = first + file.metadata.row_group(group).num_rows
+                    own = [row for row in wanted if first <= row < end]
+                    if own:
+                        table = file.read_row_group(group, list(columns))
+                        values = table.take([row - first for row in own]).to_pylist()
+                        found |= dict(zip(own, values, strict=True))
+                    first = end
+        return found
 
-    Args:
-        folder: The release.
-        shards: Its files, in order.
-        config: One of its configs; those of images have their rows in one order.
-        rows: Counted from 0 over all files of the config.
-        columns: What to read.
+    def splits(self) -> dict[str, dict[str, SplitCounts]]:
+        """Return config → split → rows and uncompressed bytes, from the footers of the Parquet files."""
+        splits: dict[str, dict[str, SplitCounts]] = {}
+        for shard in self.shards:
+            if shard.format is not Format.PARQUET:
+                continue
+            footer = pq.read_metadata(self.folder / shard.path)
+            num_bytes = sum(footer.row_group(index).total_byte_size for index in range(footer.num_row_groups))
+            config = splits.setdefault(shard.config, {})
+            known = config.get(shard.split, SplitCounts(num_rows=0, num_bytes=0))
+            config[shard.split] = SplitCounts(
+                num_rows=known.num_rows + footer.num_rows, num_bytes=known.num_bytes + num_bytes
+            )
+        return splits
 
-    Returns:
-        Row → its values by column.
-    """
-    found: dict[int, dict[str, Any]] = {}
-    wanted, first = sorted(set(rows)), 0
-    for shard in shards_of(shards, config):
-        with pq.ParquetFile(folder / shard.path) as file:
-            for group in range(file.num_row_groups):
-                end = first + file.metadata.row_group(group).num_rows
-                own = [row for row in wanted if first <= row < end]
-                if own:
-                    table = file.read_row_group(group, list(columns))
-                    values = table.take([row - first for row in own]).to_pylist()
-                    found |= dict(zip(own, values, strict=True))
-                first = end
-    return found
+    @property
+    def feature_configs(self) -> tuple[str, ...]:
+        """The configs that hold embeddings of images."""
+        names = dict.fromkeys(shard.config for shard in self.shards if shard.config.startswith(_PREFIX))
+        return tuple(name for name in names if not name.endswith(OF_CAPTIONS))
 
+    def provenance(self, config: str) -> Provenance:
+        """Read which encoder made a config of features; all of its files must state the same one.
 
-def feature_configs(shards: Sequence[Shard]) -> tuple[str, ...]:
-    """Name the configs that hold embeddings of images."""
-    names = dict.fromkeys(shard.config for shard in shards if shard.config.startswith(_PREFIX))
-    return tuple(name for name in names if not name.endswith(OF_CAPTIONS))
+        Raises:
+            EmbeddingError: A file does not state it, or two files differ.
+        """
+        stated = {(pq.read_schema(path).metadata or {}).get(PROVENANCE_KEY) for path in self.paths(config)}
+        try:
+            (text,) = stated
+            return Provenance.model_validate_json(text or b"")
+        except (ValueError, ValidationError) as error:
+            message = "the files do not state one encoder that made their features"
+            raise EmbeddingError(
+                Problem(Reason.EMBEDDING, message, file=config, fix="build the release again")
+            ) from error
 
-
-def read_provenance(folder: Path, shards: Sequence[Shard], config: str) -> Provenance:
-    """Read what made a config's features, which all of its files say alike.
-
-    Raises:
-        EmbeddingError: They do not say it, or not alike.
-    """
-    stated = {
-        (pq.read_schema(folder / shard.path).metadata or {}).get(PROVENANCE_KEY)
-        for shard in shards_of(shards, config)
-    }
-    try:
-        (text,) = stated
-        return Provenance.model_validate_json(text or b"")
-    except (ValueError, ValidationError) as error:
-        message = "the files do not say, or not alike, which encoder made their features"
-        raise EmbeddingError(
-            Problem(Reason.EMBEDDING, message, file=config, fix="build the release again")
-        ) from error
+    def near_duplicates(self) -> list[NearDuplicate] | None:
+        """Read the list of near-duplicates, in its order; None if the release has none."""
+        path = self.folder / NEAR_DUPLICATES_NAME
+        if not path.is_file():
+            return None
+        rows = pq.read_table(path).to_pylist()
+        return [NearDuplicate(**{**row, "kind": DuplicateKind(row["kind"])}) for row in rows]

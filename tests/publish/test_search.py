@@ -10,6 +10,7 @@ from PIL import Image
 
 from builders.features.encoder import load_encoder
 from builders.release.embeddings import SearchedRelease
+from builders.release.reader import ReleaseReader
 from publish.checks.files import read_manifest
 from publish.providers.weights import find_weights
 from publish.search import main, open_encoder
@@ -130,7 +131,7 @@ def test_wrong_usage_is_told(
 
 
 def test_other_weights_are_refused_and_both_digests_told(sample_release: Path) -> None:
-    release = SearchedRelease(sample_release, read_manifest(sample_release).shards)
+    release = SearchedRelease(ReleaseReader(sample_release, read_manifest(sample_release).shards))
     made_by = release.provenance
     with pytest.raises(SettingsError) as refused:
         open_encoder(made_by.model_copy(update={"weights_sha256": "0" * 64}), None)
@@ -139,7 +140,7 @@ def test_other_weights_are_refused_and_both_digests_told(sample_release: Path) -
 
 
 def test_a_checkpoint_of_somebody_must_be_given(sample_release: Path) -> None:
-    release = SearchedRelease(sample_release, read_manifest(sample_release).shards)
+    release = SearchedRelease(ReleaseReader(sample_release, read_manifest(sample_release).shards))
     made_by = release.provenance.model_copy(update={"model": "ViT-B-32", "pretrained": "ours.safetensors"})
     with pytest.raises(SettingsError, match=r"--weights ours\.safetensors"):
         open_encoder(made_by, None)

@@ -13,6 +13,7 @@ import pytest
 from datasets import load_dataset
 
 from builders.card.facts import read_facts
+from builders.release.reader import ReleaseReader
 from builders.sources.sample import STRENGTHS, true_win_rates
 from publish.checks.files import read_manifest
 from publish.export import main as export
@@ -57,7 +58,7 @@ def read_table(folder: Path, config: str) -> list[dict[str, Any]]:
 
 
 def test_the_sample_shows_all_three_and_its_true_rates_are_inside_the_intervals(sample_release: Path) -> None:
-    facts = read_facts(sample_release, read_manifest(sample_release).shards)
+    facts = read_facts(ReleaseReader(sample_release, read_manifest(sample_release).shards))
     assert facts.captions is not None
     assert [(one.captioner, one.num_captions) for one in facts.captions.captioners] == [
         ("attribute-pipeline", 60),

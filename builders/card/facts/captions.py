@@ -1,14 +1,12 @@
 """Facts about the captions and attributes of a release."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from builders.card.facts.counting import quantiles, ranked
-from builders.release.reader import read_groups
+from builders.release.reader import ReleaseReader
 from schemas.attributes import preset_of
-from schemas.manifest import Shard
 
 _COLUMNS = ("image_id", "caption", "captioner", "captioner_version", "language", "source", "attributes")
 
@@ -58,7 +56,7 @@ class CaptionSummary:
     attributes: tuple[AttributeSummary, ...]
 
 
-def read_caption_facts(folder: Path, shards: Sequence[Shard]) -> CaptionSummary:
+def read_caption_facts(release: ReleaseReader) -> CaptionSummary:
     """Read the facts from the table of captions, whose rows are in the order of their images."""
     words: dict[tuple[str | None, str | None], Counter[int]] = {}
     images: Counter[object] = Counter()  # captioner, attribute or "" → images that have it
@@ -66,7 +64,7 @@ def read_caption_facts(folder: Path, shards: Sequence[Shard]) -> CaptionSummary:
     languages: Counter[str | None] = Counter()
     sources: Counter[str] = Counter()
     image, seen = None, set[object]()
-    for group in read_groups(folder, shards, "captions", _COLUMNS):
+    for group in release.row_groups("captions", _COLUMNS):
         for row in group.to_pylist():
             if row["image_id"] != image:
                 image = row["image_id"]

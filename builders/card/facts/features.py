@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -12,13 +11,9 @@ import pyarrow.parquet as pq
 from builders.features.adherence import AdherenceSummary, summarize_adherence
 from builders.features.near_duplicates import DuplicateSummary, summarize_near_duplicates
 from builders.features.vectors import Float32, Rows
-from builders.release.reader import feature_configs, read_provenance, shards_of
-from schemas.duplicates import DuplicateKind, NearDuplicate
+from builders.release.reader import ReleaseReader
 from schemas.features import OF_CAPTIONS, Provenance
-from schemas.manifest import NEAR_DUPLICATES_NAME, Shard
 from schemas.problems import EmbeddingError, Problem, Reason
-
-_PREFIX = "clip_"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +48,7 @@ class Compared:
     groups: Sequence[str]
 
 
-def read_feature_facts(folder: Path, shards: Sequence[Shard]) -> tuple[FeatureSummary, ...]:
+def read_feature_facts(release: ReleaseReader) -> tuple[FeatureSummary, ...]:
     """Read the facts from the configs of features, one summary for each encoder.
 
     Raises:
@@ -62,54 +57,47 @@ def read_feature_facts(folder: Path, shards: Sequence[Shard]) -> tuple[FeatureSu
     return tuple(
         FeatureSummary(
             config,
-            read_provenance(folder, shards, config),
-            _summarize(compare_prompts(folder, shards, config)),
-            _summarize(compare_captions(folder, shards, config)),
+            release.provenance(config),
+            _summarize(compare_prompts(release, config)),
+            _summarize(compare_captions(release, config)),
         )
-        for config in feature_configs(shards)
+        for config in release.feature_configs
     )
 
 
-def compare_prompts(folder: Path, shards: Sequence[Shard], config: str) -> Compared:
+def compare_prompts(release: ReleaseReader, config: str) -> Compared:
     """Read how similar images and their prompts are; images without a prompt are left out."""
-    tables = _side_by_side(folder, shards, ("prompts", ["image_id", "generator"]), (config, "image_id"))
+    tables = _side_by_side(release, ("prompts", ["image_id", "generator"]), (config, "image_id"))
     return _compared((said["generator"].to_pylist(), found["prompt_similarity"]) for said, found in tables)
 
 
-def compare_captions(folder: Path, shards: Sequence[Shard], config: str) -> Compared:
+def compare_captions(release: ReleaseReader, config: str) -> Compared:
     """Read how similar images and their captions are; captions without a sentence are left out."""
     columns = ["caption_id", "captioner", "captioner_version"]
     of_captions = (f"{config}{OF_CAPTIONS}", "caption_id")
-    tables = _side_by_side(folder, shards, ("captions", columns), of_captions)
+    tables = _side_by_side(release, ("captions", columns), of_captions)
     return _compared((_captioners(said), found["similarity"]) for said, found in tables)
 
 
-def read_duplicate_facts(folder: Path) -> DuplicateSummary | None:
+def read_duplicate_facts(release: ReleaseReader) -> DuplicateSummary | None:
     """Count near-duplicates; None where the release does not list them."""
-    if not (folder / NEAR_DUPLICATES_NAME).is_file():
-        return None
-    return summarize_near_duplicates(read_near_duplicates(folder))
-
-
-def read_near_duplicates(folder: Path) -> list[NearDuplicate]:
-    """Read the list of near-duplicates, in its order."""
-    rows = pq.read_table(folder / NEAR_DUPLICATES_NAME).to_pylist()
-    return [NearDuplicate(**{**row, "kind": DuplicateKind(row["kind"])}) for row in rows]
+    listed = release.near_duplicates()
+    return None if listed is None else summarize_near_duplicates(listed)
 
 
 def _side_by_side(
-    folder: Path, shards: Sequence[Shard], said: tuple[str, list[str]], found: tuple[str, str]
+    release: ReleaseReader, said: tuple[str, list[str]], found: tuple[str, str]
 ) -> Iterator[tuple[pa.Table, pa.Table]]:
     """Yield, file by file, some columns of a config and the similarities of the same rows."""
     config, key = found
-    tables = {(shard.split, shard.number): shard for shard in shards_of(shards, config)}
-    for shard in shards_of(shards, said[0]) if tables else ():
+    tables = {(shard.split, shard.number): shard for shard in release.shards_of(config)}
+    for shard in release.shards_of(said[0]) if tables else ():
         other = tables.get((shard.split, shard.number))
         if other is None:
             raise EmbeddingError(_problem(f"no file of {config} has the rows of this one", shard.path))
         similarity = "prompt_similarity" if key == "image_id" else "similarity"
-        one = pq.read_table(folder / shard.path, columns=said[1])
-        two = pq.read_table(folder / other.path, columns=[key, similarity])
+        one = pq.read_table(release.folder / shard.path, columns=said[1])
+        two = pq.read_table(release.folder / other.path, columns=[key, similarity])
         if not one[key].equals(two[key]):
             raise EmbeddingError(_problem(f"it has not the rows of {shard.path}", other.path))
         yield one, two

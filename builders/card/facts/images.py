@@ -1,13 +1,11 @@
 """Facts about the images of a release."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from builders.card.facts.counting import quantiles, ranked
-from builders.release.reader import read_groups
-from schemas.manifest import Shard
+from builders.release.reader import ReleaseReader
 
 _COUNTED = ("generator", "source", "license", "format", "digital_source_type")
 
@@ -45,13 +43,13 @@ class ImageSummary:
     num_shared: int
 
 
-def read_image_facts(folder: Path, shards: Sequence[Shard]) -> ImageSummary:
+def read_image_facts(release: ReleaseReader) -> ImageSummary:
     """Read the facts from the image-free table."""
     counters: dict[str, Counter[object]] = {name: Counter() for name in (*_COUNTED, "size")}
     words: Counter[int] = Counter()
     total = num_bytes = num_captioned = num_shared = 0
     columns = [*_COUNTED, "width", "height", "num_bytes", "prompt", "captions", "other_origins"]
-    for group in read_groups(folder, shards, "prompts", columns):
+    for group in release.row_groups("prompts", columns):
         batch = group.to_pydict()
         for name in _COUNTED:
             counters[name].update(batch[name])

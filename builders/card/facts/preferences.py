@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,8 +10,7 @@ import pyarrow.compute as pc
 
 from builders.card.facts.counting import ranked
 from builders.preferences.agreement import Estimate, Strength, bradley_terry, krippendorff_alpha, proportion
-from builders.release.reader import read_groups
-from schemas.manifest import Shard
+from builders.release.reader import ReleaseReader
 from schemas.preferences import Decision, Label
 
 _LABELS = (Label.IMAGE_1, Label.IMAGE_2, Label.BOTH_GOOD, Label.BOTH_BAD, Label.TIE, Label.TOXIC)
@@ -85,19 +83,19 @@ class PreferenceSummary:
     sources: Mapping[str, int]
 
 
-def read_preference_facts(folder: Path, shards: Sequence[Shard]) -> PreferenceSummary:
+def read_preference_facts(release: ReleaseReader) -> PreferenceSummary:
     """Read the facts from the tables of pairs."""
     kinds: Counter[tuple[Any, ...]] = Counter()
     annotators: set[str] = set()
     num_responses = 0
-    for group in read_groups(folder, shards, "preferences", [*_COUNTED, "votes"]):
+    for group in release.row_groups("preferences", [*_COUNTED, "votes"]):
         counted = group.group_by(_COUNTED).aggregate([([], "count_all")]).select([*_COUNTED, "count_all"])
         for *kind, count in zip(*counted.to_pydict().values(), strict=True):
             kinds[tuple(kind)] += count
         votes = pc.list_flatten(group["votes"].combine_chunks())
         num_responses += len(votes)
         annotators.update(pc.unique(votes.field("annotator")).drop_null().to_pylist())
-    return _facts(kinds, num_responses, len(annotators), _count_with_images(folder, shards))
+    return _facts(kinds, num_responses, len(annotators), _count_with_images(release))
 
 
 def _facts(
@@ -176,8 +174,8 @@ def _group_rates(pairs: Sequence[Mapping[str, Any]], column: str) -> tuple[Group
     )
 
 
-def _count_with_images(folder: Path, shards: Sequence[Shard]) -> int:
-    groups = read_groups(folder, shards, "binarized", ["chosen_id", "rejected_id"])
+def _count_with_images(release: ReleaseReader) -> int:
+    groups = release.row_groups("binarized", ["chosen_id", "rejected_id"])
     return sum(
         pc.sum(pc.and_(pc.is_valid(group["chosen_id"]), pc.is_valid(group["rejected_id"]))).as_py() or 0
         for group in groups

@@ -1,20 +1,18 @@
 """Figures of a release, drawn from its written files."""
 
 import math
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 
-import pyarrow.parquet as pq
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.patches import Patch
-from PIL import Image
 
 from builders.card.facts import Facts, PreferenceSummary
 from builders.card.figures.drawing import FAINT, INK, SERIES, figure_style, make_tile, save_figure
+from builders.card.figures.inputs import FigureInputs
 from builders.preferences.agreement import Estimate
+from builders.release.reader import ReleaseReader
 from schemas.generators import GENERATORS
-from schemas.manifest import Shard
 
 SAMPLE_PATH = "figures/sample.jpg"
 GENERATORS_PATH = "figures/generators.png"
@@ -25,35 +23,36 @@ _PERMISSIVE, _RESTRICTED = "#2a9d8f", "#e9a23b"
 _MAX_MODELS, _MAX_GROUPS = 6, 20
 
 
-def draw_figures(folder: Path, shards: Sequence[Shard], facts: Facts) -> dict[str, str]:
-    """Draw every figure into the release folder.
-
-    Args:
-        folder: The release being built.
-        shards: Its data files, in order.
-        facts: Its numbers.
-
-    Returns:
-        Path of each figure in the release → what it shows; the first is the one for a thumbnail.
-    """
-    (folder / "figures").mkdir(exist_ok=True)
+def draw_sample(inputs: FigureInputs) -> dict[str, str]:
+    """Draw some images of each generator."""
     with figure_style():
-        save_figure(_sample_figure(folder, shards, facts), folder / SAMPLE_PATH)
-        save_figure(_generators_figure(facts), folder / GENERATORS_PATH)
-        drawn = {
-            SAMPLE_PATH: f"Images, one row for each of {len(facts.images.generators)} generators",
-            GENERATORS_PATH: "Number of images by generator",
-        }
-        if facts.preferences is not None and facts.preferences.models:
-            save_figure(_preferences_figure(facts.preferences), folder / PREFERENCES_PATH)
-            drawn[PREFERENCES_PATH] = "Share of decided pairs that each model won, with 95 % intervals"
-    return drawn
+        save_figure(_sample_figure(inputs.release, inputs.facts), inputs.release.folder / SAMPLE_PATH)
+    num_generators = len(inputs.facts.images.generators)
+    return {SAMPLE_PATH: f"Images, one row for each of {num_generators} generators"}
 
 
-def _sample_figure(folder: Path, shards: Sequence[Shard], facts: Facts) -> Figure:
+def draw_generators(inputs: FigureInputs) -> dict[str, str]:
+    """Draw how many images each generator made."""
+    with figure_style():
+        save_figure(_generators_figure(inputs.facts), inputs.release.folder / GENERATORS_PATH)
+    return {GENERATORS_PATH: "Number of images by generator"}
+
+
+def draw_preferences(inputs: FigureInputs) -> dict[str, str]:
+    """Draw the win rates of the models; nothing where no pair names a model."""
+    preferences = inputs.facts.preferences
+    if preferences is None or not preferences.models:
+        return {}
+    with figure_style():
+        save_figure(_preferences_figure(preferences), inputs.release.folder / PREFERENCES_PATH)
+    return {PREFERENCES_PATH: "Share of decided pairs that each model won, with 95 % intervals"}
+
+
+def _sample_figure(release: ReleaseReader, facts: Facts) -> Figure:
     names = [name for name in GENERATORS if name in facts.images.generators]
-    picks = _pick_rows(folder, shards, names)
-    tiles = dict(_read_tiles(folder, shards, sorted(row for rows in picks.values() for row in rows)))
+    picks = _pick_rows(release, names)
+    read = release.rows("default", [row for rows in picks.values() for row in rows], ["image"])
+    tiles = {row: make_tile(values["image"]["bytes"]) for row, values in read.items()}
     layout = ConstrainedLayoutEngine(w_pad=0.02, h_pad=0.05, wspace=0.02, hspace=0.02)
     figure = Figure(figsize=(_COLUMNS * 1.62 + 0.1, len(names) * 1.9 + 0.1), layout=layout)
     axes = figure.subplots(len(names), _COLUMNS, squeeze=False)
@@ -131,38 +130,15 @@ def _percentages(wins: Estimate) -> tuple[float, float, float]:
     return 100 * wins.value, 100 * (wins.value - wins.low), 100 * (wins.high - wins.value)
 
 
-def _pick_rows(folder: Path, shards: Sequence[Shard], names: Sequence[str]) -> dict[str, list[int]]:
+def _pick_rows(release: ReleaseReader, names: Sequence[str]) -> dict[str, list[int]]:
     """Pick the first rows of each generator; rows have one order in every config, without meaning."""
     picks: dict[str, list[int]] = {name: [] for name in names}
     row = 0
-    for shard in shards:
-        if shard.config != "prompts":
-            continue
-        with pq.ParquetFile(folder / shard.path) as file:
-            for group in range(file.num_row_groups):
-                for name in file.read_row_group(group, ["generator"])["generator"].to_pylist():
-                    if len(picks[name]) < _COLUMNS:
-                        picks[name].append(row)
-                    row += 1
-                if all(len(rows) == _COLUMNS for rows in picks.values()):
-                    return picks
+    for group in release.row_groups("prompts", ["generator"]):
+        for name in group["generator"].to_pylist():
+            if len(picks[name]) < _COLUMNS:
+                picks[name].append(row)
+            row += 1
+        if all(len(rows) == _COLUMNS for rows in picks.values()):
+            return picks
     return picks
-
-
-def _read_tiles(
-    folder: Path, shards: Sequence[Shard], rows: Sequence[int]
-) -> Iterator[tuple[int, Image.Image]]:
-    """Yield (row, tile) for rows of the default config, reading only the row groups they are in."""
-    first = 0
-    for shard in shards:
-        if shard.config != "default":
-            continue
-        with pq.ParquetFile(folder / shard.path) as file:
-            for group in range(file.num_row_groups):
-                num_rows = file.metadata.row_group(group).num_rows
-                wanted = [row for row in rows if first <= row < first + num_rows]
-                if wanted:
-                    images = file.read_row_group(group, columns=["image"])["image"]
-                    for row in wanted:
-                        yield row, make_tile(images[row - first]["bytes"].as_py())
-                first += num_rows

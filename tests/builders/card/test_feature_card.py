@@ -16,6 +16,7 @@ from PIL import Image
 from builders.card.facts.features import compare_captions, compare_prompts
 from builders.card.figures.features import lowest_captions, lowest_prompts
 from builders.card.readme import read_numbers
+from builders.release.reader import ReleaseReader
 from builders.sample.captions import sample_captions, true_attributes
 from builders.sources.sample import sample_faces
 from publish.check import check_release
@@ -106,15 +107,15 @@ def erring_captions() -> set[str]:
 
 
 def test_the_lowest_are_shown_of_each_author_and_known_errors_are_among_them(sample_release: Path) -> None:
-    shards = read_manifest(sample_release).shards
-    of_captions = lowest_captions(sample_release, shards, compare_captions(sample_release, shards, CONFIG))
+    release = ReleaseReader(sample_release, read_manifest(sample_release).shards)
+    of_captions = lowest_captions(release, compare_captions(release, CONFIG))
     assert {name: len(shown) for name, shown in of_captions.items()} == {
         "attribute-pipeline 1.0": 4,
         "one-line 0.3": 4,
     }
     erring = erring_captions()
     assert sum(one.text in erring for one in of_captions["attribute-pipeline 1.0"]) >= 3
-    of_prompts = lowest_prompts(sample_release, shards, compare_prompts(sample_release, shards, CONFIG))
+    of_prompts = lowest_prompts(release, compare_prompts(release, CONFIG))
     assert len(of_prompts) == 5
     for shown in (*of_captions.values(), *of_prompts.values()):
         similarities = [one.similarity for one in shown]

@@ -18,7 +18,6 @@ import pyarrow.parquet as pq
 import pytest
 
 from benchmarks.demo_encoder.measure import COPIES, rate_report
-from builders.card.facts.features import read_near_duplicates
 from builders.catalog import Catalog
 from builders.catalog.reader import SourceReader
 from builders.features.encoder import Encoder, load_encoder
@@ -28,6 +27,7 @@ from builders.features.store import FEATURES_NAME, FeatureStore
 from builders.pipeline import Notes, Plan, build_release, describe_inputs, plan_build
 from builders.release.changes import ShardState
 from builders.release.previous import PreviousRelease
+from builders.release.reader import ReleaseReader
 from builders.sample.faces import draw_face, random_face
 from builders.sources.captions import CaptionSource
 from builders.sources.intake import Source, SourceOptions
@@ -453,7 +453,7 @@ def test_planted_copies_are_found_through_a_build_and_nothing_else(tmp_path: Pat
     world = World(folder, [], tmp_path / "dist", near_duplicates=DuplicateSettings(features=CONFIG))
     encoder = load_encoder(FeatureSettings(model=DEMO_MODEL, pretrained=DEMO_TAG))
     world.build_from([SfhqSource(folder.write(), "faces")], {CONFIG: encoder}, "1.0")
-    report = rate_report(read_near_duplicates(world.out / "1.0"), planted)
+    report = rate_report(ReleaseReader(world.out / "1.0", ()).near_duplicates() or [], planted)
     assert report.recall >= 0.9, report
     assert report.precision == 1
     assert report.by_hash < report.recall  # crops are found by their vectors

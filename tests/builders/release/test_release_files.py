@@ -17,6 +17,7 @@ from builders.card.facts import read_facts
 from builders.catalog import Part
 from builders.catalog import images as catalog_images
 from builders.release.formats import ParquetShard, read_index
+from builders.release.reader import ReleaseReader
 from builders.release.rows import Rows, part_rows
 from builders.release.shards import write_part
 from builders.sample.faces import describe_face
@@ -162,7 +163,7 @@ def test_an_image_that_changes_during_the_build_stops_it(
 
 
 def test_facts_are_read_back_from_files(sample_release: Path) -> None:
-    facts = read_facts(sample_release, read_manifest(sample_release).shards).images
+    facts = read_facts(ReleaseReader(sample_release, read_manifest(sample_release).shards)).images
     assert facts.total == sum(facts.generators.values()) == 60
     assert facts.sizes == {(256, 256): 60}
     least, lower, median, upper, most = facts.prompt_words
