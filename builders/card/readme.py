@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import jinja2
@@ -50,6 +51,7 @@ _TEMPLATES = jinja2.Environment(
     keep_trailing_newline=True,
     autoescape=False,  # noqa: S701 - Markdown, not HTML; values from data pass through the `cell` filter
 )
+_NONE: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +101,12 @@ class CardInputs:
 
 def render_card(inputs: CardInputs) -> str:
     """Render README.md: the Hub's YAML header, then the card for people."""
-    return f"---\n{_metadata(inputs).to_yaml().strip()}\n---\n\n{_render('README.md.j2', inputs)}"
+    text = _render("README.md.j2", inputs)
+    # A figure that no section of the card shows is shown in a section of its own.
+    more = {path: caption for path, caption in inputs.figures.items() if f"]({path})" not in text}
+    if more:
+        text = _render("README.md.j2", inputs, more)
+    return f"---\n{_metadata(inputs).to_yaml().strip()}\n---\n\n{text}"
 
 
 def render_licenses(inputs: CardInputs) -> str:
@@ -227,7 +234,7 @@ def _data_files(config: Config, facts: Facts) -> dict[str, Any]:
     return {"data_files": files} | ({"default": True} if config.name == "default" else {})
 
 
-def _render(template: str, inputs: CardInputs) -> str:
+def _render(template: str, inputs: CardInputs, more_figures: Mapping[str, str] = _NONE) -> str:
     values = {name: getattr(inputs, name) for name in CardInputs.__slots__}
     generators = [GENERATORS[name] for name in GENERATORS if name in inputs.facts.images.generators]
     terms: dict[str, Terms] = {generator.terms.id: generator.terms for generator in generators}
@@ -245,6 +252,7 @@ def _render(template: str, inputs: CardInputs) -> str:
         ],
         flatten=flatten,
         excluded=inputs.counts[Table.IMAGES].rejected.get(Reason.EXCLUDED, 0),
+        more_figures=more_figures,
         demo_notice=DEMO_NOTICE,
         hash_bits=HASH_BITS,
         rule=RULES[inputs.voting.rule],
