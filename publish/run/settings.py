@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from builders.sample.encoder import EXAMPLES
-from builders.sources import SAMPLE_KIND, SOURCES, tell_kind
+from builders.sources import SAMPLE_KIND, SOURCES, open_source
 from builders.sources.intake import Source, SourceOptions
 from publish.hosts import TARGETS
 from publish.hosts.kaggle.page import KagglePage, check_page
@@ -361,7 +361,7 @@ def open_sources(settings: Settings, base: Path, work: Path) -> tuple[Source, ..
             publish_annotators=settings.preferences.publish_annotators,
         )
         try:
-            sources += SOURCES[source.kind or tell_kind(path)](path, name, options)
+            sources += open_source(source.kind, path, name, options)
         except SourceError as error:
             problems += [replace(problem, file=f"{name}: {problem.file}") for problem in error.problems]
     problems += _unknown_sources(settings.sources, sources) if not problems else []
