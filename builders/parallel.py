@@ -8,6 +8,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from typing import Protocol, TypeVar
 
 T = TypeVar("T")
@@ -59,6 +60,13 @@ def ordered_map(function: Callable[[T], R], items: Iterable[T], *, chunk: int = 
         finally:
             for _, future in ahead:
                 future.cancel()
+
+
+@contextmanager
+def open_lane() -> Iterator[ThreadPoolExecutor]:
+    """Open a thread that runs what is submitted to it one call after another, while others go on."""
+    with ThreadPoolExecutor(1) as lane:
+        yield lane
 
 
 def unordered_map(function: Callable[[T], R], items: Iterable[T], num_workers: int) -> Iterator[tuple[T, R]]:
