@@ -293,7 +293,9 @@ def _refuse_withdrawn(notes: Notes, version: str) -> None:
     reason = withdrawals(notes.changelog).get(version)
     if reason is not None:
         message = f"version {version} is withdrawn: {reason}"
-        raise ReleaseError(_blocking(Reason.NOTES, message, "CHANGELOG.md", "give the next version"))
+        raise ReleaseError(
+            _blocking(Reason.NOTES, message, "CHANGELOG.md", "give the next version", code="run/withdrawn")
+        )
 
 
 def _missing_changes(notes: Notes, version: str, *, is_rehearsal: bool) -> Iterator[Problem]:
@@ -304,6 +306,7 @@ def _missing_changes(notes: Notes, version: str, *, is_rehearsal: bool) -> Itera
             f"the changelog's Dataset part has no entry for {version}",
             file="CHANGELOG.md",
             fix=f"add a heading `### {version} - YYYY-MM-DD` with what changed",
+            code=Reason.MISSING_CHANGES.code if is_rehearsal else "run/changelog-entry",
         )
 
 
@@ -358,7 +361,9 @@ def _strict_refusals(strict: bool, counts: Mapping[Table, Counts]) -> Iterator[P
     faults = {reason: num for reason, num in all_rejected(counts).items() if reason != Reason.EXCLUDED}
     if strict and faults:
         message = f"rows are rejected ({format_counts(faults)}), and --strict allows none"
-        yield _blocking(Reason.SOURCE, message, "", "mend the rows, or run without --strict")
+        yield _blocking(
+            Reason.SOURCE, message, "", "correct the rows, or run without --strict", code="run/strict"
+        )
 
 
 def _history_refusals(
@@ -501,8 +506,8 @@ def _save_plan(
     terminal.note(f"The plan is in {path}; do exactly this with --apply {path}")
 
 
-def _blocking(reason: Reason, message: str, file: str, fix: str) -> Problem:
-    return Problem(reason, message, file=file, fix=fix)
+def _blocking(reason: Reason, message: str, file: str, fix: str, code: str = "") -> Problem:
+    return Problem(reason, message, file=file, fix=fix, code=code)
 
 
 if __name__ == "__main__":

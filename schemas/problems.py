@@ -88,6 +88,12 @@ class Reason(StrEnum):
     EMBEDDING = "embedding"
 
     @property
+    def code(self) -> str:
+        """The code of a problem that has none of its own: `row/image-missing`, or the word alone."""
+        word = self.value.replace("_", "-")
+        return word if self.severity is Severity.BLOCKING else f"row/{word}"
+
+    @property
     def severity(self) -> Severity:
         """What a problem of this kind does."""
         return _SEVERITIES.get(self, Severity.REJECTED)
@@ -127,6 +133,7 @@ class Problem:
         column: The column or settings key.
         value: The offending value; shortened and escaped when shown.
         fix: What to do next.
+        code: A key of `schemas.codes.CODES`; that of the reason where none is given.
     """
 
     reason: Reason
@@ -137,6 +144,12 @@ class Problem:
     column: str | None = None
     value: str | None = None
     fix: str = ""
+    code: str = ""
+
+    def __post_init__(self) -> None:
+        """Fill in the code of the reason."""
+        if not self.code:
+            object.__setattr__(self, "code", self.reason.code)
 
     @property
     def severity(self) -> Severity:

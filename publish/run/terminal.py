@@ -111,7 +111,9 @@ class Terminal:
         listed = list(problems)
         for problem in listed[:MAX_PROBLEMS_SHOWN]:
             style = _STYLES[problem.severity]
-            self._err.print(f"[{style}]{problem.severity}[/] {escape(str(problem))}", soft_wrap=True)
+            code = escape(f"[{problem.code}]")
+            text = f"[{style}]{problem.severity}[/] {escape(str(problem))} [dim]{code}[/]"
+            self._err.print(text, soft_wrap=True)
         hidden = (total or len(listed)) - MAX_PROBLEMS_SHOWN
         if hidden > 0:
             self._err.print(f"… and {hidden:,} more", style="dim")
