@@ -17,7 +17,7 @@ _CHUNKS_AHEAD_PER_WORKER = 4
 
 
 class Track(Protocol):
-    """Shows progress: passes items on, and tells somebody of which stage and of how many."""
+    """Shows progress: passes items on, and reports the stage and the number of items."""
 
     def __call__(self, items: Iterable[T], stage: str, total: int | None, /) -> Iterable[T]: ...  # noqa: D102
 
@@ -75,7 +75,7 @@ def unordered_map(function: Callable[[T], R], items: Iterable[T], num_workers: i
     Args:
         function: Called in other threads.
         items: May be endless. At most one for each worker is taken and not yet done with, which is what is
-            lost if whoever takes the results is killed.
+            lost if the process is killed.
         num_workers: Threads, 1 or more.
 
     Raises:

@@ -102,7 +102,7 @@ def describe_inputs(
     *,
     repack: bool = False,
 ) -> Inputs:
-    """Say what a build depends on. Equal inputs give equal bytes."""
+    """Describe the inputs of a build. Equal inputs give equal bytes."""
     return Inputs(
         version=version,
         schema_version=SCHEMA_VERSION,
@@ -181,7 +181,7 @@ def plan_build(catalog: Catalog, inputs: Inputs, previous: PreviousRelease | Non
 
 
 def expect_manifest(plan: Plan) -> Manifest:
-    """Give the manifest that a build would write, as far as it is known before.
+    """Return the manifest that a build would write, as far as it is known before.
 
     Files that are kept are what they are. New ones have the size of their images, texts that of the release
     before, and all of them a digest of noughts; counts are left out.
@@ -329,7 +329,7 @@ def _seal(release: ReleaseReader, plan: Plan, facts: Facts, counts: Mapping[Tabl
 def _write_tables(
     folder: Path, catalog: Catalog, plan: Plan, features: Features, track: Track
 ) -> tuple[tuple[Shard, ...], frozenset[str]]:
-    """Have every data file: of the previous release, of a run that was killed, or written now.
+    """Collect every data file: from the previous release, from a killed run, or written now.
 
     Returns:
         The files in order, and the paths of those that are the previous release's.
@@ -401,7 +401,7 @@ def _compare_images(release: ReleaseReader, inputs: Inputs, features: Features) 
     """Write which images are near-duplicates, by one encoder's features and by perceptual hashes.
 
     Returns:
-        How alike the features are; None where there are none, or where nobody asks.
+        How alike the features are; None where there are none, or the settings ask for none.
     """
     limits = inputs.near_duplicates
     if limits is None:

@@ -158,11 +158,11 @@ class Problem:
 
     @property
     def place(self) -> str:
-        """Say where it is as `file:row:column`, leaving out what is not known."""
+        """Return the place as `file:row:column`, without the unknown parts."""
         return ":".join(str(part) for part in (self.file, self.row, self.column) if part not in (None, ""))
 
     def __str__(self) -> str:
-        """Say the whole problem in one line: place, message, value, what to do."""
+        """Return the problem in one line: place, message, value, fix."""
         value = f" (value: {shorten(self.value)})" if self.value is not None else ""
         place = f"{self.place}: " if self.place else ""
         fix = f" → {self.fix}" if self.fix else ""
@@ -252,7 +252,7 @@ def printable(text: str) -> str:
 
 
 def name_some(names: Iterable[str], most: int) -> str:
-    """Name the first few in their order, printable, for where it is said how many there are."""
+    """Join the first `most` names, escaped for a terminal, with "…" if there are more."""
     listed = [printable(name) for name in names]
     return ", ".join([*listed[:most], *(["…"] if len(listed) > most else [])])
 

@@ -111,7 +111,7 @@ def write_near_duplicates(
 
 
 def _scores(likeness: Likeness | None, num_rows: int) -> list[float | None]:
-    """Give the score of the nearest for images in groups, None for the others."""
+    """Return the score of the nearest for images in groups, None for the others."""
     if likeness is None:
         return [None] * num_rows
     pairs = zip(likeness.nearest.tolist(), likeness.is_grouped.tolist(), strict=True)

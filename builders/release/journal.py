@@ -41,7 +41,7 @@ class Journal:
         return not self._finished
 
     def finished(self, config: str, split: str, number: int) -> Shard | None:
-        """Give the file of a place that an earlier run has finished, if it is intact."""
+        """Return the file of a place that an earlier run has finished, if it is intact."""
         shard = self._finished.get((config, split, number))
         return shard if shard is not None and is_intact(self._folder / shard.path, shard) else None
 

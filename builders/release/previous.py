@@ -124,17 +124,17 @@ class PreviousRelease:
         ]
 
     def makes_alike(self, config: Config) -> bool:
-        """Say whether it has a config with the columns that this one has, made by the same encoder if any."""
+        """Return whether it has a config with the same columns, made by the same encoder if any."""
         has_columns = self.manifest.columns.get(config.name) == type_names(arrow_schema(config.columns))
         return has_columns and not self.is_remade(config)
 
     def is_remade(self, config: Config) -> bool:
-        """Say whether it has a config whose rows another encoder made."""
+        """Return whether it has a config whose rows another encoder made."""
         old = self.manifest.inputs.configs.get(config.name)
         return old is not None and old.provenance != config.provenance
 
     def shards_of(self, config: Config) -> Mapping[tuple[str, int], Shard]:
-        """Give the files of a config by split and number."""
+        """Return the files of a config by split and number."""
         return {(shard.split, shard.number): shard for shard in self._shards(config)}
 
     def feature_files(self, config: Config) -> Iterator[tuple[Path, Path]]:
@@ -149,7 +149,7 @@ class PreviousRelease:
                 yield path, self.folder / tables[place].path
 
     def _groups(self, table: Table, shard: Shard) -> Mapping[str, int]:
-        """Say in which row group of the file with images each row is, or of its own file if there is none."""
+        """Return the row group of each row: in the file with images, or in its own file."""
         config = _GROUPED_AS[table]
         file = self.shards_of(config).get((shard.split, shard.number), shard)
         groups: dict[str, int] = {}
@@ -158,7 +158,7 @@ class PreviousRelease:
                 for group in range(parquet.num_row_groups):
                     rows = parquet.read_row_group(group, columns=list(config.key)).to_pylist()
                     groups |= {row_key(config, row): group for row in rows}
-        except (pa.ArrowException, OSError):  # damaged, so it is written anew
+        except (pa.ArrowException, OSError):  # damaged, so it is written again
             return {}
         return groups
 
@@ -192,7 +192,7 @@ def keep_shard(previous: Path, folder: Path, shard: Shard) -> bool:
 
 
 def is_intact(path: Path, shard: Shard) -> bool:
-    """Say whether a file is there with the bytes that a manifest states."""
+    """Return whether a file is there with the bytes that a manifest states."""
     try:
         if path.is_symlink() or path.stat().st_size != shard.num_bytes:
             return False
@@ -219,12 +219,12 @@ def text_digest(table: Table, row: Mapping[str, object]) -> bytes:
 
 
 def row_name(row: Mapping[str, object]) -> str:
-    """Give what an image is called where it comes from; other rows have no name that another could take."""
+    """Return the name of an image in its source; empty for other rows."""
     return f"{row['source']}/{row['file_name']}" if "file_name" in row else ""
 
 
 def is_decided(row: Mapping[str, object]) -> bool:
-    """Say whether a row is of a decided pair; a decision that this kit does not know is none."""
+    """Return whether a row is of a decided pair; a decision that this kit does not know is none."""
     return any(each == row.get("decision") for each in Decision if each.is_decided)
 
 
