@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from builders.catalog import Placed
+from builders.files import is_intact
 from builders.images.integrity import ImageFacts
 from schemas.columns import arrow_schema, type_names
 from schemas.configs import CONFIG_OF, CONFIGS, Config, Table
@@ -70,7 +71,7 @@ class PreviousRelease:
                 fix="restore it from a copy, or give another release with --previous",
             )
             for shard in self.manifest.shards
-            if shard.config in names and not is_intact(self.folder / shard.path, shard)
+            if shard.config in names and not _is_intact(self.folder / shard.path, shard)
         ]
         if problems:
             raise ReleaseError(problems)
@@ -145,7 +146,7 @@ class PreviousRelease:
         tables = self.shards_of(CONFIG_OF[config.table])
         for place, shard in self.shards_of(config).items() if self.makes_alike(config) else ():
             path = self.folder / shard.path
-            if place in tables and is_intact(path, shard):
+            if place in tables and _is_intact(path, shard):
                 yield path, self.folder / tables[place].path
 
     def _groups(self, table: Table, shard: Shard) -> Mapping[str, int]:
@@ -178,28 +179,21 @@ def keep_shard(previous: Path, folder: Path, shard: Shard) -> bool:
         Whether it was taken; if not, it is damaged, and nothing was done.
     """
     source, target = previous / shard.path, folder / shard.path
-    if not is_intact(source, shard):
+    if not _is_intact(source, shard):
         return False
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
         os.link(source, target)
     except OSError:  # another file system, or one without links
         shutil.copyfile(source, target)
-        if not is_intact(target, shard):
+        if not _is_intact(target, shard):
             target.unlink()
             return False
     return True
 
 
-def is_intact(path: Path, shard: Shard) -> bool:
-    """Return whether a file is there with the bytes that a manifest states."""
-    try:
-        if path.is_symlink() or path.stat().st_size != shard.num_bytes:
-            return False
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest() == shard.sha256
-    except OSError:
-        return False
+def _is_intact(path: Path, shard: Shard) -> bool:
+    return is_intact(path, shard.num_bytes, shard.sha256)
 
 
 def row_key(config: Config, row: Mapping[str, object]) -> str:
