@@ -8,12 +8,26 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from publish.hosts import HOSTS, TARGETS
-from publish.hosts.protocol import Action, Held, Host, HostPlan, Watcher
-from publish.run.settings import Settings
+from publish.hosts.protocol import Action, Held, Host, HostPlan, HostTable, Watcher
 from schemas.manifest import Manifest, Receipt
 from schemas.problems import KitError, Problem, Reason, ReleaseError
+from schemas.settings import DatasetSettings
 
 Hosts = Mapping[str, Host[Any]]
+
+
+class HostChoice(Protocol):
+    """Which hosts a release goes to; `publish.run.settings.Settings` is one."""
+
+    @property
+    def dataset(self) -> DatasetSettings:
+        """What the maintainer says of the dataset."""
+        ...
+
+    @property
+    def host_tables(self) -> Mapping[str, HostTable]:
+        """Table of each host that is chosen, by the host's name."""
+        ...
 
 
 class Screen(Protocol):
@@ -60,9 +74,11 @@ def host_parser(name: str, description: str) -> argparse.ArgumentParser:
     return parser
 
 
-def open_hosts(settings: Settings, out: Path) -> Hosts:
+def open_hosts(settings: HostChoice, out: Path) -> Hosts:
     """Make every host that the settings name; nothing is asked yet."""
-    return {name: HOSTS[name](settings, out) for name in settings.release.hosts}
+    return {
+        name: HOSTS[name].open(settings.dataset, table, out) for name, table in settings.host_tables.items()
+    }
 
 
 def not_ready(hosts: Hosts) -> Iterator[Problem]:

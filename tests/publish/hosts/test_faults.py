@@ -22,9 +22,10 @@ from huggingface_hub import constants
 from publish.checks.files import read_manifest
 from publish.hosts.hub.client import Limits as HubLimits
 from publish.hosts.hub.target import HubTarget
+from publish.hosts.kaggle.access import Limits as KaggleLimits
 from publish.hosts.kaggle.access import open_client
-from publish.hosts.kaggle.target import KagglePage, KaggleTarget
-from publish.hosts.kaggle.target import Limits as KaggleLimits
+from publish.hosts.kaggle.page import KagglePage
+from publish.hosts.kaggle.target import KaggleTarget
 from publish.hosts.protocol import Action, Host
 from schemas.manifest import MANIFEST_NAME, Shard
 from schemas.problems import ReleaseError

@@ -20,7 +20,11 @@ import pandas as pd
 import pytest
 
 from publish.checks.files import read_manifest
-from publish.hosts.kaggle.target import KagglePage, KagglePlan, KaggleTarget, KaggleVersion, Limits, Step
+from publish.hosts.kaggle.access import Limits
+from publish.hosts.kaggle.contents import KaggleVersion
+from publish.hosts.kaggle.page import KagglePage
+from publish.hosts.kaggle.planning import KagglePlan, Step
+from publish.hosts.kaggle.target import KaggleTarget
 from publish.hosts.protocol import Action, Held
 from schemas.manifest import MANIFEST_NAME, FileEntry
 from schemas.problems import Problem, ReleaseError
@@ -1078,7 +1082,9 @@ _UPLOAD = """
     import sys
     from pathlib import Path
     from publish.checks.files import read_manifest
-    from publish.hosts.kaggle.target import KagglePage, KaggleTarget, Limits
+    from publish.hosts.kaggle.access import Limits
+    from publish.hosts.kaggle.page import KagglePage
+    from publish.hosts.kaggle.target import KaggleTarget
     folder, state = map(Path, sys.argv[1:])
     page = KagglePage("Synthetic faces", "Portraits by five text-to-image models", keywords=("synthetic",))
     limits = Limits(poll_seconds=0.01)
@@ -1088,7 +1094,9 @@ _PLAN = """
     import sys
     from pathlib import Path
     from publish.checks.files import read_manifest
-    from publish.hosts.kaggle.target import KagglePage, KaggleTarget, Limits
+    from publish.hosts.kaggle.access import Limits
+    from publish.hosts.kaggle.page import KagglePage
+    from publish.hosts.kaggle.target import KaggleTarget
     folder, state, limit = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
     page = KagglePage("Synthetic faces", "Portraits by five text-to-image models")
     target = KaggleTarget("faces/sfhq-t2i", page, state, Limits(timeout_seconds=float(limit), attempts=1))
