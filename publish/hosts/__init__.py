@@ -8,19 +8,18 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from publish.hosts.protocol import Host
-
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # `--help` imports this module, and these load pyarrow
+    from publish.hosts.protocol import Host
     from publish.run.settings import Settings  # it reads the names below
 
 
-def _open_hub(settings: "Settings", _: Path) -> Host[Any]:
+def _open_hub(settings: "Settings", _: Path) -> "Host[Any]":
     from publish.hosts.hub.target import HubTarget  # noqa: PLC0415 - only who publishes needs the client
 
     return HubTarget(settings.dataset.repository, private=settings.hub.private)
 
 
-def _open_kaggle(settings: "Settings", out: Path) -> Host[Any]:
+def _open_kaggle(settings: "Settings", out: Path) -> "Host[Any]":
     from publish.hosts.kaggle.target import KaggleTarget  # noqa: PLC0415 - as above
 
     if settings.kaggle is None:
@@ -28,5 +27,5 @@ def _open_kaggle(settings: "Settings", out: Path) -> Host[Any]:
     return KaggleTarget(settings.kaggle.dataset, settings.kaggle.page, out / "uploads")
 
 
-HOSTS: Mapping[str, Callable[["Settings", Path], Host[Any]]] = {"hub": _open_hub, "kaggle": _open_kaggle}
+HOSTS: Mapping[str, Callable[["Settings", Path], "Host[Any]"]] = {"hub": _open_hub, "kaggle": _open_kaggle}
 TARGETS = ("folder", *HOSTS)
