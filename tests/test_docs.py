@@ -49,8 +49,8 @@ def run(command: str, checkout: Path) -> None:
     if words[0] == "make":  # the environment is set up already; `make test` is what runs this
         dry = ["--dry-run"] if words[1] == "test" else []
         words = [*words, *dry, f"VENV={venv}", f"--old-file={venv}/.ready"]
-    if words[0].startswith("sfhq-"):  # installed from another copy of the code: the same `main`, here
-        words = ["python", "-m", f"publish.{words[0].removeprefix('sfhq-')}", *words[1:]]
+    if words[0] == "sfhq":  # installed from another copy of the code: the same `main`, here
+        words = ["python", "-m", f"publish.{words[1]}", *words[2:]]
     done = subprocess.run(words, cwd=checkout, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
 

@@ -1,13 +1,12 @@
 """Publishing to hosts: each is given a release from its folder, whatever becomes of the others."""
 
-import argparse
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from publish.hosts import HOSTS, TARGETS
+from publish.hosts import HOSTS
 from publish.hosts.protocol import Action, Held, Host, HostPlan, HostTable, Watcher
 from schemas.manifest import Manifest, Receipt
 from schemas.problems import KitError, Problem, Reason, ReleaseError
@@ -55,23 +54,6 @@ class Published:
     receipts: list[Receipt] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     is_new: bool = False
-
-
-def host_parser(name: str, description: str) -> argparse.ArgumentParser:
-    """Make a parser with the flags of every command that asks hosts."""
-    parser = argparse.ArgumentParser(prog=name, description=description, allow_abbrev=False)
-    parser.add_argument(
-        "--config", type=Path, default=Path("release.toml"), help="settings (default: release.toml)"
-    )
-    parser.add_argument("--out", type=Path, default=Path("dist"), help="the releases' folder (default: dist)")
-    parser.add_argument(
-        "--to",
-        action="append",
-        default=[],
-        choices=TARGETS,
-        help="ask this target in place of the configured ones; the folder always is one (repeatable)",
-    )
-    return parser
 
 
 def open_hosts(settings: HostChoice, out: Path) -> Hosts:

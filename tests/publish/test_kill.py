@@ -13,12 +13,13 @@ from pathlib import Path
 
 import pytest
 
-from publish.check import check_release
+from publish.checks.release import check_release
 from tests.support import ROOT, good_folder, run_release, tree_digest
 
 VICTIM = """
 import os, signal, sys
 out, moment = sys.argv[1], int(sys.argv[2])
+import publish.run.releasing
 from publish.release import main  # before the hook: importing writes caches elsewhere
 seen = 0
 def kill(event, arguments):
@@ -132,7 +133,7 @@ def test_a_full_disk_is_told_and_leaves_nothing(tmp_path: Path) -> None:
 def test_an_interrupted_run_says_so(tmp_path: Path) -> None:
     folder, out = good_folder(tmp_path / "good").write(), tmp_path / "dist"
     interrupted = (
-        "import os, signal, sys; from publish.release import main;"
+        "import os, signal, sys, publish.run.releasing; from publish.release import main;"
         "sys.addaudithook(lambda event, _: event == 'os.mkdir' and os.kill(os.getpid(), signal.SIGINT));"
         "sys.exit(main(sys.argv[1:]))"
     )

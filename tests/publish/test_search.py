@@ -13,7 +13,8 @@ from builders.release.embeddings import SearchedRelease
 from builders.release.reader import ReleaseReader
 from publish.checks.files import read_manifest
 from publish.providers.weights import find_weights
-from publish.search import main, open_encoder
+from publish.run.searching import open_encoder
+from publish.search import main
 from schemas.features import FeatureSettings
 from schemas.problems import SettingsError
 from tests.support import image_bytes

@@ -19,8 +19,8 @@ from builders.card.readme import read_numbers
 from builders.release.reader import ReleaseReader
 from builders.sample.captions import sample_captions, true_attributes
 from builders.sources.sample import sample_faces
-from publish.check import check_release
 from publish.checks.files import read_manifest
+from publish.checks.release import check_release
 from schemas.features import DEMO_NOTICE
 from tests.publish.checks.test_check import edit_card
 

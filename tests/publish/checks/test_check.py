@@ -11,7 +11,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from publish.check import check_release, main
+from publish.check import main
+from publish.checks.release import check_release
 from schemas.manifest import Manifest
 
 Tamper = Callable[[Path], object]
