@@ -6,14 +6,14 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 
-from publish.hosts.kaggle.access import error, problem
+from publish.hosts.kaggle.access import problem
 from publish.hosts.kaggle.attempts import Uploads
 from publish.hosts.kaggle.contents import SETTLED, TARGET, Contents, Site, sent_entries
 from publish.hosts.kaggle.page import KagglePage, check_new_name, page_mark
 from publish.hosts.protocol import Action, TargetPlan
+from publish.hosts.refusals import older, other_content, respelled
 from schemas.manifest import Manifest
 from schemas.problems import Problem, ReleaseError
-from schemas.versions import VERSION_PATTERN, parse_version
 
 MAX_FILE_BYTES = 2_000_000_000  # nobody says what happens above 2 GB, so everything stays below
 MAX_TOP_FILES = 50  # what Kaggle takes outside of folders
@@ -189,31 +189,18 @@ def _refuse_conflicts(site: Site, manifest: Manifest) -> None:
     """Refuse what would change a published version, or put an old one in the place of a newer.
 
     Raises:
-        ReleaseError: A version is there with other content, or a later one.
+        ReleaseError: A version is there with other content, in another spelling, or a later one.
     """
     if site.holding(manifest):
         return
+    version, why = manifest.version, "which is on Kaggle: it would hide that from its users"
     for there in site.versions:
-        if there.version == manifest.version:
-            message = (
-                f"version {manifest.version} is on Kaggle with other content, as its version {there.number}"
-            )
-            fix = "a published version is never changed: give the next version"
-            raise error(message, fix, there.manifest_sha256)
-        if there.version is not None and _is_same(there.version, manifest.version):
-            message = f"version {there.version} is on Kaggle, and {manifest.version} only spells it otherwise"
-            raise error(message, "a published version is never changed: give the next version")
-        if there.version is not None and _is_later(there.version, manifest.version):
-            message = (
-                f"version {there.version} is on Kaggle, and {manifest.version} would hide it from its users"
-            )
-            raise error(message, "give a later version")
-
-
-def _is_same(there: str, version: str) -> bool:
-    return bool(VERSION_PATTERN.fullmatch(there)) and parse_version(there) == parse_version(version)
-
-
-def _is_later(there: str, version: str) -> bool:
-    """Compare what somebody's notes call a version; what is none is no later one."""
-    return bool(VERSION_PATTERN.fullmatch(there)) and parse_version(there) > parse_version(version)
+        if there.version is None:
+            continue
+        if there.version == version:
+            how = f"its version {there.number}"
+            digest = there.manifest_sha256
+            raise ReleaseError(other_content(version, TARGET, how, where="on Kaggle", digest=digest))
+        refusal = respelled(version, there.version, TARGET) or older(version, there.version, TARGET, why)
+        if refusal is not None:
+            raise ReleaseError(refusal)

@@ -445,7 +445,9 @@ def test_a_repository_that_cannot_take_the_release_is_refused(
 
 def test_readers_of_main_are_not_taken_back(hub: HubServer, make: Make, first: Built, second: Built) -> None:
     publish(make(), second)
-    assert "main holds version 1.1; 1.0 would take readers back" in refusal(make(), first)
+    assert "version 1.0 is not newer than 1.1, which main holds: it would take readers back" in refusal(
+        make(), first
+    )
 
 
 def test_data_of_nobodys_that_would_be_loaded_is_refused(
