@@ -91,7 +91,7 @@ def _parser() -> argparse.ArgumentParser:
         action="append",
         default=[],
         metavar="TARGET",
-        help="publish there, hub or kaggle, in place of the configured targets; the folder always is one (repeatable)",
+        help="publish there (hub, kaggle) in place of the configured targets; repeatable",
     )
     doing = parser.add_mutually_exclusive_group()
     doing.add_argument(

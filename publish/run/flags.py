@@ -18,6 +18,6 @@ def host_parser(name: str, description: str) -> argparse.ArgumentParser:
         action="append",
         default=[],
         metavar="TARGET",
-        help="ask this target, hub or kaggle, in place of the configured ones; the folder always is one (repeatable)",
+        help="ask this target (hub, kaggle) in place of the configured ones; repeatable",
     )
     return parser
