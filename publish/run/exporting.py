@@ -10,7 +10,7 @@ from builders.parallel import Track
 from builders.release.trainers import LAYOUTS, write_layout
 from publish.checks.files import check_files, read_manifest
 from publish.run.terminal import Terminal
-from schemas.problems import Problem, Reason, ReleaseError, SettingsError
+from schemas.problems import Problem, Reason, ReleaseError, SettingsError, suggest
 
 
 def run_export(options: argparse.Namespace, terminal: Terminal) -> int:
@@ -30,9 +30,14 @@ def export(release: Path, layout: str, out: Path, track: Track) -> tuple[int, in
         Pairs written, and pairs left out since they lack an image or the prompt.
 
     Raises:
-        SettingsError: The folder exists.
+        SettingsError: The folder exists, or there is no such layout.
         ReleaseError: There is no release, its files are damaged, or it has no pair to write.
     """
+    if layout not in LAYOUTS:
+        fix = suggest(layout, LAYOUTS)
+        raise SettingsError(
+            Problem(Reason.SETTINGS, "there is no such layout", column="--layout", value=layout, fix=fix)
+        )
     if out.exists():
         problem = "this exists, and nothing is overwritten"
         raise SettingsError(Problem(Reason.SETTINGS, problem, file=str(out), fix="give another --out"))

@@ -3,10 +3,10 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-from builders.release.trainers import LAYOUTS
 from publish import export, sfhq
 from tests.support import ROOT
 
@@ -67,5 +67,8 @@ def test_the_exit_status_and_the_arguments_pass_through(status: int, monkeypatch
     assert list(seen[0]) == ["--out", "dist", "a b", "--help", "--", "-x"]
 
 
-def test_the_parser_names_every_layout() -> None:
-    assert set(export.LAYOUTS) == LAYOUTS.keys()
+def test_an_unknown_layout_is_refused_with_the_nearest_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert export.main([str(tmp_path), "--layout", "difusers-dpo", "--out", str(tmp_path / "out")]) == 2
+    assert "did you mean diffusers-dpo?" in capsys.readouterr().err
