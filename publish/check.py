@@ -6,11 +6,7 @@ bytes, the card's numbers, the viewer's limits; and `datasets` loads every confi
 
 import argparse
 import hashlib
-import json
-import os
-import subprocess
 import sys
-import tempfile
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -33,6 +29,7 @@ from publish.checks.features import (
     check_near_duplicates,
 )
 from publish.checks.files import check_files, read_manifest
+from publish.checks.loading import Load, check_loading
 from publish.run.terminal import Terminal
 from schemas.columns import type_names
 from schemas.configs import CONFIG_OF, CONFIGS, Config
@@ -43,8 +40,6 @@ from schemas.records import image_id_of
 # The Hub's viewer refuses to scan a row group above 300 MB; these keep well below it.
 MAX_IMAGE_ROWS_PER_GROUP = 100
 MAX_BYTES_PER_GROUP = 100_000_000
-# `datasets` writes what it loads plainly to a cache whole; of larger configs every row is streamed.
-MAX_BYTES_LOADED_PLAINLY = 2_000_000_000
 _FIX = "build the release anew"
 _CHECKED = (
     *("image", "image_id", "sha256", "captions", "caption_id", "caption", "source", "id"),
@@ -58,6 +53,7 @@ def check_release(
     scratch: Path | None = None,
     track: Track = untracked,
     verified: Collection[str] = (),
+    load: Load | None = None,
 ) -> list[Problem]:
     """Check everything about a release.
 
@@ -68,6 +64,7 @@ def check_release(
         track: Shows progress.
         verified: Paths of files that an earlier release has, and whose bytes have just been compared with
             what that states: their images were checked when it was built.
+        load: Loads every config at the end; `publish.checks.loading.load_with_datasets` if None.
 
     Returns:
         Every problem found; none if it is sound. Where files are not what the manifest says, nothing
@@ -84,7 +81,7 @@ def check_release(
             *_check_tars(folder, manifest, track, verified),
             *_check_card(folder, manifest),
         ]
-    return problems or list(_check_loading(folder, manifest, scratch))
+    return problems or list(check_loading(folder, manifest, scratch, load))
 
 
 def _check_tables(
@@ -340,39 +337,6 @@ def _check_card(folder: Path, manifest: Manifest) -> Iterator[Problem]:
         if stated.get(name) != true.get(name):
             value = f"{stated.get(name, 'nothing')} on the card, {true.get(name, 'nothing')} in the files"
             yield _problem(f"the card's number for {name} is not true", CARD_NAME, _FIX, value)
-
-
-def _check_loading(folder: Path, manifest: Manifest, scratch: Path | None) -> Iterator[Problem]:
-    """Have `datasets` load everything in a process of its own, with caches that are thrown away."""
-    with tempfile.TemporaryDirectory(prefix="sfhq-check-", dir=scratch) as home:
-        environment = {**os.environ, "HF_HOME": home, "TMPDIR": home, "HF_HUB_OFFLINE": "1"}
-        consumer = Path(__file__).with_name("checks") / "consumer.py"
-        sizes = Counter[str]()
-        for shard in manifest.shards:
-            sizes[shard.config] += shard.num_bytes
-        streamed = sorted(config for config, size in sizes.items() if size > MAX_BYTES_LOADED_PLAINLY)
-        done = subprocess.run(  # noqa: S603 - our own file, run by our own interpreter
-            [sys.executable, "-I", str(consumer), str(folder.resolve()), *streamed],
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-    if done.returncode != 0:
-        last = (done.stderr.strip().splitlines() or ["no message"])[-1]
-        yield _problem("`datasets` cannot load the release", str(folder.name), "see the message", last)
-        return
-    found = json.loads(done.stdout.splitlines()[-1])
-    rows = {
-        config: {split: size.num_rows for split, size in splits.items()}
-        for config, splits in manifest.configs.items()
-    }
-    for config in sorted(found.keys() | rows.keys()):
-        for way in ("streaming",) if config in streamed else ("plain", "streaming"):
-            loaded = found.get(config, {}).get(way)
-            if loaded != rows.get(config):
-                value = f"{loaded} loaded, {rows.get(config)} in the manifest"
-                yield _problem(f"`datasets` loads other rows of {config} ({way})", folder.name, _FIX, value)
 
 
 def _problem(message: str, file: str, fix: str, value: str | None = None) -> Problem:

@@ -1,6 +1,5 @@
 """Searching a release: what is found, what is said of it, and what is refused."""
 
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from publish.providers.weights import find_weights
 from publish.search import main, open_encoder
 from schemas.features import FeatureSettings
 from schemas.problems import SettingsError
-from tests.support import image_bytes
+from tests.support import copy_folder, image_bytes
 
 
 def found(out: str) -> list[list[str]]:
@@ -161,7 +160,7 @@ def test_a_tags_file_given_by_flag_makes_the_encoder_of_the_release(
 def test_damaged_files_of_features_are_told(
     sample_release: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    copy = Path(shutil.copytree(sample_release, tmp_path / "1.0"))
+    copy = copy_folder(sample_release, tmp_path / "1.0")
     (path,) = (copy / "clip_sfhq_demo").iterdir()
     for damage in (b"PAR1 and no more", None):
         path.unlink(missing_ok=True)
