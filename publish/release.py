@@ -51,35 +51,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--config", type=Path, default=Path("release.toml"), help="settings (default: release.toml)"
     )
-    parser.add_argument(
-        "--sfhq",
-        type=Path,
-        action="append",
-        default=[],
-        metavar="DIR",
-        help="read this SFHQ folder in place of the configured sources (repeatable)",
-    )
-    parser.add_argument(
-        "--captions",
-        type=Path,
-        action="append",
-        default=[],
-        metavar="PATH",
-        help="read these captions or attributes, too: a file, or a folder of sidecars (repeatable)",
-    )
-    parser.add_argument(
-        "--preferences",
-        type=Path,
-        action="append",
-        default=[],
-        metavar="FILE",
-        help="read these preference results, too (repeatable)",
-    )
-    parser.add_argument(
-        "--fetch-images",
-        action="store_true",
-        help="download images that preference results name by address and nobody has here",
-    )
+    _add_sources(parser)
     parser.add_argument(
         "--out",
         type=Path,
@@ -108,11 +80,48 @@ def _parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="do exactly what this saved plan says, or refuse because something has changed since",
     )
+    _add_version_flags(parser)
+    return parser
+
+
+def _add_sources(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--sfhq",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="DIR",
+        help="read this SFHQ folder in place of the configured sources (repeatable)",
+    )
+    parser.add_argument(
+        "--captions",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="PATH",
+        help="read these captions or attributes, too: a file, or a folder of sidecars (repeatable)",
+    )
+    parser.add_argument(
+        "--preferences",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="read these preference results, too (repeatable)",
+    )
+    parser.add_argument(
+        "--fetch-images",
+        action="store_true",
+        help="download images that preference results name by address and no source has",
+    )
+
+
+def _add_version_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--previous",
         type=Path,
         metavar="RELEASE",
-        help="the release that this one follows (default: the newest older one in OUT)",
+        help="the release that this one follows (default: the latest earlier release in OUT)",
     )
     parser.add_argument(
         "--allow-bump",
@@ -122,12 +131,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--repack",
         action="store_true",
-        help="place all rows anew in as few data files as they need; all of them will be uploaded again",
+        help="place all rows again, in as few data files as they need; all of them will be uploaded again",
     )
     parser.add_argument(
-        "--strict", action="store_true", help="fail if any row is rejected, but by the list of exclusions"
+        "--strict",
+        action="store_true",
+        help="fail if any row is rejected for a reason other than the exclusion list",
     )
-    return parser
 
 
 def _version(text: str) -> str:

@@ -29,6 +29,7 @@ from publish.hosts.folder import FolderTarget
 from publish.hosts.protocol import Action, TargetPlan
 from publish.hosts.publishing import (
     Hosts,
+    Published,
     not_ready,
     open_hosts,
     publish,
@@ -63,17 +64,13 @@ RECEIPTS, REJECTED, FETCHED = "receipts", "rejected", "fetched"
 
 
 def release(options: argparse.Namespace, terminal: Terminal) -> int:
-    """Run the main job.
-
-    Args:
-        options: The command line, as `publish.release` parses it.
-        terminal: Where to show things.
+    """Run the main job: settings → sources → plan → build → check → folder → hosts.
 
     Returns:
         Exit status.
 
     Raises:
-        KitError: Something is wrong that the user can mend; all of it at once.
+        KitError: Something is wrong that the user can correct; all problems of a stage at once.
     """
     version, out, base = options.version, options.out, options.config.parent
     settings = load_settings(
@@ -98,12 +95,8 @@ def release(options: argparse.Namespace, terminal: Terminal) -> int:
         counts = catalog.counts()
         missing = list(_missing_changes(notes, version, is_rehearsal=not hosts))
         show_problems(terminal, catalog, counts, () if hosts else missing)
-        refusals = [
-            *_strict_refusals(options.strict, counts),
-            *plan.problems,
-            *(missing if hosts else ()),
-            *(() if options.plan else unready),
-        ]
+        refusals = [*_strict_refusals(options.strict, counts), *plan.problems]
+        refusals += [*(missing if hosts else ()), *(() if options.plan else unready)]
         if plan.action is Action.ADD and not options.plan:
             write_rejected(catalog, out / REJECTED / f"{version}.parquet")
         build = plan_build(catalog, inputs, previous) if not refusals and not is_there else None
@@ -128,11 +121,24 @@ def release(options: argparse.Namespace, terminal: Terminal) -> int:
         published = publish(hosts, manifest, out / version, terminal, confirm)
         _write_receipts(out / RECEIPTS, *published.receipts)
     published.is_new |= build is not None
-    show_release(terminal, out / version, out / REJECTED, manifest, published)
-    show_build(terminal, build, previous)
-    show_loading(terminal, out / version, manifest, published)
-    _refuse(published.problems)
+    _show(terminal, out, manifest, published, build, previous)
     return 0
+
+
+def _show(
+    terminal: Terminal,
+    out: Path,
+    manifest: Manifest,
+    published: Published,
+    build: Plan | None,
+    previous: PreviousRelease | None,
+) -> None:
+    """Show a finished run; raise what kept a host from being published to."""
+    place = out / manifest.version
+    show_release(terminal, place, out / REJECTED, manifest, published)
+    show_build(terminal, build, previous)
+    show_loading(terminal, place, manifest, published)
+    _refuse(published.problems)
 
 
 def _read_notes(settings: Settings, base: Path) -> Notes:
