@@ -218,7 +218,7 @@ def _names(options: argparse.Namespace) -> list[str]:
 
 
 def difference(some: Vectors, other: Vectors) -> float:
-    """Give the largest 1 - cosine of rows of two tables, images x dimension, of vectors of length 1."""
+    """Return the largest 1 - cosine of rows of two tables, images x dimension, of vectors of length 1."""
     return float((1 - (some * other).sum(1)).max())
 
 

@@ -105,7 +105,7 @@ class Material:
         return [self.rows[index] for index in sorted(self.late)]
 
     def changed(self, change: Callable[[Row], Row | None]) -> list[Row]:
-        """Give the rows of 1.0 with the chosen ones changed, or left out where `change` gives None."""
+        """Return the rows of 1.0 with the chosen ones changed, or left out where `change` gives None."""
         rows = (
             change(row) if index in self.chosen else row
             for index, row in enumerate(self.rows)
@@ -281,7 +281,7 @@ class HubDataset:
         return out
 
     def layouts(self, release: Path) -> dict[str, list[Path]]:
-        """Give every file as one layout."""
+        """Return every file as one layout."""
         return {DATASETS: _files(release)}
 
 

@@ -1,4 +1,4 @@
-"""Say what is there of every version: `python publish/status.py`, or `sfhq status`.
+"""Show which versions are in the folder and on the hosts: `python publish/status.py`, or `sfhq status`.
 
 Nothing is changed. Exit status: 0 all is as it should be, 1 something is not, 2 wrong usage.
 """

@@ -58,7 +58,7 @@ def loader(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> N
 
 @pytest.fixture
 def work(tmp_path: Path) -> Path:
-    """Give an empty folder for what the kit writes, apart from the sources."""
+    """Return an empty folder for what the kit writes, apart from the sources."""
     folder = tmp_path / "work"
     folder.mkdir()
     return folder
@@ -103,13 +103,13 @@ def plain_release(shared: Path) -> Path:
 
 @pytest.fixture
 def sample_copy(sample_release: Path, tmp_path: Path) -> Path:
-    """Give a copy of the sample's release, to spoil."""
+    """Return a copy of the sample's release, to spoil."""
     return copy_folder(sample_release, tmp_path / "1.0")
 
 
 @pytest.fixture(scope="session")
 def sfhq_sample() -> Path:
-    """Give the folder of real images that lies beside the project on some machines."""
+    """Return the folder of real images that lies beside the project on some machines."""
     folder = ROOT.parent / "shared" / "sfhq-sample"
     if not folder.is_dir():
         pytest.skip("there are no real images beside the project")

@@ -179,7 +179,7 @@ def lock(path: Path) -> Iterator[None]:
 
 
 def tree_digest(folder: Path) -> dict[str, str]:
-    """Give the digest of every file below a folder, by its relative path."""
+    """Return the digest of every file below a folder, by its relative path."""
     return {
         path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sorted(folder.rglob("*"))

@@ -178,7 +178,7 @@ def _report(files: Sequence[bytes], features: NDArray[np.float32], num_faces: in
 
 
 def holds(wanted: Wanted, face: Face) -> bool:
-    """Say whether a face is what a query asks for, and shows it."""
+    """Return whether a face is what a query asks for, and shows it."""
     seen = visible(face)
     return all(seen[attribute] in values for attribute, values in wanted.items())
 

@@ -175,7 +175,7 @@ def learn_to_write(model: open_clip.CLIP, vectors: torch.Tensor, faces: Sequence
 
 
 def see(model: open_clip.CLIP, drawn: NDArray[np.uint8], image_size: int) -> torch.Tensor:
-    """Give the vectors of faces as they were drawn: faces x dimension, of length 1."""
+    """Return the vectors of faces as they were drawn: faces x dimension, of length 1."""
     model.visual.eval()
     size, found = (image_size, image_size), []
     with torch.inference_mode():

@@ -162,7 +162,7 @@ def _hair() -> list[Statement]:
 
 @cache
 def statements() -> tuple[Statement, ...]:
-    """Give everything that captions say; what is said more often is in it more than once."""
+    """Return everything that captions say; what is said more often is in it more than once."""
     found = _hair()
     for value, words in _SKIN.items():
         found += [Statement(_is("skin", value), words, tuple(f"{word}ned" for word in words))] * 2
@@ -223,7 +223,7 @@ _PLAIN_FACE = Face(
 
 
 def known_words() -> tuple[str, ...]:
-    """Give every word that a caption can hold, sorted."""
+    """Return every word that a caption can hold, sorted."""
     texts = [*_WHO, *_OPENINGS]
     for statement in statements():
         texts += [*statement.nouns, *statement.adjectives, *statement.places]
@@ -235,7 +235,7 @@ def known_words() -> tuple[str, ...]:
 
 
 def visible(face: Face) -> dict[str, str]:
-    """Give a face's attributes, what cannot be seen as HIDDEN."""
+    """Return a face's attributes, what cannot be seen as HIDDEN."""
     values = {name: str(getattr(face, name)) for name in ATTRIBUTES}
     if face.glasses == "sunglasses":
         values["eyes"] = HIDDEN
@@ -291,7 +291,7 @@ class Codes:
         self._values = {name: (*values, HIDDEN) for name, values in ATTRIBUTES.items()}
 
     def of_faces(self, faces: Sequence[Face]) -> NDArray[np.int64]:
-        """Give the number of each visible attribute's value: faces x attributes."""
+        """Return the number of each visible attribute's value: faces x attributes."""
         seen = map(visible, faces)
         return np.array([[vs.index(each[name]) for name, vs in self._values.items()] for each in seen])
 

@@ -23,7 +23,7 @@ from schemas.problems import EmbeddingError, Problem, Reason
 from schemas.settings import DuplicateSettings
 
 SIMILARITIES = ("prompt_similarity", "similarity")
-_FIX = "build the release anew"
+_FIX = "build the release again"
 _ROUNDING = 1e-6  # similarities are compared exactly, and then written as float32
 
 

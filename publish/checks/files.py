@@ -11,8 +11,8 @@ from builders.parallel import ordered_map
 from schemas.manifest import MANIFEST_NAME, FileEntry, Manifest
 from schemas.problems import Problem, Reason, ReleaseError, printable
 
-_OTHER_KIT = "build the release anew, or use the version of the kit that wrote it"
-_FIX = "restore the file from a copy, or build the release anew"
+_OTHER_KIT = "build the release again, or use the version of the kit that wrote it"
+_FIX = "restore the file from a copy, or build the release again"
 
 
 def read_manifest(folder: Path) -> Manifest:

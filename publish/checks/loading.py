@@ -14,7 +14,7 @@ from schemas.problems import Problem, Reason
 
 # `datasets` writes what it loads plainly to a cache whole; of larger configs every row is streamed.
 MAX_BYTES_LOADED_PLAINLY = 2_000_000_000
-_FIX = "build the release anew"
+_FIX = "build the release again"
 
 Loaded = Mapping[str, Mapping[str, Mapping[str, int]]]  # config → "plain" or "streaming" → split → rows
 Load = Callable[[Path, Collection[str], Path | None], Loaded]

@@ -35,7 +35,7 @@ from schemas.records import image_id_of
 # The Hub's viewer refuses to scan a row group above 300 MB; these keep well below it.
 MAX_IMAGE_ROWS_PER_GROUP = 100
 MAX_BYTES_PER_GROUP = 100_000_000
-_FIX = "build the release anew"
+_FIX = "build the release again"
 _CHECKED = (
     *("image", "image_id", "sha256", "captions", "caption_id", "caption", "source", "id"),
     *("chosen", "chosen_id", "rejected", "rejected_id"),
@@ -204,7 +204,7 @@ class _Keys:
         yield from self._check_features()
 
     def has_image(self, image_id: str) -> bool:
-        """Say whether an image of this id is published."""
+        """Return whether an image of this id is published."""
         return _short_digest(image_id) in self._keys.get("prompts", ())
 
     def _check_features(self) -> Iterator[Problem]:

@@ -73,7 +73,7 @@ class FolderTarget:
         return tuple(check_files(self._out / manifest.version, manifest, by_size=True))
 
     def receipt(self, manifest: Manifest) -> Receipt:
-        """Say where a release is."""
+        """Return the receipt of a release."""
         return Receipt(
             target="folder",
             url=str(self._out / manifest.version),

@@ -116,10 +116,10 @@ class Unwatched:
     """A watcher that nobody listens to."""
 
     def note(self, text: str) -> None:
-        """Say nothing."""
+        """Show nothing."""
 
     def advance(self, stage: str, done: int, total: int) -> None:
-        """Say nothing."""
+        """Show nothing."""
 
 
 UNWATCHED = Unwatched()
@@ -149,11 +149,11 @@ class Host(Protocol[P]):
     """A place on the network that holds releases. Each call may be made again after any failure."""
 
     def ready(self) -> tuple[Problem, ...]:
-        """Say what keeps a run from writing there, whatever the release: credentials, rights, names."""
+        """Return what prevents every write there: credentials, rights, names."""
         ...
 
     def releases(self) -> Mapping[str, Held]:
-        """Give every version that is there.
+        """Return every version that is there.
 
         Raises:
             ReleaseError: The host does not say.
@@ -161,7 +161,7 @@ class Host(Protocol[P]):
         ...
 
     def state(self) -> str:
-        """Say what is there in one line, which is another one after any change that a release could meet.
+        """Return the state of the host in one line, which differs after any change that matters to a release.
 
         Raises:
             ReleaseError: The host does not say.
@@ -229,7 +229,7 @@ class Host(Protocol[P]):
         ...
 
     def withdraw(self, version: str, reason: str) -> bool:
-        """Say where people look that a release should not be used; nothing is removed.
+        """Mark a release as withdrawn where people look; nothing is removed.
 
         Returns:
             Whether it was not said before.
@@ -240,7 +240,7 @@ class Host(Protocol[P]):
         ...
 
     def receipt(self, manifest: Manifest) -> Receipt:
-        """Say where a release is.
+        """Return the receipt of a release.
 
         Raises:
             ReleaseError: It is not there.
@@ -308,7 +308,7 @@ class HostKind:
 
 
 def differences(old: Inputs, new: Inputs) -> Iterator[str]:
-    """Say in words how what a release was built from differs from what it would be built from now."""
+    """Yield in words how the inputs of a release differ from those of a build now."""
     before, after = _flat(old.model_dump(mode="json")), _flat(new.model_dump(mode="json"))
     for key in sorted(before.keys() | after.keys()):
         if before.get(key) != after.get(key):

@@ -130,7 +130,7 @@ def publish(
     screen: Screen,
     confirm: Callable[[Mapping[str, str]], None] | None = None,
 ) -> Published:
-    """Give each host what it lacks of a release; one that fails keeps none of the others from being done.
+    """Return each host what it lacks of a release; one that fails keeps none of the others from being done.
 
     Args:
         hosts: By name.

@@ -100,7 +100,7 @@ class ImageFetcher:
         self._client.close()
 
     def __call__(self, url: str) -> Path:
-        """Give the whole file that a URL points at, from the folder if it is there already.
+        """Return the whole file that a URL points at, from the folder if it is there already.
 
         Args:
             url: An HTTP or HTTPS address.
@@ -220,7 +220,7 @@ class _Partial:
         self._note = whole.with_name(f"{whole.name}.json")
 
     def resumable(self) -> tuple[int, str]:
-        """Say how many bytes are there, and their validator; 0 bytes if they cannot be continued."""
+        """Return how many bytes are there, and their validator; 0 bytes if they cannot be continued."""
         try:
             size = self.path.stat().st_size
             validator = json.loads(self._note.read_bytes())["validator"]
@@ -246,7 +246,7 @@ class _Partial:
 
 
 def redact(url: str) -> str:
-    """Give a URL for messages: without user, password, query and fragment, and safe on a terminal.
+    """Return a URL for messages: without user, password, query and fragment, and safe on a terminal.
 
     What cannot be read as a URL with a host is left out altogether.
     """
@@ -312,19 +312,21 @@ def _check_kind(response: httpx2.Response) -> None:
 
 
 def _total_bytes(response: httpx2.Response) -> int | None:
-    """Give the announced size of the whole file; None where chunks say by themselves where it ends."""
+    """Return the announced size of the whole file; None where chunks say by themselves where it ends."""
     if response.status_code == 206:
         found = _CONTENT_RANGE.fullmatch(response.headers["Content-Range"])
         return int(found[3]) if found else None
     if "Transfer-Encoding" in response.headers:
         return None
     if "Content-Length" not in response.headers:
-        raise _FailureError("the server does not say how long the file is, so nobody can see if it is whole")
+        raise _FailureError(
+            "the server does not say how long the file is, so a cut file could not be told from a whole one"
+        )
     return int(response.headers["Content-Length"])
 
 
 def _validator(headers: httpx2.Headers) -> str | None:
-    """Give what tells two versions of a file apart to the byte; None where nothing does (RFC 9110, 8.8)."""
+    """Return what tells two versions of a file apart to the byte; None where nothing does (RFC 9110, 8.8)."""
     tag = headers.get("ETag", "")
     if tag:
         return tag if tag.startswith('"') else None

@@ -22,7 +22,7 @@ _OFFLINE = (
 
 
 def find_weights(settings: FeatureSettings, endpoint: str | None = None, base: Path = Path()) -> Path | None:
-    """Give the checkpoint that the settings name; download it if they name a tag and it is not here yet.
+    """Return the checkpoint that the settings name; download it if they name a tag and it is not here yet.
 
     Args:
         settings: Of the encoder.
@@ -51,7 +51,7 @@ def find_weights(settings: FeatureSettings, endpoint: str | None = None, base: P
 
 
 def _source(settings: FeatureSettings) -> str:
-    """Give the place of a tag's weights on the Hub: `organisation/name/file`, the file perhaps empty."""
+    """Return the place of a tag's weights on the Hub: `organisation/name/file`, the file perhaps empty."""
     try:
         import open_clip  # noqa: PLC0415 - takes seconds, and not everybody has it
     except ImportError as error:
@@ -73,7 +73,7 @@ def _source(settings: FeatureSettings) -> str:
 
 
 def _candidates(name: str) -> Iterator[str]:
-    """Give the names that a tag's weights may have, those that can hold no code first."""
+    """Return the names that a tag's weights may have, those that can hold no code first."""
     if not name:
         yield from _NAMES
         return

@@ -36,7 +36,7 @@ class Line:
         revision: The host's own name of it; empty where it is not there.
         manifest_sha256: Of what is there; None where it is not, or cannot be read.
         withdrawn: Why it should not be used, as the host says; empty if it does not.
-        is_good: Whether it is as it should be, or nobody has asked for it.
+        is_good: Whether it is as it should be, or it was not asked for.
     """
 
     version: str
@@ -157,7 +157,7 @@ def _absent(version: str, target: str, receipt: Receipt | None, *, is_elsewhere:
 
 
 def _held_line(version: str, target: str, hosts: Mapping[str, Held], expected: str | None) -> Line:
-    """Say what a host holds of a version; `hosts` is what all of them hold of it."""
+    """Describe a version as a host holds it; `hosts` is that of all hosts."""
     held = hosts[target]
     state = _held_fault(target, hosts, expected)
     is_alone = expected is None and len(hosts) == 1
@@ -174,7 +174,7 @@ def _held_line(version: str, target: str, hosts: Mapping[str, Held], expected: s
 
 
 def _held_fault(target: str, hosts: Mapping[str, Held], expected: str | None) -> str:
-    """Say what is wrong with what a host holds; empty if nothing is."""
+    """Return what is wrong with a version on a host; empty if nothing is."""
     held = hosts[target]
     if held.missing:
         return f"unfinished: {held.missing}"

@@ -89,12 +89,12 @@ def _refuse_same_version(releases: Mapping[str, Path], version: str) -> None:
 
 
 def is_of_sample(inputs: Inputs) -> bool:
-    """Say whether a release has images of the built-in sample."""
+    """Return whether a release has images of the built-in sample."""
     return any(source.kind == SAMPLE_KIND for source in inputs.sources)
 
 
 def refuse_previous(previous: PreviousRelease, inputs: Inputs) -> list[Problem]:
-    """Say why a release cannot follow another, whatever is in it."""
+    """Yield why a release cannot follow another, whatever its content."""
     old, new = previous.manifest.inputs, inputs
     problems = []
     if old.dataset.name != new.dataset.name:
@@ -107,7 +107,7 @@ def refuse_previous(previous: PreviousRelease, inputs: Inputs) -> list[Problem]:
 
 
 def refuse_bump(previous: PreviousRelease, version: str, needed: Bump) -> list[Problem]:
-    """Say why a version claims less than what happened since the previous one, if it does."""
+    """Yield a problem if a version claims less than the changes since the previous one."""
     claimed = bump_between(previous.manifest.version, version)
     if claimed is None or claimed.rank >= needed.rank:
         return []
@@ -122,7 +122,7 @@ def refuse_bump(previous: PreviousRelease, version: str, needed: Bump) -> list[P
 _MEANINGS = {
     Bump.MAJOR: "rows were edited or removed, or columns lost",
     Bump.MINOR: "rows or columns were added",
-    Bump.PATCH: "the same rows are written anew",
+    Bump.PATCH: "the same rows are written again",
 }
 
 

@@ -212,7 +212,7 @@ def _read_sources(
 def _open_checked(
     out: Path, previous: PreviousRelease | None, *, is_read_only: bool
 ) -> Iterator[CheckedImages]:
-    """Give the images that earlier runs and the previous release found sound: they are not decoded again."""
+    """Yield the images that earlier runs found sound, which are not decoded again."""
     with CheckedImages(out / CHECKED_NAME, is_read_only=is_read_only) as checked:
         if previous is not None:
             previous.verify()
@@ -222,7 +222,7 @@ def _open_checked(
 
 @contextmanager
 def _open_fetch(wanted: bool, folder: Path, settings: Settings) -> Iterator[Fetch | None]:
-    """Give what downloads images, into a folder that later runs use again; nothing unless it is wanted."""
+    """Return what downloads images, into a folder that later runs use again; nothing unless it is wanted."""
     if not wanted:
         yield None
         return

@@ -35,7 +35,7 @@ def show_problems(
 
 
 def show_kept(terminal: Terminal, plan: TargetPlan) -> None:
-    """Say how a release that stays as it is differs from what would be built now."""
+    """Show how a kept release differs from one that would be built now."""
     if plan.differences:
         terminal.note(f"{plan.url} is finished and stays as it was built: {'; '.join(plan.differences)}")
 
@@ -72,7 +72,7 @@ def _describe_files(files: Mapping[str, int], about: str = "") -> str:
 
 
 def show_host_outlook(terminal: Terminal, name: str, there: Collection[str], version: str) -> None:
-    """Show what a host holds where nobody knows yet what it is to be given."""
+    """Show the releases on a host before the new release is known."""
     rows = [("there", ", ".join(there) or "no release")]
     if version in there:
         text = f"{version} is there already, and stays: only the same content can be published as it"
@@ -167,7 +167,7 @@ def show_release(
 
 
 def show_loading(terminal: Terminal, folder: Path, manifest: Manifest, published: Published) -> None:
-    """Give the lines that load what has been published, to be copied."""
+    """Return the lines that load what has been published, to be copied."""
     path, repository = json.dumps(str(folder)), manifest.inputs.dataset.repository
     terminal.line(f'from datasets import load_dataset; load_dataset({path}, split="train")')
     for receipt in published.receipts:

@@ -193,7 +193,7 @@ def _cells(rank: int, row: FoundRow) -> tuple[str, ...]:
 
 
 def _is_file_name(pretrained: str) -> bool:
-    """Whether features were made with a file of somebody's, and not with a tag's."""
+    """Whether features were made with a checkpoint file instead of a tag."""
     try:
         from builders.features.checkpoints import SUFFIXES  # noqa: PLC0415 - not everybody has the libraries
     except ImportError:

@@ -161,7 +161,7 @@ class Settings(_HostTables):
         return {name: getattr(self, HOSTS[name].settings_key) for name in self.release.hosts}
 
     def content_with(self, features: Mapping[str, Provenance]) -> ContentSettings:
-        """Give what the content of a release depends on.
+        """Return what the content of a release depends on.
 
         Args:
             features: Config → its encoder, which must be loaded to be known.

@@ -60,7 +60,7 @@ def collect(folder: Path) -> SfhqFolder:
 
 
 def arguments(folder: Path, version: str = "1.0") -> list[str]:
-    """Give the command line for a collection's release."""
+    """Return the command line for a collection's release."""
     places = {"config": "release.toml", "sfhq": "faces", "captions": "captions.jsonl", "out": "dist"}
     flags = [each for name, place in places.items() for each in (f"--{name}", str(folder / place))]
     return [*flags, "--version", version]
@@ -78,7 +78,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def release(world: Path, tmp_path: Path) -> Path:
-    """Give a copy of the release, to spoil."""
+    """Return a copy of the release, to spoil."""
     return Path(shutil.copytree(world / "dist" / "1.0", tmp_path / "1.0"))
 
 

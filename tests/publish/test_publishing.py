@@ -78,7 +78,7 @@ os._exit(0)
 
 @pytest.fixture(params=["lfs", "xet"])
 def world(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[World]:
-    """Give a maintainer's folder with both hosts; the Hub stores large files in one way, and in the other."""
+    """Return a maintainer's folder with both hosts; the Hub stores large files in both ways."""
     collection = good_folder(tmp_path / "collection")
     collection.write()
     with open_world(tmp_path, collection, xet=request.param == "xet") as found:
@@ -109,7 +109,7 @@ def read_alone(world: World, *command: str) -> str:
 
 
 def num_rows(manifest: Manifest, revision: str) -> dict[str, int]:
-    """Give what a reader of a revision should find, as `_READ_ALL` tells it."""
+    """Return what a reader of a revision should find, as `_READ_ALL` tells it."""
     counts = {
         f"{revision} {config} {split}": counted.num_rows
         for config, splits in manifest.configs.items()
@@ -328,7 +328,7 @@ def reading(world: World) -> Iterator[list[list[str]]]:
 
 
 def image_ids(world: World, version: str) -> list[str]:
-    """Give the ids of a release's images, from the files of the folder."""
+    """Return the ids of a release's images, from the files of the folder."""
     import pyarrow.parquet as pq
 
     folder = world.out / version

@@ -20,13 +20,13 @@ from tests.support import copy_folder, image_bytes
 
 
 def found(out: str) -> list[list[str]]:
-    """Give the cells of the lines that a search shows: rank, similarity, id, file name, generator, prompt."""
+    """Return the cells that a search shows: rank, similarity, id, file name, generator, prompt."""
     lines = [line.split(maxsplit=5) for line in out.splitlines()]
     return [cells for cells in lines if cells and cells[0].isdecimal()]
 
 
 def prompts_of(release: Path) -> dict[str, str]:
-    """Give the images' prompts by id."""
+    """Return the images' prompts by id."""
     table = pq.read_table(release / "prompts", columns=["image_id", "prompt"])
     return dict(zip(table["image_id"].to_pylist(), table["prompt"].to_pylist(), strict=True))
 

@@ -20,7 +20,7 @@ _MAX_PARTS = 50
 
 
 def read_kept(card: bytes) -> list[str]:
-    """Give the hand-written parts of a card, in order.
+    """Return the hand-written parts of a card, in order.
 
     Raises:
         ValueError: The markers are not pairs, so nobody can say what is to be kept.

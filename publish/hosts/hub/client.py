@@ -139,7 +139,7 @@ class Hub:
 
     @contextmanager
     def stage(self, doing: str, num_bytes: int = 0) -> Iterator[None]:
-        """Give the client its limits for one stage.
+        """Return the client its limits for one stage.
 
         Args:
             doing: What the stage does, for messages.
@@ -225,7 +225,7 @@ class Hub:
                     return
 
     def redact(self, text: str) -> str:
-        """Give somebody else's words for a message: in one line, without the token, not too long."""
+        """Return somebody else's words for a message: in one line, without the token, not too long."""
         if self.token:
             text = text.replace(self.token, "[the token]")
         text = re.sub(r"\?[^\s'\"]+", "", " ".join(text.split()))  # queries of addresses hold signatures
@@ -260,7 +260,7 @@ class Hub:
         return Problem(Reason.RELEASE, message, file=f"{self.endpoint}/datasets/{self.repository}", fix=fix)
 
     def _explain(self, error: Exception) -> HubError:
-        """Say in one sentence what went wrong, and what to do."""
+        """Return in one sentence what went wrong, and what to do."""
         chain = list(_chain(error))
         for cause in chain:
             if isinstance(cause, _StageOverError):

@@ -73,7 +73,7 @@ class Contents:
         self._digests: dict[str, str] = {}
 
     def refs(self) -> Refs | None:
-        """Give branches and tags as they are now; None if there is no repository that the token can see.
+        """Return branches and tags as they are now; None if there is no repository that the token can see.
 
         Raises:
             HubError: The Hub does not say.
@@ -111,7 +111,7 @@ class Contents:
         return self._read(file, sha) if file is not None and file.size <= _MAX_MANIFEST_BYTES else None
 
     def find(self, refs: Refs, version: str) -> str | None:
-        """Give the commit of a version: its tag's, or `main`'s where that holds it without a tag.
+        """Return the commit of a version: its tag's, or `main`'s where that holds it without a tag.
 
         A tag whose commit has no manifest is somebody's own, and of no release.
         """
@@ -122,12 +122,12 @@ class Contents:
         return refs.head if release is not None and release.version == version else None
 
     def withdrawn(self, sha: str, path: str = CARD) -> Mapping[str, str]:
-        """Give the versions that a text of a commit says are withdrawn, each with the reason."""
+        """Return the versions that a text of a commit says are withdrawn, each with the reason."""
         text = self._text(path, sha)
         return withdrawals(text.decode("utf-8", "replace")) if text else {}
 
     def kept(self, sha: str) -> tuple[list[str], dict[str, str]]:
-        """Give the hand-written parts of a commit's card, and the versions that it says are withdrawn.
+        """Return the hand-written parts of a commit's card, and the versions that it says are withdrawn.
 
         Raises:
             ValueError: Its markers are not pairs.
@@ -136,7 +136,7 @@ class Contents:
         return (read_kept(card) if card else []), dict(self.withdrawn(sha))
 
     def marked(self, sha: str, version: str, reason: str) -> Mapping[str, bytes]:
-        """Give the texts of a commit that do not say yet that a version is withdrawn, as they should be."""
+        """Return the texts of a commit that do not say yet that a version is withdrawn, as they should be."""
         texts = {}
         for path, mark in ((CARD, mark_text), (CHANGELOG, mark_changelog)):
             data = self._text(path, sha)
@@ -158,7 +158,7 @@ class Contents:
                 self._digests[_git_id(data)] = hashlib.sha256(data).hexdigest()
 
     def difference(self, entry: FileEntry, sha: str, *, by_listing: bool = False) -> str | None:
-        """Say how a file of a commit differs from what it should be; None where it does not.
+        """Return how a file of a commit differs from the expected one; None if it does not.
 
         Args:
             entry: What it should be.
@@ -229,7 +229,7 @@ class Contents:
         return self.file_problem("the bytes that come back are not those that were published", entry.path)
 
     def absent(self, version: str) -> Problem:
-        """Say that a release is not there."""
+        """Return the problem of a release that is not there."""
         return self.problem(f"the repository has no release {version}", "see which releases are there")
 
     def problem(self, message: str, fix: str) -> Problem:
@@ -261,24 +261,24 @@ class Contents:
         return self._texts[file.blob_id]
 
     def _sha256(self, file: RepoFile, sha: str) -> str:
-        """Give a file's digest as the Hub lists it; of files in git, that of the content."""
+        """Return a file's digest as the Hub lists it; of files in git, that of the content."""
         if file.lfs is not None:
             return str(file.lfs.sha256)
         return self._digests.get(file.blob_id) or hashlib.sha256(self._read(file, sha)).hexdigest()
 
 
 def tag_of(version: str) -> str:
-    """Give the tag of a version."""
+    """Return the tag of a version."""
     return f"v{version}"
 
 
 def version_of(tag: str) -> str | None:
-    """Give the version that a tag is of; None if it is of none."""
+    """Return the version that a tag is of; None if it is of none."""
     return tag[1:] if tag.startswith("v") and VERSION_PATTERN.fullmatch(tag[1:]) else None
 
 
 def all_entries(manifest: Manifest) -> tuple[FileEntry, ...]:
-    """Give every file of a release that the Hub is given, the manifest last."""
+    """Return every file of a release that the Hub is given, the manifest last."""
     return manifest.entries_for(TARGET)
 
 

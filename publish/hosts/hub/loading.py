@@ -68,7 +68,7 @@ class Loader:
 
 
 def _last_error(stderr: str) -> str:
-    """Give the error that ended a process, as its traceback says it last; it may have many lines."""
+    """Return the error that ended a process, as its traceback says it last; it may have many lines."""
     lines = stderr.strip().splitlines() or ["no message"]
     starts = [number for number, line in enumerate(lines) if _ERROR.match(line)]
     return " ".join(lines[starts[-1] if starts else -1 :])

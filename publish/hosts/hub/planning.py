@@ -198,7 +198,7 @@ class Planner:
                 yield f"{printable(entry.path)} was changed by hand; that change is not kept"
 
     def _lost_marks(self, folder: Path | None, head: str) -> Iterator[str]:
-        """Say where the Hub's changelog marks a release that the new one, built already, does not mark."""
+        """Report releases that the Hub's changelog marks as withdrawn and the new one does not."""
         changelog = folder / CHANGELOG if folder is not None else None
         if changelog is not None and changelog.is_file():
             own = withdrawals(changelog.read_text(encoding="utf-8", errors="replace"))

@@ -81,7 +81,7 @@ class Sender:
         return None
 
     def tag(self, manifest: Manifest, sha: str) -> None:
-        """Give a commit its tag. A tag that is there is never moved.
+        """Return a commit its tag. A tag that is there is never moved.
 
         Raises:
             ReleaseError: The tag is elsewhere, or the Hub did not do it.
@@ -182,4 +182,4 @@ class Sender:
         """See that what was sent is what was checked: somebody may have touched the build since."""
         if found != entry.sha256:
             message = "the build's file is not that of its manifest"
-            raise ReleaseError(self._contents.file_problem(message, entry.path, "build the release anew"))
+            raise ReleaseError(self._contents.file_problem(message, entry.path, "build the release again"))

@@ -72,7 +72,7 @@ class HubTarget:
         self._verified: set[str] = set()
 
     def ready(self) -> tuple[Problem, ...]:
-        """Say what keeps the present token from writing, as far as that is known without trying."""
+        """Return what prevents the present token from writing, as far as that is known without trying."""
         try:
             with self._hub.stage("asking whose token it is"):
                 return tuple(self._planner.access())
@@ -80,7 +80,7 @@ class HubTarget:
             return error.problems
 
     def releases(self) -> Mapping[str, Held]:
-        """Give the tagged versions, and one on `main` that has no tag yet.
+        """Return the tagged versions, and one on `main` that has no tag yet.
 
         Each version's listing is compared with its own manifest, which takes the two requests that tell what
         a tag is of; no file is downloaded but the manifests, and the card of `main`.
@@ -102,7 +102,7 @@ class HubTarget:
             }
 
     def state(self) -> str:
-        """Say what is there in one line: the commit of `main`, and the tags.
+        """Return the state in one line: the commit of `main`, and the tags.
 
         A repository that holds nothing yet is as good as none: a run that ended after making it goes on.
 
@@ -252,7 +252,7 @@ class HubTarget:
         return tuple(problems)
 
     def finish(self, manifest: Manifest) -> None:
-        """Give the commit that `verify` has found right its tag. A tag that is there is never moved.
+        """Return the commit that `verify` has found right its tag. A tag that is there is never moved.
 
         Raises:
             ReleaseError: The commit is not verified, the tag is elsewhere, or the Hub did not do it.
@@ -263,7 +263,7 @@ class HubTarget:
             self._sender.tag(manifest, self._commits[manifest.digest])
 
     def receipt(self, manifest: Manifest) -> Receipt:
-        """Say where a release is that this run has found or made; the revision is the commit's sha.
+        """Return the receipt of a release that this run found or made; the revision is the commit's sha.
 
         Raises:
             ReleaseError: It is not known to be there.
@@ -280,7 +280,7 @@ class HubTarget:
         )
 
     def withdraw(self, version: str, reason: str) -> bool:
-        """Say in the card and changelog on `main` that a release should not be used, in one commit.
+        """Mark a release as withdrawn in the card and changelog on `main`, in one commit.
 
         The release's own commit, its tag and every file of data stay as they are.
 
@@ -318,7 +318,7 @@ class HubTarget:
         return plan
 
     def _find(self, manifest: Manifest) -> tuple[str | None, bool]:
-        """Give the commit that holds a release, and whether it has its tag or this run will give it one."""
+        """Return the commit that holds a release, and whether it has its tag or this run will give it one."""
         if manifest.digest in self._commits:
             return self._commits[manifest.digest], True
         refs = self._contents.refs()
@@ -344,7 +344,7 @@ class HubTarget:
         return Held(sha, release.manifest_sha256, "; ".join(missing), withdrawn)
 
     def _tell_who_moved(self, base: str | None, watcher: Watcher, exact: bool) -> None:
-        """Say who has committed since a plan was made, and what; refuse if the plan was to be kept to."""
+        """Report commits made since a plan; refuse if the plan must be kept exactly."""
         commits = takewhile(lambda commit: commit.commit_id != base, self._contents.commits())
         since = list(commits)[:_MAX_COMMITS_TOLD]
         told = "; ".join(f"{', '.join(map(str, commit.authors))}: {commit.title}" for commit in since)

@@ -30,21 +30,21 @@ class Attempts(BaseModel):
     above: int = 0
 
     def doubt_ends(self, limits: Limits) -> float | None:
-        """Say until when something may come of what nobody knows of; None if there is no doubt any more."""
+        """Return when an unanswered request can no longer produce a version; None if none is pending."""
         if self.asked_at is None or abs(limits.wall_clock() - self.asked_at) >= limits.doubt_seconds:
             return None
         return self.asked_at + limits.doubt_seconds
 
     def asked(self, limits: Limits, above: int) -> "Attempts":
-        """Give what holds from just before Kaggle is asked."""
+        """Return what holds from just before Kaggle is asked."""
         return Attempts(num_taken=self.num_taken, asked_at=limits.wall_clock(), above=above)
 
     def refused(self) -> "Attempts":
-        """Give what holds when Kaggle has said no."""
+        """Return what holds when Kaggle has said no."""
         return Attempts(num_taken=self.num_taken)
 
     def taken(self) -> "Attempts":
-        """Give what holds when Kaggle has said yes, or is seen to have heard."""
+        """Return what holds when Kaggle has said yes, or is seen to have heard."""
         return Attempts(num_taken=self.num_taken + (self.asked_at is not None))
 
 

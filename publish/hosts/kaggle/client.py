@@ -135,7 +135,7 @@ class Client(KaggleApi):  # type: ignore[misc] # it is not typed
         )
 
     def status(self) -> str:
-        """Give the state of the newest version in Kaggle's words: "ready", "failed", or a step on the way."""
+        """Return the newest version's state in Kaggle's words: "ready", "failed", or a step on the way."""
         request = api.ApiGetDatasetStatusRequest()
         request.owner_slug, request.dataset_slug = self._owner, self._slug
         answer = self._call("look at the state of the dataset", "get_dataset_status", request)
@@ -316,7 +316,7 @@ class Client(KaggleApi):  # type: ignore[misc] # it is not typed
     # What the client does by itself, within limits
 
     def build_kaggle_client(self) -> Any:
-        """Give what sends requests, with a limit on each wait: the client has none, and no way to set one."""
+        """Return the HTTP client, with a limit on each wait: Kaggle's client has none to set."""
         client = super().build_kaggle_client()
         client.http_client().__enter__()  # makes the session
         for scheme in ("https://", "http://"):

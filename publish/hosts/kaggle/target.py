@@ -52,7 +52,7 @@ class KaggleTarget:
         self._manifests: dict[int, tuple[str, str] | None] = {}  # of versions, which never change
 
     def ready(self) -> tuple[Problem, ...]:
-        """Say what keeps a run from writing there: broken rules, the client, the credentials."""
+        """Return what prevents a write there: broken rules, the client, the credentials."""
         try:
             open_client(self._dataset, self._limits)
         except ReleaseError as failure:
@@ -60,7 +60,7 @@ class KaggleTarget:
         return tuple(check_page(self._dataset, self._page))
 
     def releases(self) -> Mapping[str, Held]:
-        """Give every release that is there, as the newest of Kaggle's versions that hold it.
+        """Return every release that is there, as the newest of Kaggle's versions that hold it.
 
         The newest release, which people get, is compared with Kaggle's listing of its files; the others, each
         of which would cost as many requests again, are left to `verify`.
@@ -84,7 +84,7 @@ class KaggleTarget:
         }
 
     def state(self) -> str:
-        """Say what is there in one line: Kaggle's number of the newest version.
+        """Return the state in one line: Kaggle's number of the newest version.
 
         Raises:
             ReleaseError: The site cannot be asked.
@@ -102,7 +102,7 @@ class KaggleTarget:
         return contents.manifest(newest_holding(contents.look(), version).number)
 
     def plan(self, manifest: Manifest, folder: Path | None = None) -> KagglePlan:
-        """Say what a run would do, and every reason against it; nothing is changed.
+        """Plan a run, with every reason against it; nothing is changed.
 
         Args:
             manifest: The release.
@@ -212,7 +212,7 @@ class KaggleTarget:
         """Do nothing: the notes name a version from the beginning, and Kaggle has no tags."""
 
     def receipt(self, manifest: Manifest) -> Receipt:
-        """Say where a release is.
+        """Return the receipt of a release.
 
         Raises:
             ReleaseError: It is not there.
@@ -229,7 +229,7 @@ class KaggleTarget:
         )
 
     def status(self) -> tuple[KaggleVersion, ...]:
-        """Give every version on Kaggle, the newest last, each with the release that it holds.
+        """Return every version on Kaggle, the newest last, each with the release that it holds.
 
         Raises:
             ReleaseError: The site cannot be asked.
@@ -237,7 +237,7 @@ class KaggleTarget:
         return self._open().look().versions
 
     def withdraw(self, version: str, reason: str) -> bool:
-        """Say above the page's text that a release should not be used; later releases keep the line.
+        """Mark a release as withdrawn above the page's text; later releases keep the line.
 
         Kaggle lets nobody change the notes of a version, and nothing is removed.
 
@@ -274,4 +274,4 @@ def _read_card(folder: Path) -> str:
     try:
         return (folder / "README.md").read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as failure:
-        raise error("the card of the release cannot be read", "build the release anew") from failure
+        raise error("the card of the release cannot be read", "build the release again") from failure

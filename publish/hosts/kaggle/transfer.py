@@ -42,7 +42,7 @@ class UploadState(ResumableUploadContext):  # type: ignore[misc] # the client is
         return self
 
     def get_upload_info_file_path(self, path: str) -> str:
-        """Say where the client keeps the state of one file."""
+        """Return where the client keeps the state of one file."""
         # Its own name is the whole path, which may be longer than a name can be, or stand for two files.
         return str(self._folder / f"{hashlib.sha256(path.encode()).hexdigest()}.json")
 
@@ -85,7 +85,7 @@ class Body:
         return self._length
 
     def read(self, size: int = -1) -> bytes:
-        """Give the next bytes.
+        """Return the next bytes.
 
         Raises:
             SiteError: Sending the file takes too long.
@@ -112,7 +112,7 @@ def bytes_there(answer: requests.Response, size: int) -> int:
 
 
 def arriving(answer: requests.Response) -> Iterator[bytes]:
-    """Give bytes as they come: `iter_content` gives none before a chunk is whole, however long it takes."""
+    """Return bytes as they come: `iter_content` gives none before a chunk is whole, however long it takes."""
     try:
         while chunk := answer.raw.read1(_CHUNK_BYTES, decode_content=True):
             yield chunk

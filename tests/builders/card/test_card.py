@@ -32,7 +32,7 @@ ROWS = {
 
 @pytest.fixture(scope="module")
 def card(sample_release: Path) -> str:
-    """Give the sample's card."""
+    """Return the sample's card."""
     return (sample_release / "README.md").read_text(encoding="utf-8")
 
 

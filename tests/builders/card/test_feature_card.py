@@ -29,7 +29,7 @@ CONFIG = "clip_sfhq_demo"
 
 @pytest.fixture(scope="module")
 def card(sample_release: Path) -> str:
-    """Give the card."""
+    """Return the card."""
     return (sample_release / "README.md").read_text(encoding="utf-8")
 
 

@@ -59,7 +59,7 @@ class Arranged:
                     self.groups |= dict.fromkeys(itertools.islice(keys, num_rows), group)
 
     def placed(self) -> Iterator[Placed]:
-        """Give the rows as the next version sees them."""
+        """Return the rows as the next version sees them."""
         for (split, number), keys in self.places.items():
             for index, key in enumerate(keys):
                 size, said, _ = self.rows[key]

@@ -525,7 +525,7 @@ def test_a_file_is_taken_for_the_models_own_only_where_its_tags_see_alike(
 
 @pytest.fixture(scope="module")
 def large_weights(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Give random weights of ViT-B-32: the arithmetic is that of trained ones."""
+    """Return random weights of ViT-B-32: the arithmetic is that of trained ones."""
     import open_clip
     import torch
     from safetensors.torch import save_file

@@ -164,7 +164,7 @@ class World:
         return [row for path in paths for row in pq.read_table(self.out / version / path).to_pylist()]
 
     def files(self, version: str, config: str) -> dict[str, int]:
-        """Give path and inode of each file of a config."""
+        """Return path and inode of each file of a config."""
         shards = [shard for shard in self.manifest(version).shards if shard.config == config]
         return {shard.path: (self.out / version / shard.path).stat().st_ino for shard in shards}
 
@@ -175,7 +175,7 @@ class World:
 
 @pytest.fixture
 def world(tmp_path: Path) -> World:
-    """Give eight noise images, four of which fill a part, with a sentence each and attributes of one."""
+    """Return eight noise images, four of which fill a part, with a sentence each and attributes of one."""
     folder = good_folder(tmp_path / "faces", 2 * IMAGES_PER_PART)
     for number, name in enumerate(list(folder.images)):
         folder.images[name] = noise(number)

@@ -206,7 +206,7 @@ class _Hub(BaseHTTPRequestHandler):
     do_HEAD = do_GET  # noqa: N815 - the base's name
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base's name
-        """Say nothing."""
+        """Show nothing."""
 
     def _entry(self, path: Path) -> Row:
         kind = "directory" if path.is_dir() else "file"

@@ -76,13 +76,13 @@ def inferred() -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def pairs(seeds: Iterable[int] = ()) -> list[Record]:
-    """Give the sample's pairs, or those of other seeds together."""
+    """Return the sample's pairs, or those of other seeds together."""
     seeds = list(seeds)
     return [pair for seed in seeds for pair in sample_preferences(seed)] or list(sample_preferences())
 
 
 def votes(pair: Record) -> list[tuple[str, str]]:
-    """Give (annotator, label) of the submitted votes, as they came."""
+    """Return (annotator, label) of the submitted votes, as they came."""
     lists = [pair[f"preference.responses{name}"] or [] for name in (".users", "", ".status")]
     return [(user, label) for user, label, status in zip(*lists, strict=True) if status == "submitted"]
 

@@ -113,7 +113,7 @@ def stray_image(folder: SfhqFolder) -> None:
 
 
 def same_bytes(folder: SfhqFolder) -> None:
-    """Give the third image the second's bytes."""
+    """Return the third image the second's bytes."""
     folder.images[f"images/{folder.rows[2][0]}"] = folder.images[f"images/{folder.rows[1][0]}"]
 
 
@@ -178,7 +178,7 @@ def animation() -> bytes:
 
 
 def name_case(name: str, reason: Reason = Reason.UNSAFE_NAME, says: str = "plain file name") -> Case:
-    """Give the second row another name, which leaves its image without a row."""
+    """Return the second row another name, which leaves its image without a row."""
     return Case(set_cell(0, name), reason, says, rejected=2)
 
 

@@ -28,7 +28,7 @@ Record = dict[str, Any]
 
 @pytest.fixture
 def images(tmp_path: Path) -> Path:
-    """Give a folder of four images, all five generators in turn."""
+    """Return a folder of four images, all five generators in turn."""
     return good_folder(tmp_path / "images").write()
 
 
@@ -75,7 +75,7 @@ def array(path: Path, records: Sequence[Record]) -> Path:
 
 
 def delimited(separator: str) -> Callable[[Path, Sequence[Record]], Path]:
-    """Give a writer of CSV or TSV; lists and objects become JSON in their cell."""
+    """Return a writer of CSV or TSV; lists and objects become JSON in their cell."""
 
     def write(path: Path, records: Sequence[Record]) -> Path:
         columns = list(dict.fromkeys(name for record in records for name in record))

@@ -33,7 +33,7 @@ MANY_FAULTS = (
 
 @pytest.fixture
 def images(tmp_path: Path) -> Path:
-    """Give a folder of four images, one by each of four generators."""
+    """Return a folder of four images, one by each of four generators."""
     return good_folder(tmp_path / "images").write()
 
 
@@ -43,7 +43,7 @@ def names_of(images: Path) -> list[str]:
 
 
 def id_of(images: Path, name: str) -> str:
-    """Give an image's id, from its bytes."""
+    """Return an image's id, from its bytes."""
     return image_id_of(hashlib.sha256((images / "images" / name).read_bytes()).hexdigest())
 
 

@@ -147,7 +147,7 @@ ARGILLA: dict[str, Write] = {
 
 
 def record(number: int = 1, **changes: Any) -> Row:
-    """Give a good Argilla record; `responses`, `users` and `status_of` change the lists."""
+    """Return a good Argilla record; `responses`, `users` and `status_of` change the lists."""
     names = {"responses": "", "users": ".users", "statuses": ".status"}
     lists = {
         f"preference.responses{names[name]}": changes.pop(name) for name in list(names) if name in changes
@@ -257,7 +257,7 @@ def embedded(number: int, name: str) -> str:
 
 
 def pick(first: int, second: int, labels: tuple[float | None, float | None], user: int, **more: Any) -> Row:
-    """Give a row of Pick-a-Pic with bytes."""
+    """Return a row of Pick-a-Pic with bytes."""
     return {
         "caption": "a face",
         "jpg_0": JPEGS[first],
@@ -276,7 +276,7 @@ def pick(first: int, second: int, labels: tuple[float | None, float | None], use
 
 
 def linked(row: Row) -> Row:
-    """Give a row of Pick-a-Pic with addresses only."""
+    """Return a row of Pick-a-Pic with addresses only."""
     sides = {
         f"image_{side}_url": f"https://host.example/{row[f'image_{side}_uid']}.png?X=1" for side in (0, 1)
     }
@@ -879,7 +879,7 @@ def test_an_object_of_rows_is_no_table_of_votes(tmp_path: Path) -> None:
 
 
 def written_rows(catalog: Catalog) -> list[Rows]:
-    """Give the rows of pairs as they are written."""
+    """Return the rows of pairs as they are written."""
     rule, configs = "submitted-majority", configs_of(Table.PREFERENCES, [Format.PARQUET])
     arrange(catalog, BuildSettings(), rule, None, repack=False)
     (part,) = catalog.layout.parts(Table.PREFERENCES)
@@ -1146,7 +1146,7 @@ def test_a_relative_path_is_published_as_it_is(parts: list[str]) -> None:
 
 
 def is_good(row: Row) -> bool:
-    """Say whether an Argilla record is one to publish."""
+    """Return whether an Argilla record is one to publish."""
     lists = [
         row["preference.responses"],
         row["preference.responses.users"],

@@ -49,7 +49,7 @@ def rewrite_shard(
 
 
 def swap_images(table: pa.Table) -> pa.Table:
-    """Give the first two rows each other's image."""
+    """Return the first two rows each other's image."""
     order = [1, 0, *range(2, len(table))]
     return table.set_column(0, table.schema.field(0), table["image"].take(order))
 

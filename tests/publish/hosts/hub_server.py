@@ -91,7 +91,7 @@ class Repo:
     tags: dict[str, str] = field(default_factory=dict)
 
     def find(self, revision: str) -> Commit | None:
-        """Give the commit that a branch, a tag or a sha names."""
+        """Return the commit that a branch, a tag or a sha names."""
         return self.commits.get(self.branches.get(revision) or self.tags.get(revision) or revision)
 
     @property
@@ -237,11 +237,11 @@ class HubServer:
         return fault
 
     def kinds(self, *wanted: str) -> list[str]:
-        """Give the kinds of the requests so far, in order; of `wanted` only, if any is given."""
+        """Return the kinds of the requests so far, in order; of `wanted` only, if any is given."""
         return [seen.kind for seen in self.seen if not wanted or seen.kind in wanted]
 
     def writes(self) -> list[str]:
-        """Give the kinds of the requests so far that write."""
+        """Return the kinds of the requests so far that write."""
         return self.kinds(*WRITES)
 
     def bytes_uploaded(self) -> int:
@@ -263,7 +263,7 @@ class HubServer:
             return self._add_commit(made, tree, author, title, "").sha
 
     def content(self, repo: str, path: str, revision: str = "main") -> bytes:
-        """Give a file's bytes."""
+        """Return a file's bytes."""
         commit = self.repos[repo].find(revision)
         assert commit is not None
         return self._bytes(commit.files[path])
@@ -586,7 +586,7 @@ class HubServer:
             do_HEAD = do_POST = do_PUT = do_GET  # noqa: N815 - the base's names
 
             def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base's name
-                """Say nothing."""
+                """Show nothing."""
 
         return Handler
 

@@ -161,7 +161,7 @@ class KaggleServer:
         self.forgotten |= set(self.blobs)
 
     def fault(self, name: str) -> Fault | None:
-        """Give what goes wrong with a request that has just come."""
+        """Return what goes wrong with a request that has just come."""
         with self.lock:
             for fault in self.faults:
                 if fault.request == name and fault.times > 0:
@@ -286,7 +286,7 @@ class KaggleServer:
         return {"redirect": f"{self.address}/download/{self._ref(body)}/{number}/{body['fileName']}"}
 
     def download(self, path: str) -> bytes:
-        """Give the bytes of a file as storage serves them."""
+        """Return the bytes of a file as storage serves them."""
         owner, slug, number, name = path.split("/", 3)
         data = self.datasets[f"{owner}/{slug}"].versions[int(number) - 1].files[name]
         if name in self.flips:
@@ -365,7 +365,7 @@ class _Handler(BaseHTTPRequestHandler):
     site: KaggleServer  # given by a class of its own for each site
 
     def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002
-        """Say nothing."""
+        """Show nothing."""
 
     def do_POST(self) -> None:
         parts = urlsplit(self.path)
@@ -497,5 +497,5 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def digest(files: Mapping[str, bytes]) -> dict[str, str]:
-    """Give the digest of every file by its path."""
+    """Return the digest of every file by its path."""
     return {path: hashlib.sha256(data).hexdigest() for path, data in sorted(files.items())}

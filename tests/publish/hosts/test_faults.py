@@ -121,7 +121,7 @@ WORDED_OTHERWISE = ("upload", "PUT", "GetDataset", "IntrospectToken")
 
 
 def faults_of(kind: str) -> Mapping[str, Fault]:
-    """Give what can happen to a request: only what writes can be too much, or done without an answer."""
+    """Return what can happen to a request: only what writes can be too much, or done without an answer."""
     faults = {**PASSING, **REFUSING}
     if kind not in (*HUB_WRITES, *KAGGLE_WRITES):
         del faults["lost"]
@@ -135,7 +135,7 @@ def matrix(
     among: Collection[str] = tuple(FAULTS),
     without: Collection[tuple[str, str]] = (),
 ) -> list[Any]:
-    """Give every fault at every request; all but the fast ones are left to CI."""
+    """Return every fault at every request; all but the fast ones are left to CI."""
     requests = (*(("hub", kind) for kind in HUB_REQUESTS), *(("kaggle", kind) for kind in KAGGLE_REQUESTS))
     return [
         pytest.param(place, kind, name, id=f"{kind}-{name}", marks=() if name in fast else pytest.mark.slow)
@@ -277,7 +277,7 @@ def publish_to(host: Host[Any], folder: Path, **options: bool) -> None:
 
 @pytest.fixture(scope="session")
 def releases(sample_release: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """Give two releases of a few files; the second has another shard in the place of one of the first."""
+    """Return two releases of a few files; the second has another shard in the place of one of the first."""
     whole, out = read_manifest(sample_release), tmp_path_factory.mktemp("few")
     shards = [shard for shard in whole.shards if shard.config in ("default", "prompts")]
     names = ("README.md", "LICENSES.md", "CHANGELOG.md")

@@ -62,7 +62,7 @@ class Site:
                 (site.answers.pop(0) if len(site.answers) > 1 else site.answers[0])(self)
 
             def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base's name
-                """Say nothing."""
+                """Show nothing."""
 
         self.server = _Server(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self.server.server_port}/face.jpg"

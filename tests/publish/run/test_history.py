@@ -27,7 +27,7 @@ NUM_IMAGES = 8
 
 @pytest.fixture
 def collection(tmp_path: Path) -> SfhqFolder:
-    """Give a folder of noise images, four of which fill a part."""
+    """Return a folder of noise images, four of which fill a part."""
     return collect(tmp_path / "faces")
 
 
@@ -69,7 +69,7 @@ class Releases:
         return main([*arguments, *flags])
 
     def files(self, version: str, *configs: str) -> dict[str, tuple[str, int]]:
-        """Give digest and inode of each data file."""
+        """Return digest and inode of each data file."""
         return {
             shard.path: (shard.sha256, (self.out / version / shard.path).stat().st_ino)
             for shard in read_manifest(self.out / version).shards
@@ -92,7 +92,7 @@ def first_release(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def releases(collection: SfhqFolder, first_release: Path, tmp_path: Path) -> Releases:
-    """Give the collection with its release 1.0."""
+    """Return the collection with its release 1.0."""
     shutil.copytree(first_release, tmp_path / "dist")
     return Releases(collection, tmp_path / "dist")
 

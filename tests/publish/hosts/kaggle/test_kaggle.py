@@ -59,7 +59,7 @@ class Watched:
     on_tell: Callable[[int, int], None] = lambda _done, _total: None
 
     def note(self, text: str) -> None:
-        """Say nothing."""
+        """Show nothing."""
 
     def advance(self, stage: str, done: int, total: int) -> None:
         self.told.append((done, total))
@@ -134,7 +134,7 @@ def kaggle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Kaggle]:
 
 @pytest.fixture(scope="session")
 def small_release(sample_release: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give a release of a few files in folders and outside of them: most tests are about requests."""
+    """Return a release of a few files in folders and outside of them: most tests are about requests."""
     manifest = read_manifest(sample_release)
     shards = tuple(shard for shard in manifest.shards if shard.config in ("default", "prompts"))
     names = ("README.md", "LICENSES.md", "CHANGELOG.md")
@@ -150,7 +150,7 @@ def small_release(sample_release: Path, tmp_path_factory: pytest.TempPathFactory
 
 @pytest.fixture
 def release(small_release: Path, tmp_path: Path) -> Path:
-    """Give a copy of it, to spoil."""
+    """Return a copy of it, to spoil."""
     return Path(shutil.copytree(small_release, tmp_path / "1.0"))
 
 
