@@ -8,6 +8,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from typing import Protocol, TypeVar
 
 T = TypeVar("T")
@@ -16,7 +17,7 @@ _CHUNKS_AHEAD_PER_WORKER = 4
 
 
 class Track(Protocol):
-    """Shows progress: passes items on, and tells somebody of which stage and of how many."""
+    """Shows progress: passes items on, and reports the stage and the number of items."""
 
     def __call__(self, items: Iterable[T], stage: str, total: int | None, /) -> Iterable[T]: ...  # noqa: D102
 
@@ -61,13 +62,20 @@ def ordered_map(function: Callable[[T], R], items: Iterable[T], *, chunk: int = 
                 future.cancel()
 
 
+@contextmanager
+def open_lane() -> Iterator[ThreadPoolExecutor]:
+    """Open a thread that runs what is submitted to it one call after another, while others go on."""
+    with ThreadPoolExecutor(1) as lane:
+        yield lane
+
+
 def unordered_map(function: Callable[[T], R], items: Iterable[T], num_workers: int) -> Iterator[tuple[T, R]]:
     """Yield (item, result) as soon as there is a result, so that none waits for the turn of another.
 
     Args:
         function: Called in other threads.
         items: May be endless. At most one for each worker is taken and not yet done with, which is what is
-            lost if whoever takes the results is killed.
+            lost if the process is killed.
         num_workers: Threads, 1 or more.
 
     Raises:

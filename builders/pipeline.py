@@ -1,4 +1,4 @@
-"""The whole build: catalog → parts → shards → facts → figures, card, notes → manifest.
+"""The build on one screen: `build_release` writes tables, compares images, draws, tells, and seals.
 
 `builders.catalog.reader.SourceReader` has filled the catalog before; here the files are made. Between the
 two the caller knows what a release would hold, and may decide not to build it.
@@ -14,7 +14,7 @@ from operator import itemgetter
 from pathlib import Path
 
 from builders.card.croissant import CROISSANT_NAME, render_croissant
-from builders.card.facts import read_facts
+from builders.card.facts import Facts, read_facts
 from builders.card.figures import draw_figures
 from builders.card.figures.inputs import ComparedPairs, FigureInputs, Queries
 from builders.card.notes import (
@@ -57,6 +57,7 @@ from schemas.manifest import (
     MANIFEST_NAME,
     NEAR_DUPLICATES_NAME,
     Changes,
+    Counts,
     FileEntry,
     Inputs,
     Manifest,
@@ -101,7 +102,7 @@ def describe_inputs(
     *,
     repack: bool = False,
 ) -> Inputs:
-    """Say what a build depends on. Equal inputs give equal bytes."""
+    """Describe the inputs of a build. Equal inputs give equal bytes."""
     return Inputs(
         version=version,
         schema_version=SCHEMA_VERSION,
@@ -180,7 +181,7 @@ def plan_build(catalog: Catalog, inputs: Inputs, previous: PreviousRelease | Non
 
 
 def expect_manifest(plan: Plan) -> Manifest:
-    """Give the manifest that a build would write, as far as it is known before.
+    """Return the manifest that a build would write, as far as it is known before.
 
     Files that are kept are what they are. New ones have the size of their images, texts that of the release
     before, and all of them a digest of noughts; counts are left out.
@@ -244,7 +245,7 @@ def build_release(
     Raises:
         BuildError: An image changed while it was read, or cannot be encoded.
     """
-    inputs, counts = plan.inputs, catalog.counts()
+    inputs = plan.inputs
     folder.mkdir(exist_ok=True)
     shards, kept = _write_tables(folder, catalog, plan, features, track)
     release = ReleaseReader(folder, shards)
@@ -257,6 +258,20 @@ def build_release(
         write_index(folder / INDEX_PATH, folder, tars)
     if plan.changes is not None and plan.previous is not None:
         write_changes(catalog, inputs, plan.changes, plan.previous, folder / CHANGES_NAME)
+    _write_card(release, plan, notes, facts, catalog.counts(), figures)
+    return Built(_seal(release, plan, facts, catalog.counts()), kept)
+
+
+def _write_card(
+    release: ReleaseReader,
+    plan: Plan,
+    notes: Notes,
+    facts: Facts,
+    counts: Mapping[Table, Counts],
+    figures: Mapping[str, str],
+) -> None:
+    """Write the texts about the release: card, licences, citation, changelog, Croissant."""
+    inputs = plan.inputs
     citation = parse_citation(notes.citation)
     changelog = dataset_changelog(notes.changelog, inputs.version)
     date, changes = changelog_entry(changelog, inputs.version) or (None, "")
@@ -264,7 +279,7 @@ def build_release(
         dataset=inputs.dataset,
         version=inputs.version,
         facts=facts,
-        shards=shards,
+        shards=tuple(release.shards),
         voting=inputs.preferences,
         counts=counts,
         notices=notes.notices,
@@ -277,43 +292,44 @@ def build_release(
         limits=inputs.near_duplicates,
         figures=figures,
     )
-    _write_texts(
-        folder,
-        {
-            CARD_NAME: render_card(card),
-            LICENSES_NAME: render_licenses(card),
-            CITATION_NAME: release_citation(citation, inputs.version, date),
-            CHANGELOG_NAME: release_changelog(
-                inputs.dataset.title,
-                changelog,
-                inputs.version,
-                inputs.previous.version if inputs.previous else None,
-                plan.changes,
-            ),
-            CROISSANT_NAME: render_croissant(card, citation, date),
-        },
-    )
+    before = inputs.previous.version if inputs.previous else None
+    texts = {
+        CARD_NAME: render_card(card),
+        LICENSES_NAME: render_licenses(card),
+        CITATION_NAME: release_citation(citation, inputs.version, date),
+        CHANGELOG_NAME: release_changelog(
+            inputs.dataset.title, changelog, inputs.version, before, plan.changes
+        ),
+        CROISSANT_NAME: render_croissant(card, citation, date),
+    }
+    for name, text in texts.items():
+        (release.folder / name).write_text(text, encoding="utf-8", newline="\n")
+
+
+def _seal(release: ReleaseReader, plan: Plan, facts: Facts, counts: Mapping[Table, Counts]) -> Manifest:
+    """Write the manifest, which makes the folder a release."""
+    shards = tuple(release.shards)
     manifest = Manifest(
-        inputs=inputs,
+        inputs=plan.inputs,
         changes=plan.changes,
         counts=counts,
         configs=facts.splits,
         columns={
             name: type_names(arrow_schema(config.columns))
-            for name, config in inputs.configs.items()
+            for name, config in plan.inputs.configs.items()
             if any(shard.config == name for shard in shards)
         },
         shards=shards,
-        files=tuple(_other_files(folder, {shard.path for shard in shards})),
+        files=tuple(_other_files(release.folder, {shard.path for shard in shards})),
     )
-    (folder / MANIFEST_NAME).write_bytes(manifest.to_json())
-    return Built(manifest, kept)
+    (release.folder / MANIFEST_NAME).write_bytes(manifest.to_json())
+    return manifest
 
 
 def _write_tables(
     folder: Path, catalog: Catalog, plan: Plan, features: Features, track: Track
 ) -> tuple[tuple[Shard, ...], frozenset[str]]:
-    """Have every data file: of the previous release, of a run that was killed, or written now.
+    """Collect every data file: from the previous release, from a killed run, or written now.
 
     Returns:
         The files in order, and the paths of those that are the previous release's.
@@ -385,7 +401,7 @@ def _compare_images(release: ReleaseReader, inputs: Inputs, features: Features) 
     """Write which images are near-duplicates, by one encoder's features and by perceptual hashes.
 
     Returns:
-        How alike the features are; None where there are none, or where nobody asks.
+        How alike the features are; None where there are none, or the settings ask for none.
     """
     limits = inputs.near_duplicates
     if limits is None:
@@ -403,11 +419,6 @@ def _compare_images(release: ReleaseReader, inputs: Inputs, features: Features) 
     found = find_near_duplicates(ids, by_embedding, by_hash)
     write_near_duplicates(release.folder / NEAR_DUPLICATES_NAME, found, encoder)
     return pairs
-
-
-def _write_texts(folder: Path, texts: Mapping[str, str]) -> None:
-    for name, text in texts.items():
-        (folder / name).write_text(text, encoding="utf-8", newline="\n")
 
 
 def _other_files(folder: Path, shard_paths: set[str]) -> Iterator[FileEntry]:

@@ -1,8 +1,7 @@
 """Build, check and publish a release: `python publish/release.py --version 1.1`.
 
-The steps are those of `release()`: settings → sources → plan → build → check → folder → hosts. Also runs
-as `python -m publish.release` and as the installed command `sfhq-release`. Exit status: 0 done, 1 problems
-with the data or the release, 2 wrong usage.
+Also runs as `python -m publish.release` and as `sfhq release`. Exit status: 0 done, 1 problems with the data
+or the release, 2 wrong usage.
 """
 
 import sys
@@ -12,163 +11,37 @@ if __package__ in (None, ""):  # run as a file: `publish/` must not stand for th
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
 import argparse
-import sqlite3
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
-from dataclasses import dataclass, field, replace
-from functools import partial
-from typing import Literal
+from collections.abc import Sequence
 
-from builders.card.notes import changelog_entry, dataset_changelog, parse_citation
-from builders.catalog import Catalog
-from builders.catalog.reader import Fetch, SourceReader
-from builders.features.encoder import Encoder
-from builders.features.encoding import Features
-from builders.features.store import FEATURES_NAME, FeatureStore
-from builders.images.checked import CHECKED_NAME, CheckedImages
-from builders.pipeline import Notes, Plan, build_release, describe_inputs, expect_manifest, plan_build
-from builders.release.previous import PreviousRelease
-from builders.release.rejected import write_rejected
-from builders.sources.exclusions import read_exclusions
-from builders.sources.intake import Source
-from publish.check import check_release
-from publish.checks.files import read_manifest
-from publish.hosts import TARGETS
-from publish.hosts.folder import FolderTarget
-from publish.hosts.protocol import Action, TargetPlan
-from publish.hosts.publishing import (
-    Hosts,
-    not_ready,
-    open_hosts,
-    publish,
-    read_states,
-    refuse_withdrawn,
-    without_repeats,
-)
-from publish.run.encoders import open_encoders
-from publish.run.history import find_previous, refuse_bump, refuse_previous
-from publish.run.report import (
-    all_rejected,
-    show_access,
-    show_build,
-    show_host_outlook,
-    show_host_plan,
-    show_kept,
-    show_loading,
-    show_plan,
-    show_problems,
-    show_release,
-)
-from publish.run.saved_plan import SavedHost, SavedPlan, read_plan, refuse_changes, save_host, write_plan
-from publish.run.settings import Flags, Settings, load_settings, open_sources, refuse_output_in_sources
-from publish.run.terminal import Terminal, format_counts
-from publish.run.workspace import open_scratch, open_workspace, write_whole
-from schemas.configs import Table
-from schemas.manifest import MANIFEST_NAME, Counts, Inputs, Manifest, Receipt, SourceEntry
-from schemas.problems import KitError, Problem, Reason, ReleaseError, SettingsError
+from publish.run.terminal import Terminal, guard
 from schemas.versions import VERSION_PATTERN
-from schemas.withdrawals import withdrawals
 
-RECEIPTS, REJECTED, FETCHED = "receipts", "rejected", "fetched"
+_STOPPED = "Stopped. Nothing was left half-written; the same command goes on from finished work."
+_ADVICE = "Nothing was left half-written. Fix this and run the same command again; finished work is reused."
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; show every error as a sentence, never as a traceback."""
-    options = _parser().parse_args(argv)
-    terminal = Terminal()
-    try:
-        return release(options, terminal)
-    except KitError as error:
-        terminal.problems(error.problems)
-        return 2 if isinstance(error, SettingsError) else 1
-    except (OSError, sqlite3.OperationalError) as error:  # a full disk, a missing permission
-        place = getattr(error, "filename", None) or options.out
-        terminal.note(f"{place}: {getattr(error, 'strerror', None) or error}")
-        terminal.note(
-            "Nothing is half done: mend this, and run the same command again; it keeps what is finished."
-        )
-        return 1
-    except KeyboardInterrupt:
-        terminal.note("Stopped. Nothing is half done; the same command goes on from what is finished.")
-        return 130
-
-
-def release(options: argparse.Namespace, terminal: Terminal) -> int:
-    """Run the main job.
+    """Run the command; show every error as a sentence, never as a traceback.
 
     Args:
-        options: The command line, as `_parser` parses it.
-        terminal: Where to show things.
+        argv: The arguments; those of the process if None.
 
     Returns:
         Exit status.
-
-    Raises:
-        KitError: Something is wrong that the user can mend; all of it at once.
     """
-    version, out, base = options.version, options.out, options.config.parent
-    settings = load_settings(
-        options.config, Flags(options.sfhq, options.captions, options.preferences, options.to)
-    )
-    refuse_output_in_sources(settings, base, out)
-    notes = _read_notes(settings, base)
-    _refuse_withdrawn(notes, version)
-    saved = read_plan(options.apply, version) if options.apply else None
-    folder, hosts = FolderTarget(out), open_hosts(settings, out)
-    unready = list(not_ready(hosts))
-    follows = find_previous(out, version, options.previous, of_sample=settings.has_sample)
-    previous = follows.release
-    workspace = open_scratch() if options.plan else open_workspace(out, version)
-    with workspace as work, closing(_open_catalog(work, settings, notes)) as catalog:
-        sources, encoders, entries = _read_sources(options, settings, catalog, previous, work, terminal)
-        notes = replace(notes, notices=tuple(source.notice for source in sources if source.notice))
-        content = settings.content_with({name: encoder.provenance for name, encoder in encoders.items()})
-        inputs = describe_inputs(version, content, entries, notes, follows.entry, repack=options.repack)
-        plan = folder.plan(inputs)
-        is_there = plan.action is Action.KEEP
-        counts = catalog.counts()
-        missing = list(_missing_changes(notes, version, is_rehearsal=not hosts))
-        show_problems(terminal, catalog, counts, () if hosts else missing)
-        refusals = [
-            *_strict_refusals(options.strict, counts),
-            *plan.problems,
-            *(missing if hosts else ()),
-            *(() if options.plan else unready),
-        ]
-        if plan.action is Action.ADD and not options.plan:
-            write_rejected(catalog, out / REJECTED / f"{version}.parquet")
-        build = plan_build(catalog, inputs, previous) if not refusals and not is_there else None
-        refusals += _history_refusals(previous, build, inputs, allow_bump=options.allow_bump)
-        if options.plan:
-            show_plan(terminal, plan, counts, catalog.images.num_bytes())
-            show_build(terminal, build, previous)
-            found = _plan_hosts(terminal, hosts, out / version, build)
-            _refuse(without_repeats([*refusals, *found.problems]))
-            show_access(terminal, without_repeats([*unready, *found.access]))
-            _save_plan(terminal, options.plan, inputs, build, found.hosts, is_built=is_there)
-            return 0
-        _refuse(without_repeats(refusals))
-        confirm = _keep_to_plan(options.apply, saved, inputs, hosts, out / version if is_there else None)
-        if build is None:
-            manifest = _check_again(terminal, plan, work)
-        else:
-            manifest = _build(terminal, catalog, build, notes, encoders, work)
-            folder.upload(work / version, manifest)
-            _refuse(folder.verify(manifest))
-        _write_receipts(out / RECEIPTS, folder.receipt(manifest))
-        published = publish(hosts, manifest, out / version, terminal, confirm)
-        _write_receipts(out / RECEIPTS, *published.receipts)
-    published.is_new |= build is not None
-    show_release(terminal, out / version, out / REJECTED, manifest, published)
-    show_build(terminal, build, previous)
-    show_loading(terminal, out / version, manifest, published)
-    _refuse(published.problems)
-    return 0
+    options, terminal = _parser().parse_args(argv), Terminal()
+
+    def run() -> int:
+        from publish.run.releasing import release  # noqa: PLC0415 - after parsing: --help must load no library
+
+        return release(options, terminal)
+
+    return guard(terminal, run, place=options.out, stopped=_STOPPED, advice=_ADVICE)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="sfhq-release",
+        prog="sfhq release",
         description="Build, check and publish a release of the dataset.",
         allow_abbrev=False,
     )
@@ -178,6 +51,40 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--config", type=Path, default=Path("release.toml"), help="settings (default: release.toml)"
     )
+    _add_sources(parser)
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=Path("dist"),
+        help="the release is written to OUT/VERSION/ (default: dist)",
+    )
+    parser.add_argument(
+        "--to",
+        action="append",
+        default=[],
+        metavar="TARGET",
+        help="publish there (hub, kaggle) in place of the configured targets; repeatable",
+    )
+    doing = parser.add_mutually_exclusive_group()
+    doing.add_argument(
+        "--plan",
+        nargs="?",
+        type=Path,
+        const=True,
+        metavar="FILE",
+        help="read and check everything, say what would be done, change nothing; save it if a FILE is given",
+    )
+    doing.add_argument(
+        "--apply",
+        type=Path,
+        metavar="FILE",
+        help="do exactly what this saved plan says, or refuse because something has changed since",
+    )
+    _add_version_flags(parser)
+    return parser
+
+
+def _add_sources(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--sfhq",
         type=Path,
@@ -205,41 +112,16 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--fetch-images",
         action="store_true",
-        help="download images that preference results name by address and nobody has here",
+        help="download images that preference results name by address and no source has",
     )
-    parser.add_argument(
-        "--out",
-        type=Path,
-        default=Path("dist"),
-        help="the release is written to OUT/VERSION/ (default: dist)",
-    )
-    parser.add_argument(
-        "--to",
-        action="append",
-        default=[],
-        choices=TARGETS,
-        help="publish there in place of the configured targets; the folder always is one (repeatable)",
-    )
-    doing = parser.add_mutually_exclusive_group()
-    doing.add_argument(
-        "--plan",
-        nargs="?",
-        type=Path,
-        const=True,
-        metavar="FILE",
-        help="read and check everything, say what would be done, change nothing; save it if a FILE is given",
-    )
-    doing.add_argument(
-        "--apply",
-        type=Path,
-        metavar="FILE",
-        help="do exactly what this saved plan says, or refuse because something has changed since",
-    )
+
+
+def _add_version_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--previous",
         type=Path,
         metavar="RELEASE",
-        help="the release that this one follows (default: the newest older one in OUT)",
+        help="the release that this one follows (default: the latest earlier release in OUT)",
     )
     parser.add_argument(
         "--allow-bump",
@@ -249,12 +131,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--repack",
         action="store_true",
-        help="place all rows anew in as few data files as they need; all of them will be uploaded again",
+        help="place all rows again, in as few data files as they need; all of them will be uploaded again",
     )
     parser.add_argument(
-        "--strict", action="store_true", help="fail if any row is rejected, but by the list of exclusions"
+        "--strict",
+        action="store_true",
+        help="fail if any row is rejected for a reason other than the exclusion list",
     )
-    return parser
 
 
 def _version(text: str) -> str:
@@ -263,246 +146,6 @@ def _version(text: str) -> str:
             f"{text!r} is not a version: write MAJOR.MINOR or MAJOR.MINOR.PATCH, such as 1.1"
         )
     return text
-
-
-def _read_notes(settings: Settings, base: Path) -> Notes:
-    """Read citation, changelog and exclusions, and check them before any work is done."""
-    texts, problems = [], []
-    for name in (settings.release.citation, settings.release.changelog):
-        try:
-            texts.append((base / name).read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError) as error:
-            message = f"the file cannot be read: {getattr(error, 'strerror', None) or error}"
-            problems.append(
-                _blocking(Reason.NOTES, message, name, "correct release.citation or release.changelog")
-            )
-    if problems:
-        raise SettingsError(problems)
-    parse_citation(texts[0])
-    listed = settings.release.exclusions
-    exclusions = read_exclusions(base / listed) if listed is not None else None
-    return Notes(citation=texts[0], changelog=texts[1], exclusions=exclusions)
-
-
-def _open_catalog(work: Path, settings: Settings, notes: Notes) -> Catalog:
-    return Catalog(work / "catalog.sqlite", settings.build.splits, notes.exclusions)
-
-
-def _refuse_withdrawn(notes: Notes, version: str) -> None:
-    """Refuse a version that the maintainer has withdrawn, whatever is left to do of it."""
-    reason = withdrawals(notes.changelog).get(version)
-    if reason is not None:
-        message = f"version {version} is withdrawn: {reason}"
-        raise ReleaseError(_blocking(Reason.NOTES, message, "CHANGELOG.md", "give the next version"))
-
-
-def _missing_changes(notes: Notes, version: str, *, is_rehearsal: bool) -> Iterator[Problem]:
-    """Miss what is new in a version: worth a warning in a folder, but on a host a version is for ever."""
-    if changelog_entry(dataset_changelog(notes.changelog, version), version) is None:
-        yield Problem(
-            Reason.MISSING_CHANGES if is_rehearsal else Reason.NOTES,
-            f"the changelog's Dataset part has no entry for {version}",
-            file="CHANGELOG.md",
-            fix=f"add a heading `### {version} - YYYY-MM-DD` with what changed",
-        )
-
-
-def _read_sources(
-    options: argparse.Namespace,
-    settings: Settings,
-    catalog: Catalog,
-    previous: PreviousRelease | None,
-    work: Path,
-    terminal: Terminal,
-) -> tuple[Sequence[Source], Mapping[str, Encoder], tuple[SourceEntry, ...]]:
-    """Open sources and encoders, and read every source into the catalog; a plan leaves nothing of that."""
-    sources = open_sources(settings, options.config.parent, work)
-    encoders = open_encoders(settings, options.config.parent, sources)  # what is wrong is told before reading
-    fetched, scratch = work if options.plan else options.out, work / "embedded"
-    scratch.mkdir()
-    with (
-        terminal.progress() as track,
-        _open_fetch(options.fetch_images, fetched, settings) as fetch,
-        _open_checked(options.out, previous, is_read_only=options.plan) as checked,
-    ):
-        reader = SourceReader(catalog, settings.build, scratch, track, fetch, checked)
-        return sources, encoders, reader.read(sources)
-
-
-@contextmanager
-def _open_checked(
-    out: Path, previous: PreviousRelease | None, *, is_read_only: bool
-) -> Iterator[CheckedImages]:
-    """Give the images that earlier runs and the previous release found sound: they are not decoded again."""
-    with CheckedImages(out / CHECKED_NAME, is_read_only=is_read_only) as checked:
-        if previous is not None:
-            previous.verify()
-            checked.learn(previous.image_facts())
-        yield checked
-
-
-@contextmanager
-def _open_fetch(wanted: bool, folder: Path, settings: Settings) -> Iterator[Fetch | None]:
-    """Give what downloads images, into a folder that later runs use again; nothing unless it is wanted."""
-    if not wanted:
-        yield None
-        return
-    from publish.providers.images_by_url import ImageFetcher  # noqa: PLC0415 - only this has a network
-
-    with ImageFetcher(folder / FETCHED, settings.build.max_image_bytes) as fetcher:
-        yield fetcher
-
-
-def _strict_refusals(strict: bool, counts: Mapping[Table, Counts]) -> Iterator[Problem]:
-    # What the maintainer's list leaves out, with its captions and pairs, is wanted and no fault.
-    faults = {reason: num for reason, num in all_rejected(counts).items() if reason != Reason.EXCLUDED}
-    if strict and faults:
-        message = f"rows are rejected ({format_counts(faults)}), and --strict allows none"
-        yield _blocking(Reason.SOURCE, message, "", "mend the rows, or run without --strict")
-
-
-def _history_refusals(
-    previous: PreviousRelease | None, build: Plan | None, inputs: Inputs, *, allow_bump: bool
-) -> Iterator[Problem]:
-    if previous is None or build is None or build.changes is None:
-        return
-    yield from refuse_previous(previous, inputs)
-    if not allow_bump:
-        yield from refuse_bump(previous, inputs.version, build.changes.bump)
-
-
-def _refuse(problems: Sequence[Problem]) -> None:
-    if problems:
-        raise ReleaseError(problems)
-
-
-def _build(
-    terminal: Terminal,
-    catalog: Catalog,
-    build: Plan,
-    notes: Notes,
-    encoders: Mapping[str, Encoder],
-    work: Path,
-) -> Manifest:
-    """Build the release in the folder where this run works, and check it before it goes anywhere."""
-    folder = work / build.inputs.version
-    needs_store = build.inputs.features or build.inputs.near_duplicates
-    with (
-        terminal.progress() as track,
-        FeatureStore(work.parent / FEATURES_NAME if needs_store else None) as store,
-    ):
-        built = build_release(folder, catalog, build, notes, Features(store, encoders), track)
-    _check(terminal, folder, work, built.kept)
-    return built.manifest
-
-
-def _check(terminal: Terminal, folder: Path, scratch: Path, verified: Collection[str] = ()) -> None:
-    terminal.note("checking every file and image, and loading every config with `datasets`")
-    with terminal.progress() as track:
-        _refuse(check_release(folder, scratch, track, verified))
-
-
-def _check_again(terminal: Terminal, plan: TargetPlan, scratch: Path) -> Manifest:
-    """Check a release that is in the folder already: it may go to hosts now."""
-    show_kept(terminal, plan)
-    _check(terminal, Path(plan.url), scratch)
-    return read_manifest(Path(plan.url))
-
-
-def _keep_to_plan(
-    path: Path, saved: SavedPlan | None, inputs: Inputs, hosts: Hosts, folder: Path | None
-) -> Callable[[Mapping[str, str]], None] | None:
-    """Refuse where something has changed since a plan was saved; give what refuses it later on, too.
-
-    Args:
-        path: Where the plan lies.
-        saved: The plan; nothing is refused without one.
-        inputs: What the release is built from.
-        hosts: Where it is to go.
-        folder: The release, if it is built.
-    """
-    if saved is None:
-        return None
-    confirm = partial(refuse_changes, path, saved, inputs, hosts)
-    confirm(read_states(hosts, read_manifest(folder) if folder is not None else None))
-    return confirm
-
-
-def _write_receipts(folder: Path, *receipts: Receipt) -> None:
-    folder.mkdir(exist_ok=True)
-    for receipt in receipts:
-        path = folder / f"{receipt.version}.{receipt.target}.json"
-        if not path.is_file() or path.read_bytes() != receipt.to_json():
-            write_whole(path, receipt.to_json())
-
-
-@dataclass(slots=True)
-class _PlannedHosts:
-    """What would be done to each host, and the reasons against it; see `HostPlan`."""
-
-    hosts: dict[str, SavedHost] = field(default_factory=dict)
-    problems: list[Problem] = field(default_factory=list)
-    access: list[Problem] = field(default_factory=list)
-
-
-def _plan_hosts(terminal: Terminal, hosts: Hosts, folder: Path, build: Plan | None) -> _PlannedHosts:
-    """Show what would be done to each host, as exactly as it is known.
-
-    Args:
-        terminal: Where to show it.
-        hosts: By name.
-        folder: Where the release is or will be.
-        build: What will be built, if anything can be.
-    """
-    found = _PlannedHosts()
-    is_built = (folder / MANIFEST_NAME).is_file()
-    manifest = read_manifest(folder) if is_built else expect_manifest(build) if build is not None else None
-    for name, host in hosts.items():
-        try:
-            there, state = host.releases(), host.state()
-            found.problems += refuse_withdrawn(name, there, folder.name)
-            if manifest is None or (not is_built and folder.name in there):
-                # What it is to be compared with is not known.
-                show_host_outlook(terminal, name, there, folder.name)
-                found.hosts[name] = save_host(state, None, is_exact=False)
-                continue
-            plan = host.plan(manifest, folder if is_built else None)
-        except ReleaseError as error:
-            found.problems += error.problems
-            continue
-        show_host_plan(terminal, plan, is_built=is_built)
-        found.hosts[name] = save_host(state, plan, is_exact=is_built)
-        found.problems += plan.problems
-        found.access += plan.access
-    return found
-
-
-def _save_plan(
-    terminal: Terminal,
-    path: Path | Literal[True],
-    inputs: Inputs,
-    build: Plan | None,
-    hosts: Mapping[str, SavedHost],
-    *,
-    is_built: bool,
-) -> None:
-    """Write a plan where a file is given for it."""
-    if path is True:
-        return
-    changes = build.changes if build is not None else None
-    plan = SavedPlan(
-        inputs=inputs,
-        is_built=is_built,
-        bump=changes.bump if changes else None,
-        rows=changes.rows if changes else {},
-        hosts=hosts,
-    )
-    write_plan(path, plan)
-    terminal.note(f"The plan is in {path}; do exactly this with --apply {path}")
-
-
-def _blocking(reason: Reason, message: str, file: str, fix: str) -> Problem:
-    return Problem(reason, message, file=file, fix=fix)
 
 
 if __name__ == "__main__":

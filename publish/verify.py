@@ -1,9 +1,6 @@
-"""Read a release again wherever it is: `python publish/verify.py --version 1.1`, or `sfhq-verify`.
+"""Read a release again wherever it is: `python publish/verify.py --version 1.1`, or `sfhq verify`.
 
-The folder is compared byte for byte with its manifest. Each host's listing is compared with the manifest, the
-Hub's copy is loaded, and some files, or all, are downloaded and hashed. A release whose folder is gone is
-compared with each host's own manifest, and these with each other. Nothing is changed. Exit status: 0 sound,
-1 not, 2 wrong usage.
+Nothing is changed. Exit status: 0 sound, 1 not, 2 wrong usage.
 """
 
 import sys
@@ -13,77 +10,38 @@ if __package__ in (None, ""):  # run as a file: `publish/` must not stand for th
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
 import argparse
-from collections.abc import Iterator, Sequence
-from secrets import SystemRandom
-from typing import Any
+from collections.abc import Sequence
 
-from publish.checks.files import check_files, read_manifest
-from publish.hosts.protocol import Host
-from publish.hosts.publishing import host_parser, open_hosts
-from publish.run.settings import Flags, load_settings
+from publish.run.flags import NUM_SAMPLED, host_parser
 from publish.run.terminal import Terminal, guard
-from schemas.manifest import MANIFEST_NAME, Manifest
-from schemas.problems import KitError, Problem, Reason
-
-NUM_SAMPLED = 5
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command."""
-    parser = host_parser("sfhq-verify", "Read a release again in the folder and on the hosts.")
+    """Run the command; show every error as a sentence, never as a traceback.
+
+    Args:
+        argv: The arguments; those of the process if None.
+
+    Returns:
+        Exit status.
+    """
+    options, terminal = _parser().parse_args(argv), Terminal()
+
+    def run() -> int:
+        from publish.run.verifying import verify  # noqa: PLC0415 - after parsing: --help must load no library
+
+        return verify(options, terminal)
+
+    return guard(terminal, run)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = host_parser("sfhq verify", "Read a release again in the folder and on the hosts.")
     parser.add_argument("--version", required=True, help="the release")
     parser.add_argument(
         "--all", action="store_true", help=f"download every file, not {NUM_SAMPLED} and the manifest"
     )
-    options, terminal = parser.parse_args(argv), Terminal()
-    return guard(terminal, lambda: _verify(options, terminal))
-
-
-def _verify(options: argparse.Namespace, terminal: Terminal) -> int:
-    settings = load_settings(options.config, Flags(to=options.to))
-    folder, hosts = options.out / options.version, open_hosts(settings, options.out)
-    own = read_manifest(folder) if folder.exists() or not hosts else None
-    found = {} if own is None else {"folder": list(check_files(folder, own))}
-    digests = {} if own is None else {"folder": own.digest}
-    for name, host in hosts.items():
-        terminal.note(f"{name}: comparing what is there, and downloading")
-        try:
-            # Where the folder is gone, each host is held against itself, and against the others below.
-            manifest = own or host.manifest(options.version)
-        except KitError as error:
-            found[name] = list(error.problems)
-            continue
-        digests[name] = manifest.digest
-        found[name] = list(_verify_host(terminal, name, host, manifest, read_all=options.all))
-    problems = [problem for each in found.values() for problem in each]
-    if len(set(digests.values())) > 1:
-        told = ", ".join(f"{digest[:12]}… on {name}" for name, digest in digests.items())
-        message = f"the hosts hold different releases {options.version}: manifest {told}"
-        problems.append(Problem(Reason.RELEASE, message, fix="withdraw it and give the next version"))
-    terminal.title(f"{settings.dataset.name} {options.version}")
-    terminal.table([("manifest", digest) for digest in dict.fromkeys(digests.values())])
-    if own is None:
-        terminal.table([("folder", "not here: each host was compared with its own manifest")])
-    terminal.table([(name, f"{len(each)} problems" if each else "sound") for name, each in found.items()])
-    terminal.problems(problems)
-    return 1 if problems else 0
-
-
-def _verify_host(
-    terminal: Terminal, name: str, host: Host[Any], manifest: Manifest, *, read_all: bool
-) -> Iterator[Problem]:
-    try:
-        problems = host.verify(manifest)
-        yield from problems
-        if problems:
-            return
-        paths = [entry.path for entry in manifest.entries_for(name)]
-        if not read_all:  # another sample each time, so that many runs see all
-            paths = [MANIFEST_NAME, *SystemRandom().sample(paths[:-1], min(NUM_SAMPLED, len(paths) - 1))]
-        with terminal.transfer() as watcher:
-            yield from host.read_back(manifest, paths, watcher)
-    except KitError as error:
-        yield from error.problems
+    return parser
 
 
 if __name__ == "__main__":

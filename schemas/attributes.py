@@ -53,7 +53,7 @@ class Preset:
     is_personal: bool = False
 
     def allows(self, value: str) -> bool:
-        """Say whether a published value is one that is expected."""
+        """Return whether a published value is one that is expected."""
         if self.is_age:
             return _AGE.fullmatch(value.strip()) is not None
         if self.is_binary:

@@ -25,7 +25,7 @@ class Format(StrEnum):
 
 
 class Table(StrEnum):
-    """What input rows are rows of; counts are kept for each."""
+    """The kinds of input row; each is counted separately."""
 
     IMAGES = "images"
     CAPTIONS = "captions"
@@ -64,7 +64,7 @@ class Config:
 
     @property
     def extension(self) -> str:
-        """Give the extension of its files."""
+        """Return the extension of its files."""
         return EXTENSIONS[self.format]
 
     @property
@@ -145,7 +145,7 @@ def feature_config_names(name: str) -> tuple[str, str]:
 
 
 def configs_with(features: Mapping[str, Provenance]) -> Mapping[str, Config]:
-    """Give all configs that a release can have, with those of its features.
+    """Return all configs that a release can have, with those of its features.
 
     Args:
         features: Config → the encoder that makes it.

@@ -45,7 +45,7 @@ class NearDuplicate(BaseModel):
 
 
 def kind_of(similarity: float | None, hash_distance: int | None) -> DuplicateKind:
-    """Say which measures found an image.
+    """Name the measures that found an image.
 
     Raises:
         ValueError: Neither did.

@@ -88,7 +88,7 @@ def config_name(model: str) -> str:
 
 
 def refuse_demonstration(settings: FeatureSettings, *, images_are_drawn: bool) -> Problem | None:
-    """Say why the demonstration encoder is not used on real images unless the settings ask for it."""
+    """Return the refusal of the demonstration encoder for real images; None if it may be used."""
     if images_are_drawn or settings.allow_demonstration or not settings.is_demonstration:
         return None
     return Problem(
@@ -162,7 +162,7 @@ class CaptionFeatures(BaseModel):
 
 
 def image_feature_columns(dimension: int) -> tuple[ColumnSpec, ...]:
-    """Give the columns of `ImageFeatures` for vectors of some dimension."""
+    """Return the columns of `ImageFeatures` for vectors of some dimension."""
     return tuple(
         replace(column, arrow=pa.list_(pa.float16(), dimension)) if column.name == "embedding" else column
         for column in columns_of(ImageFeatures)

@@ -49,7 +49,7 @@ class OpenSettings(BaseModel):
 
     @property
     def extras(self) -> dict[str, object]:
-        """Give the keys that the model does not know."""
+        """Return the keys that the model does not know."""
         return dict(self.model_extra or {})
 
 

@@ -127,7 +127,7 @@ class Changes(_Frozen):
     """What a release does to the one before it; `CHANGES_NAME` in it lists the rows.
 
     `bump` is what Croissant's rule calls it: major where rows were edited or removed or columns lost, minor
-    where something was added, patch where the same rows are written anew.
+    where something was added, patch where the same rows are written again.
     """
 
     bump: Bump
@@ -215,7 +215,7 @@ class Manifest(_Frozen):
         return hashlib.sha256(self.to_json()).hexdigest()
 
     def entries_for(self, target: str) -> tuple[FileEntry, ...]:
-        """Give the files that a target is given, this one last: all but those of formats that it is not."""
+        """Return the files that go to `target`, in its formats, manifest.json last."""
         formats = self.inputs.formats.get(target, tuple(Format))
         given = (entry for entry in self.all_files if is_given(entry.path, formats))
         return (*given, own_entry(self.to_json()))
@@ -231,7 +231,7 @@ def is_given(path: str, formats: Collection[Format]) -> bool:
 
 
 def own_entry(data: bytes) -> FileEntry:
-    """Give a manifest's own entry, which no manifest can list."""
+    """Return the entry of the manifest itself, which no manifest can list."""
     return FileEntry(path=MANIFEST_NAME, num_bytes=len(data), sha256=hashlib.sha256(data).hexdigest())
 
 

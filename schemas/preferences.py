@@ -161,7 +161,7 @@ def public_reference(reference: str) -> str:
     """Write how a source names an image so that it can be published.
 
     A web address loses user, query and fragment, where tokens stand, and so does a relative path its query;
-    an absolute path, which tells of somebody's machine, loses its folders.
+    an absolute path, which would reveal a user's machine, loses its folders.
     """
     address = _ADDRESS.match(reference)
     if address and address[1].lower() != "file":

@@ -88,6 +88,12 @@ class Reason(StrEnum):
     EMBEDDING = "embedding"
 
     @property
+    def code(self) -> str:
+        """The code of a problem that has none of its own: `row/image-missing`, or the word alone."""
+        word = self.value.replace("_", "-")
+        return word if self.severity is Severity.BLOCKING else f"row/{word}"
+
+    @property
     def severity(self) -> Severity:
         """What a problem of this kind does."""
         return _SEVERITIES.get(self, Severity.REJECTED)
@@ -127,6 +133,7 @@ class Problem:
         column: The column or settings key.
         value: The offending value; shortened and escaped when shown.
         fix: What to do next.
+        code: A key of `schemas.codes.CODES`; that of the reason where none is given.
     """
 
     reason: Reason
@@ -137,6 +144,12 @@ class Problem:
     column: str | None = None
     value: str | None = None
     fix: str = ""
+    code: str = ""
+
+    def __post_init__(self) -> None:
+        """Fill in the code of the reason."""
+        if not self.code:
+            object.__setattr__(self, "code", self.reason.code)
 
     @property
     def severity(self) -> Severity:
@@ -145,11 +158,11 @@ class Problem:
 
     @property
     def place(self) -> str:
-        """Say where it is as `file:row:column`, leaving out what is not known."""
+        """Return the place as `file:row:column`, without the unknown parts."""
         return ":".join(str(part) for part in (self.file, self.row, self.column) if part not in (None, ""))
 
     def __str__(self) -> str:
-        """Say the whole problem in one line: place, message, value, what to do."""
+        """Return the problem in one line: place, message, value, fix."""
         value = f" (value: {shorten(self.value)})" if self.value is not None else ""
         place = f"{self.place}: " if self.place else ""
         fix = f" → {self.fix}" if self.fix else ""
@@ -239,7 +252,7 @@ def printable(text: str) -> str:
 
 
 def name_some(names: Iterable[str], most: int) -> str:
-    """Name the first few in their order, printable, for where it is said how many there are."""
+    """Join the first `most` names, escaped for a terminal, with "…" if there are more."""
     listed = [printable(name) for name in names]
     return ", ".join([*listed[:most], *(["…"] if len(listed) > most else [])])
 

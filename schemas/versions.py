@@ -10,7 +10,7 @@ class Bump(StrEnum):
     """The part of a version that changes from one release to the next, the least first.
 
     Croissant says what each means (https://docs.mlcommons.org/croissant/docs/croissant-spec-1.1.html): major
-    where rows were edited or removed, minor where some were added, patch where they are only written anew.
+    where rows were edited or removed, minor where some were added, patch where they are only written again.
     """
 
     PATCH = "patch"
@@ -19,7 +19,7 @@ class Bump(StrEnum):
 
     @property
     def rank(self) -> int:
-        """Give the place in the order of what each claims."""
+        """Return the rank: 0 for a patch, 2 for a major change."""
         return list(Bump).index(self)
 
 
@@ -36,7 +36,7 @@ def parse_version(version: str) -> tuple[int, int, int]:
 
 
 def bump_between(old: str, new: str) -> Bump | None:
-    """Say what a new version claims over an old one; None if it is not newer."""
+    """Return the bump between two versions; None if the new one is not newer."""
     before, after = parse_version(old), parse_version(new)
     if after <= before:
         return None
@@ -47,7 +47,7 @@ def bump_between(old: str, new: str) -> Bump | None:
 
 
 def next_version(old: str, bump: Bump) -> str:
-    """Give the least version that claims as much over an old one."""
+    """Return the least version that claims as much over an old one."""
     major, minor, patch = parse_version(old)
     if bump is Bump.MAJOR:
         return f"{major + 1}.0"

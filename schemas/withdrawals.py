@@ -26,12 +26,12 @@ def entry_heading(version: str) -> re.Pattern[str]:
 
 
 def withdrawals(text: str) -> dict[str, str]:
-    """Give the versions that a text says are withdrawn, each with the reason."""
+    """Return the versions that a text says are withdrawn, each with the reason."""
     return {version: reason.strip() for version, reason in _LINE.findall(text)}
 
 
 def mark_text(text: str, version: str, reason: str) -> str:
-    """Say below a card's metadata and title, or above a text that has none, that a version is withdrawn.
+    """Mark a text as withdrawn: below a card's metadata and title, or at the top of other texts.
 
     Once is enough: the same again changes nothing, and another reason takes the place of the one before.
     """
@@ -74,7 +74,7 @@ def carry_over(text: str, marks: dict[str, str]) -> str:
 
 
 def without_marks(text: str) -> list[str]:
-    """Give what a text may have been before it was marked: without the first mark, two of them, and so on."""
+    """Return what the text may have been before marking: without one mark, without two, and so on."""
     texts = []
     while (shorter := _BLOCK.sub("", text, count=1)) != text:
         texts.append(text := shorter)

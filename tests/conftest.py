@@ -17,8 +17,17 @@ os.environ["MPLCONFIGDIR"] = _HOME
 import pytest  # noqa: E402 - after the environment that libraries read when they are imported
 from hypothesis import settings  # noqa: E402
 
+from publish.checks import loading  # noqa: E402
 from publish.release import main  # noqa: E402
-from tests.support import MODELS, ROOT, good_folder  # noqa: E402
+from tests.support import (  # noqa: E402
+    MODELS,
+    ROOT,
+    copy_folder,
+    good_folder,
+    load_with_pyarrow,
+    lock,
+    protect,
+)
 
 settings.register_profile("fast", max_examples=30, deadline=None)
 settings.load_profile("fast")
@@ -34,6 +43,18 @@ def _refuse_network(event: str, arguments: tuple[object, ...]) -> None:
 
 sys.addaudithook(_refuse_network)
 
+# A process that imports `datasets` takes 4.5 CPU seconds for each release that is checked. Fixtures of
+# modules build releases before those of tests run, so this is set here. Child processes have the real one.
+load_with_datasets = loading.load_with_datasets
+loading.load_with_datasets = load_with_pyarrow
+
+
+@pytest.fixture(autouse=True)
+def loader(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have a test marked `loads` check releases with the real `datasets`."""
+    if request.node.get_closest_marker("loads") is not None:
+        monkeypatch.setattr(loading, "load_with_datasets", load_with_datasets)
+
 
 @pytest.fixture
 def work(tmp_path: Path) -> Path:
@@ -44,28 +65,46 @@ def work(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def sample_release(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Build the shipped release of the built-in sample, once."""
-    out = tmp_path_factory.mktemp("dist")
-    status = main(["--version", "1.0", "--config", str(ROOT / "release.toml"), "--out", str(out)])
-    assert status == 0
-    return out / "1.0"
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of this run that all workers share."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "shared"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+def build_once(out: Path, *arguments: str) -> Path:
+    """Return the release 1.0 in a shared folder; the first worker that needs it builds it, and loads it."""
+    release = out / "1.0"
+    with lock(out.with_suffix(".lock")), pytest.MonkeyPatch.context() as patch:
+        if not release.exists():  # it comes to its place whole
+            patch.setattr(loading, "load_with_datasets", load_with_datasets)
+            arguments = ("--config", str(ROOT / "release.toml"), "--out", str(out), *arguments)
+            assert main(["--version", "1.0", *arguments]) == 0
+            protect(release)
+    return release
 
 
 @pytest.fixture(scope="session")
-def plain_release(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Build a release of a folder with the shipped settings, which means without features, once."""
-    out = tmp_path_factory.mktemp("plain")
-    folder = good_folder(out / "collection").write()
-    arguments = ["--config", str(ROOT / "release.toml"), "--sfhq", str(folder), "--out", str(out / "dist")]
-    assert main(["--version", "1.0", *arguments]) == 0
-    return out / "dist" / "1.0"
+def sample_release(shared: Path) -> Path:
+    """Return the shipped release of the built-in sample, read-only: `sample_copy` is there to spoil."""
+    return build_once(shared / "dist")
+
+
+@pytest.fixture(scope="session")
+def plain_release(shared: Path) -> Path:
+    """Return a release of a folder with the shipped settings, which means without features, read-only."""
+    collection = shared / "collection"
+    with lock(shared / "collection.lock"):
+        if not collection.exists():
+            good_folder(collection).write()
+    return build_once(shared / "plain", "--sfhq", str(collection))
 
 
 @pytest.fixture
 def sample_copy(sample_release: Path, tmp_path: Path) -> Path:
     """Give a copy of the sample's release, to spoil."""
-    return Path(shutil.copytree(sample_release, tmp_path / "1.0"))
+    return copy_folder(sample_release, tmp_path / "1.0")
 
 
 @pytest.fixture(scope="session")

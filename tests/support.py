@@ -1,17 +1,22 @@
 """Makes the small SFHQ folders that tests read, and runs the kit over them."""
 
 import csv
+import fcntl
 import hashlib
 import io
 import json
+import shutil
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
-from contextlib import closing
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
+import yaml
 from PIL import Image
 
 from builders.catalog import Catalog
@@ -19,6 +24,7 @@ from builders.catalog.reader import SourceReader
 from builders.sources.exclusions import Exclusions
 from builders.sources.intake import Source
 from builders.sources.sfhq import COLUMNS, TABLE_NAME, SfhqSource
+from publish.checks.loading import Loaded, LoadingError
 from schemas.configs import Table
 from schemas.manifest import Counts
 from schemas.preferences import PreferencePair
@@ -133,6 +139,45 @@ def read_into_catalog(
         )
 
 
+def load_with_pyarrow(folder: Path, streamed: Collection[str], scratch: Path | None) -> Loaded:
+    """Return the rows of the files that the card's header names, read to their end in this process."""
+    header = yaml.safe_load((folder / "README.md").read_text(encoding="utf-8").split("---\n")[1])
+    found: dict[str, dict[str, dict[str, int]]] = {}
+    for config in header["configs"]:
+        rows = Counter[str]()
+        for files in config["data_files"]:
+            paths = sorted(folder.glob(files["path"]))
+            if not paths:
+                raise LoadingError(f"no file is at {files['path']}")
+            for path in paths:
+                with pq.ParquetFile(path) as file:
+                    rows[files["split"]] += sum(len(batch) for batch in file.iter_batches())
+        name = config["config_name"]
+        ways = ("streaming",) if name in streamed else ("plain", "streaming")
+        found[name] = {way: dict(rows) for way in ways}
+    return found
+
+
+def copy_folder(source: Path, target: Path) -> Path:
+    """Copy a folder to a new place, where every file may be written even if it is read-only at the source."""
+    return Path(shutil.copytree(source, target, copy_function=shutil.copyfile))
+
+
+def protect(folder: Path) -> None:
+    """Make the files below a folder read-only."""
+    for path in folder.rglob("*"):
+        if path.is_file():
+            path.chmod(path.stat().st_mode & ~0o222)
+
+
+@contextmanager
+def lock(path: Path) -> Iterator[None]:
+    """Hold a lock that one process of this machine can have at a time."""
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
 def tree_digest(folder: Path) -> dict[str, str]:
     """Give the digest of every file below a folder, by its relative path."""
     return {
@@ -159,9 +204,7 @@ def run_release(
 ) -> Run:
     """Run the release command in a process of its own, as a user does."""
     command = [sys.executable, *door, *(str(argument) for argument in arguments)]
-    done = subprocess.run(
-        command, cwd=cwd, env=environment, capture_output=True, text=True, check=False, timeout=110
-    )
+    done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False)
     return Run(done.returncode, done.stdout, done.stderr)
 
 

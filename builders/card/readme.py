@@ -139,7 +139,7 @@ def read_numbers(card: str) -> dict[str, float]:
 
 
 def true_numbers(facts: Facts) -> dict[str, float]:
-    """Give the numbers that a card must have, under the names of `read_numbers`."""
+    """Return the numbers that a card must state, under the names of `read_numbers`."""
     numbers: dict[str, float] = {
         f"{config}/{split}": size.num_rows
         for config, splits in facts.splits.items()

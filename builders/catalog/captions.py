@@ -173,7 +173,7 @@ class CaptionCatalog:
 
 
 def _is_part(said: CaptionText) -> bool:
-    """Say whether a row holds attributes and nothing else: several of them speak of one image together."""
+    """Return whether a row holds attributes and nothing else: several of them speak of one image together."""
     return (
         said.caption is None
         and not (said.bag_of_words or said.extras or said.instruction)

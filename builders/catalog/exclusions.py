@@ -58,7 +58,7 @@ class ExcludedImages:
             self._note_idle(row, "nothing that came in has this image id", image, "remove the row")
 
     def _take(self, row: Exclusion, references: References) -> list[Problem]:
-        """Take one row in; give what keeps that from being done."""
+        """Add one row; return the problems that prevent it."""
         found = references.find(row.image, None)
         image_id = found.image_id or references.id_of(row.image)
         if image_id is not None:

@@ -187,7 +187,7 @@ class ImageCatalog:
         """Make one record of images with identical bytes from several sources.
 
         A second one in the same source is a mistake of that source and is rejected; where sources contradict
-        each other about the image, nobody here can know which is right, and none is published.
+        each other about the image, the kit cannot know which is right, and none is published.
         """
         repeated = self._db.execute(
             f"SELECT sha256 FROM {_KEPT} GROUP BY sha256 HAVING count(*) > 1 ORDER BY sha256"
@@ -220,7 +220,7 @@ class ImageCatalog:
             f"SELECT image_id, group_concat(source || '/' || name, ', ') FROM {FIRST} "
             "GROUP BY image_id HAVING count(*) > 1"
         )
-        fix = "leave one of them out; if nobody contrived this, lengthen ID_CHARS in schemas/records.py"
+        fix = "leave one of them out; if this is a real collision, lengthen ID_CHARS in schemas/records.py"
         problems = [
             Problem(Reason.RELEASE, f"the different images {names} share an id", value=image_id, fix=fix)
             for image_id, names in self._db.execute(query)
@@ -229,7 +229,7 @@ class ImageCatalog:
             raise BuildError(problems)
 
     def _warn_of_shared_names(self) -> None:
-        """Tell of one name that stands for different images in several sources; both are published."""
+        """Warn of one name that stands for different images in several sources; both are published."""
         query = (
             f"SELECT min(input_id), name, group_concat(source, ', ') FROM {FIRST} "
             "GROUP BY name HAVING count(*) > 1"

@@ -78,7 +78,7 @@ _KEEP_ROWS = f"""
     INSERT INTO layout SELECT "table", was.split, number, position, key
     FROM was JOIN now USING ("table", key) WHERE "table" = ? AND {_STAYS}
 """
-# New rows, and the places of rows that have gone, by name; a name that two rows have is nobody's.
+# New rows, and the places of rows that have gone, by name; a name of two rows stands for neither.
 _REPLACE_ROWS = f"""
     INSERT INTO layout
     SELECT gone."table", gone.split, gone.number, gone.position, new.key FROM
@@ -192,7 +192,7 @@ class Part:
 
     @property
     def place(self) -> tuple[str, str, int]:
-        """Give the table, the split and the number, which name it."""
+        """Return the table, the split and the number, which name it."""
         return self.table.value, self.split, self.number
 
     @property
@@ -205,7 +205,7 @@ class Part:
         return self.num_edited_texts if config.provenance is not None else self.num_edited
 
     def is_kept_in(self, config: Config) -> bool:
-        """Say whether the previous release has just these rows in it, as a config of the table has them."""
+        """Return whether the previous release has exactly these rows, as a config of the table has them."""
         return self.num_rows == self.num_before and not (self.num_edited_in(config) or self.num_removed)
 
 
@@ -239,7 +239,7 @@ class _Cursor:
 
     @property
     def position(self) -> int:
-        """Give the position of the row that was added last."""
+        """Return the position of the row that was added last."""
         return _position(self.group, self.group_rows - 1)
 
 
@@ -273,7 +273,7 @@ class Layout:
             entries: Its rows, in an order that depends on nothing but themselves; keys are unique.
             limits: What a part holds at most. One row alone may have more bytes.
             previous: Where the previous release has its rows.
-            repack: Whether to place all rows anew, wherever they were.
+            repack: Whether to place all rows again, wherever they were.
         """
         insert = Insert(self._db, f"INSERT INTO now VALUES ({', '.join('?' * 9)})")
         for rank, entry in enumerate(entries):

@@ -85,7 +85,7 @@ class Ledger:
         self.note(input_id, problem)
 
     def place_of(self, input_id: int) -> tuple[str, int | None, str]:
-        """Give the file, the row and the name of an input row."""
+        """Return the file, the row and the name of an input row."""
         query = "SELECT file, row, name FROM inputs WHERE id = ?"
         file, row, name = self._db.execute(query, (input_id,)).fetchone()
         return file, row, name

@@ -173,7 +173,7 @@ class PairCatalog:
         return (Loose(*row) for row in self._db.execute(query).fetchall())
 
     def locate(self, loose: Loose, file: Stored) -> None:
-        """Say where a loose image is; it is not published among the images, but in `binarized`."""
+        """Record where a loose image is; it is published in `binarized` only."""
         self._db.execute(
             "UPDATE sides SET image_id = ?, path = ?, sha256 = ?, format = ?, num_bytes = ? "
             "WHERE source = ? AND image = ?",
@@ -181,7 +181,7 @@ class PairCatalog:
         )
 
     def give_up(self, loose: Loose, problem: str) -> None:
-        """Say why a loose image that was found cannot be used."""
+        """Record why a loose image that was found cannot be used."""
         update = "UPDATE sides SET problem = ? WHERE source = ? AND image = ?"
         self._db.execute(update, (problem, loose.source, loose.reference))
 
@@ -427,7 +427,7 @@ def _votes(parts: Sequence[tuple[Any, ...]]) -> list[RawVote]:
 
 
 def _decided(votes: Sequence[RawVote], rule: str) -> dict[str, Any]:
-    """Say what votes come to, as fields of `PreferencePair`."""
+    """Count votes; the result has fields of `PreferencePair`."""
     counts = RULES[rule].count(votes)
     return {
         "votes": [

@@ -95,7 +95,7 @@ class References:
         return Found(None, Reason.UNKNOWN_IMAGE, "no source has such an image", "")
 
     def id_of(self, reference: str) -> str | None:
-        """Give the image id that a reference is, if it is an id or a sha256, whether or not there is such."""
+        """Return the image id that a reference is: an id or a SHA-256, known or not."""
         return reference[:ID_CHARS] if _ID.fullmatch(reference) else None
 
     def _places(self, column: str, name: str) -> list[tuple[str, str | None, str | None]]:

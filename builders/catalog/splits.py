@@ -14,7 +14,7 @@ _HASH_BYTES = 8
 
 
 def split_of(group: str, shares: Mapping[str, float]) -> str:
-    """Give the split of a group.
+    """Return the split of a group.
 
     Args:
         group: What its rows have in common: a prompt, or an id where there is none.

@@ -70,7 +70,7 @@ def summarize_adherence(similarities: Float32, groups: Sequence[str | None]) -> 
 def split_by_group(
     similarities: Float32, groups: Sequence[str | None]
 ) -> dict[str | None, np.ndarray[tuple[int], np.dtype[np.float64]]]:
-    """Give each group's similarities in float64, the largest group first, then by name."""
+    """Return each group's similarities in float64, the largest group first, then by name."""
     return {group: similarities[own].astype(np.float64) for group, own in _rows_by_group(groups).items()}
 
 
@@ -98,4 +98,4 @@ def _rows_by_group(groups: Sequence[str | None]) -> dict[str | None, Rows]:
 
 
 def _problem(message: str, value: str) -> Problem:
-    return Problem(Reason.EMBEDDING, message, value=value, fix="compute the embeddings anew")
+    return Problem(Reason.EMBEDDING, message, value=value, fix="compute the embeddings again")

@@ -18,7 +18,7 @@ SUFFIXES = (".safetensors", ".pt", ".pth", ".bin", ".ckpt")
 
 
 def read_digest(path: Path) -> str:
-    """Give the SHA-256 of a checkpoint.
+    """Return the SHA-256 of a checkpoint.
 
     Raises:
         SettingsError: It cannot be read, or its name does not say that it is a checkpoint.
@@ -76,10 +76,10 @@ def _is_program(path: Path) -> bool:
 
 
 def refuse(path: Path, message: str, fix: str) -> SettingsError:
-    """Say what is wrong with a checkpoint."""
+    """Return an error about a checkpoint."""
     return SettingsError(Problem(Reason.SETTINGS, message, file=str(path), fix=fix))
 
 
 def first_line(error: Exception) -> str:
-    """Give what matters of a library's message, which may be pages long."""
+    """Return the first line of a library's message, which may be pages long."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]

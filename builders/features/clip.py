@@ -231,7 +231,7 @@ def _make_model(name: str, weights: Path, tag: Mapping[str, Any], dtype: Dtype, 
 
 
 def _read_tag(settings: FeatureSettings, weights: Path) -> Mapping[str, Any]:
-    """Give what open_clip says of a tag's weights; nothing of a checkpoint of somebody's own.
+    """Return open_clip's settings for a tag's weights; nothing for a checkpoint without a tag.
 
     Such a checkpoint is taken for a model as its configuration has it. Where the tags of the model see images
     otherwise, or all run another activation, it is more likely one of theirs, and would give wrong numbers.
@@ -263,7 +263,7 @@ def _read_tag(settings: FeatureSettings, weights: Path) -> Mapping[str, Any]:
 
 
 def _how_it_sees(tag: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Give mean, deviation, interpolation and the like; the size is the model's."""
+    """Return mean, deviation, interpolation and the like; the size is the model's."""
     return cast("Mapping[str, Any]", open_clip.transform.merge_preprocess_dict(_DEFAULT, dict(tag)))
 
 
@@ -316,7 +316,7 @@ def _load_tokenizer(settings: FeatureSettings) -> Tokenize:
 
 
 def _read_versions(model: str) -> Mapping[str, str]:
-    """Give the versions of the libraries that a model's numbers depend on.
+    """Return the versions of the libraries that a model's numbers depend on.
 
     Raises:
         SettingsError: The model needs a library that is not here.

@@ -139,7 +139,7 @@ def encode_stream(
 
 
 def check_features(features: Features, names: Sequence[str]) -> Features:
-    """Give features back if each is a vector of length 1.
+    """Return the features if each is a vector of length 1.
 
     Args:
         features: Images x dimension.

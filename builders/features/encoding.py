@@ -73,7 +73,7 @@ class Features:
         previous: FeatureFiles | None,
         track: Track,
     ) -> None:
-        """Have in the store all that rows will be made of, encoding what is not known.
+        """Fill the store with all that rows are made of, and encode only what is missing.
 
         Args:
             catalog: Settled and arranged.
@@ -120,12 +120,12 @@ class Features:
         }
 
     def hashes(self, digests: Iterable[str]) -> Hashes:
-        """Give the perceptual hashes of images by the SHA-256 of their bytes."""
+        """Return the perceptual hashes of images by the SHA-256 of their bytes."""
         maker = _hash_maker()
         return pack_hashes([self._store.image(maker, sha256) for sha256 in digests])
 
     def encode_queries(self, texts: Sequence[str]) -> Mapping[str, Vectors]:
-        """Give what each encoder makes of some texts: config → (texts, d)."""
+        """Return the embeddings of some texts by each encoder: config → (texts, d)."""
         return {name: encoder.encode_texts(texts) for name, encoder in self._encoders.items()}
 
     def _is_anything_missing(self, encoder: Encoder) -> bool:
@@ -233,11 +233,11 @@ def _hash(shown: Shown, data: bytes) -> bytes:
         return hash_image(data)
     except Exception as error:  # Decoders raise many types; what one finds sound, another may not.
         message = f"the image cannot be compared with others: it does not decode: {error}"
-        fix = "save it anew, or remove its row"
+        fix = "save it again, or remove its row"
         raise BuildError(Problem(Reason.IMAGE_DAMAGED, message, file=str(shown), fix=fix)) from error
 
 
 def _hash_maker() -> str:
-    """Say what perceptual hashes depend on, as the digest of that."""
+    """Return a digest of everything that perceptual hashes depend on."""
     libraries = [f"{name} {importlib.metadata.version(name)}" for name in _HASHED_BY]
     return hashlib.sha256(f"hash_image 3, {', '.join(libraries)}".encode()).hexdigest()

@@ -200,7 +200,7 @@ class _Linker:
         if nearest.max() < min(self._bars[first : first + len(scores)].min(), self._bars[columns].min()):
             return
         for rows in _growing_blocks(len(scores)):
-            # Looked up anew: what has been joined since tells that many pairs say nothing more.
+            # Looked up again: what has been joined since tells that many pairs say nothing more.
             own = self._bars[first + rows.start : first + rows.stop]
             others = self._bars[columns]
             near = np.flatnonzero(nearest[rows] >= np.minimum(own, others.min()))
@@ -211,7 +211,7 @@ class _Linker:
                 self._link(first + rows.start + near[left], second + right, part[left, right])
 
     def finish(self, threshold: float) -> Likeness:
-        """Say what came of all pairs, with the groups of one of the thresholds."""
+        """Summarise all compared pairs, with the groups at one threshold."""
         self._join()
         ladder = []
         for step, groups in zip(self._thresholds, self._groups, strict=True):
@@ -237,7 +237,7 @@ class _Linker:
             self._join()
 
     def _reached(self, scores: Float64) -> Rows:
-        """Give the index of the highest threshold that each score reaches, or -1."""
+        """Return the index of the highest threshold that each score reaches, or -1."""
         return np.searchsorted(self._thresholds, scores, side="right") - 1
 
     def _join(self) -> None:
@@ -254,7 +254,7 @@ class _Linker:
         self._bars = self._find_bars()
 
     def _find_bars(self) -> Float32:
-        """Give (n,) scores: a pair that reaches neither image's ties together what is in one group already.
+        """Return (n,) scores: a pair that reaches neither image's ties together what is in one group already.
 
         In a narrow cone nearly all pairs reach the low thresholds, and nearly all images hang together there
         after the first block. Of two images in that one group it only matters whether they reach a threshold

@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 
 from builders.features.likeness import Likeness, join_groups, members_of
 from builders.features.vectors import blocks_of
+from builders.files import open_whole
 from builders.images.hashes import HASH_BITS
 from schemas.columns import arrow_schema, columns_of
 from schemas.duplicates import DuplicateKind, NearDuplicate, kind_of
@@ -102,16 +103,14 @@ def write_near_duplicates(
     schema = arrow_schema(columns_of(NearDuplicate))
     if encoder is not None:
         schema = schema.with_metadata({**(schema.metadata or {}), PROVENANCE_KEY: encoder.text})
-    open_path = path.with_suffix(".open")
-    with pq.ParquetWriter(open_path, schema, compression="zstd") as writer:
+    with open_whole(path) as open_path, pq.ParquetWriter(open_path, schema, compression="zstd") as writer:
         for block in blocks_of(len(rows), _ROWS_PER_GROUP):
             batch = [row.model_dump() for row in rows[block]]
             writer.write_table(pa.Table.from_pylist(batch, schema=schema))
-    open_path.replace(path)
 
 
 def _scores(likeness: Likeness | None, num_rows: int) -> list[float | None]:
-    """Give the score of the nearest for images in groups, None for the others."""
+    """Return the score of the nearest for images in groups, None for the others."""
     if likeness is None:
         return [None] * num_rows
     pairs = zip(likeness.nearest.tolist(), likeness.is_grouped.tolist(), strict=True)

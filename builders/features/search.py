@@ -61,7 +61,7 @@ class SearchIndex:
         self._margin = rounding_margin(vectors.shape[1])
 
     def __len__(self) -> int:
-        """Give the number of vectors."""
+        """Return the number of vectors."""
         return len(self._vectors)
 
     def search(self, queries: npt.NDArray[Any], k: int) -> Hits:

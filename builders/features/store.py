@@ -53,7 +53,7 @@ class FeatureStore:
     """What is known of images and texts.
 
     Args:
-        path: The SQLite file; None to keep nothing. A damaged one is made anew.
+        path: The SQLite file; None to keep nothing. A damaged one is made again.
     """
 
     def __init__(self, path: Path | None = None) -> None:
@@ -66,7 +66,7 @@ class FeatureStore:
         self._db.close()
 
     def want(self, shown: Iterable[Shown]) -> None:
-        """Say which images and texts will be asked for; those that were wanted before are forgotten."""
+        """Set the images and texts that will be asked for, in place of the earlier ones."""
         with self._transaction():
             self._db.execute("DELETE FROM wanted")
             self._db.executemany(
@@ -111,7 +111,7 @@ class FeatureStore:
             self._db.executemany(_LEARN_TEXT, rows)
 
     def image(self, maker: str, sha256: str) -> bytes:
-        """Give what a maker made of an image.
+        """Return the bytes that a maker computed from an image.
 
         Raises:
             KeyError: It has made nothing of it.
@@ -122,7 +122,7 @@ class FeatureStore:
         raise KeyError(sha256)
 
     def similarity(self, maker: str, image_id: str, text: str | None) -> float | None:
-        """Give how like an image a text is, or None where there is no text.
+        """Return how like an image a text is, or None where there is no text.
 
         Raises:
             KeyError: They have not been compared.
@@ -180,6 +180,6 @@ def _text(text: str | None) -> bytes:
 
 
 def _range(image_id: str) -> tuple[bytes, bytes]:
-    """Give the first and the last digest that an image of this id can have."""
+    """Return the first and the last digest that an image of this id can have."""
     first = bytes.fromhex(image_id)
     return first, first.ljust(_DIGEST_BYTES, b"\xff")

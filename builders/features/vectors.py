@@ -114,7 +114,7 @@ def check_vectors(vectors: npt.NDArray[Any], place: str) -> None:
 
 
 def check_queries(queries: npt.NDArray[Any], dim: int) -> Float32:
-    """Give query vectors as (q, d) float32, which is what an index is multiplied with.
+    """Return query vectors as (q, d) float32, which is what an index is multiplied with.
 
     A float64 query would have numpy convert the whole index for every search: 15 times slower.
 
@@ -265,6 +265,6 @@ def _unreadable(path: Path, error: Exception) -> Problem:
 
 
 def _problem(
-    message: str, place: str = "", value: str | None = None, fix: str = "compute the embeddings anew"
+    message: str, place: str = "", value: str | None = None, fix: str = "compute the embeddings again"
 ) -> Problem:
     return Problem(Reason.EMBEDDING, message, file=place, value=value, fix=fix)

@@ -19,7 +19,7 @@ class CheckedImages:
     """What is known of images by the digest of their bytes.
 
     It may be kept in a text file from run to run, one line for each image, which may be removed at any time.
-    Other versions of the decoders check anew. About 0.3 kB of memory for each image.
+    Other versions of the decoders check again. About 0.3 kB of memory for each image.
 
     Args:
         path: The file; None to keep nothing.
@@ -46,7 +46,7 @@ class CheckedImages:
             self._file.close()
 
     def find(self, sha256: str, num_bytes: int) -> ImageFacts | None:
-        """Give what is known of the image with a digest (hexadecimal) and a size, or None."""
+        """Return the facts known about the image with a digest (hexadecimal) and a size, or None."""
         found = self._facts.get(_key(sha256))
         return ImageFacts(sha256, *found) if found is not None and found[0] == num_bytes else None
 

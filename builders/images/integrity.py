@@ -85,7 +85,7 @@ def read_image(path: Path, max_bytes: int) -> bytes:
         return b"".join(iter(lambda: os.read(descriptor, status.st_size + 1), b""))
     except OSError as error:
         raise ImageRefusedError(
-            Reason.IMAGE_UNREADABLE, f"the file cannot be read: {error.strerror}", path.name, "copy it anew"
+            Reason.IMAGE_UNREADABLE, f"the file cannot be read: {error.strerror}", path.name, "copy it again"
         ) from error
     finally:
         os.close(descriptor)
@@ -114,7 +114,7 @@ def inspect_image(
 
     Args:
         data: The image file's bytes.
-        sha256: Their digest, which whoever asks what is known of them has already.
+        sha256: Their digest, which the caller has already.
         limits: What is accepted.
         known: What was found when these bytes were decoded before; they are not decoded again.
 
@@ -133,7 +133,7 @@ def inspect_image(
                 _decode_jpeg(data, facts)
             else:
                 image.load()
-            image.getexif()  # which says how it is turned: whoever loads the image reads it
+            image.getexif()  # which says how it is turned: every reader of the image applies it
     except ImageRefusedError:
         raise
     except UnidentifiedImageError as error:

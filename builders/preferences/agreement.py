@@ -61,7 +61,7 @@ class Strength:
 
 
 def proportion(successes: int, total: int) -> Estimate:
-    """Give a share with Wilson's score interval, without correction for continuity.
+    """Return a share with Wilson's score interval, without correction for continuity.
 
     Args:
         successes: How many of them, 0 to `total`.
@@ -94,7 +94,7 @@ def krippendorff_alpha(
     resamples: int = 1_000,
     seed: int = 0,
 ) -> Estimate:
-    """Give Krippendorff's alpha for labels without order, with a bootstrap interval over units.
+    """Return Krippendorff's alpha for labels without order, with a bootstrap interval over units.
 
     Equal units are put together first, so the price is that of the distinct ones. The `krippendorff` package,
     to which this is equal, knows no weights: it holds several arrays of shape (units, labels, labels).
@@ -102,7 +102,7 @@ def krippendorff_alpha(
     The interval is the percentile bootstrap over units: as many pairable units as there are, drawn with
     replacement, whole with all their votes. Hayes and Krippendorff draw pairs of votes instead and keep the
     expected disagreement as observed; votes on one unit hang together, so here units are drawn, and both
-    disagreements computed anew (as recommended by Zapf et al.). Resamples that use one label only have no
+    disagreements computed again (as recommended by Zapf et al.). Resamples that use one label only have no
     alpha and are left out, as undefined as such data are by themselves: counting them as 1 would make rare
     disagreement look like agreement, counting them as 0 would be no better founded. Where all units agree,
     every resample does, and the interval is the value alone. Raters count as interchangeable, and that one
@@ -144,7 +144,7 @@ def krippendorff_alpha(
 def _pairable(
     counts: NDArray[np.int64], weights: NDArray[np.int64] | None
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Give the distinct patterns of two votes or more, and how many units have each."""
+    """Return the distinct patterns of two votes or more, and how many units have each."""
     if weights is None:
         weights = np.ones(len(counts), np.int64)
     if counts.ndim != 2 or weights.shape != counts.shape[:1]:
@@ -201,7 +201,7 @@ def _interval(values: NDArray[np.float64]) -> tuple[float | None, float | None]:
 def bradley_terry(
     wins: Mapping[tuple[str, str], int], *, resamples: int = 200, seed: int = 0
 ) -> tuple[Strength, ...]:
-    """Give the strengths of models from decided pairs, by greatest likelihood.
+    """Return the strengths of models from decided pairs, by greatest likelihood.
 
     The likelihood has a greatest value only if every model is linked to every other by a chain of wins, and
     to itself back (Ford's condition). Where it has none, because a model never lost or never won, half a win
@@ -250,7 +250,7 @@ def bradley_terry(
 
 
 def _comparisons(wins: Mapping[tuple[str, str], int]) -> tuple[list[str], NDArray[np.int64]]:
-    """Give the names of models that met another, and their wins of shape (models, models), winners down."""
+    """Return the names of models that met another, and their wins of shape (models, models), winners down."""
     if any(count < 0 for count in wins.values()):
         raise ValueError("wins must not be negative")
     met = {pair: count for pair, count in wins.items() if count and pair[0] != pair[1]}
@@ -289,7 +289,7 @@ def _strengths(matrix: NDArray[np.int64]) -> NDArray[np.float64] | None:
 def _draw_strengths(
     matrix: NDArray[np.int64], strengths: NDArray[np.float64], resamples: int, seed: int
 ) -> Iterator[NDArray[np.float64]]:
-    """Decide every pair anew by the strengths found, and fit them again."""
+    """Decide every pair again by the strengths found, and fit them again."""
     from scipy.special import expit  # noqa: PLC0415 - slow to import
 
     generator = np.random.Generator(np.random.PCG64(seed))

@@ -28,7 +28,7 @@ class Rule:
 
 
 def agreement(counts: Mapping[str, int]) -> float | None:
-    """Give the share of pairs of votes that say the same, 0 to 1, or None with fewer than two votes."""
+    """Return the share of pairs of votes that say the same, 0 to 1, or None with fewer than two votes."""
     total = sum(counts.values())
     if total < 2:
         return None
@@ -38,7 +38,7 @@ def agreement(counts: Mapping[str, int]) -> float | None:
 def _count_submitted(votes: Iterable[RawVote]) -> Counter[str]:
     """Count submitted responses, one for each annotator.
 
-    Who contradicts themself has no vote, but for toxic content: that is counted whoever says it once.
+    An annotator who contradicts themself has no vote, except on toxic content: one such vote counts.
     """
     counts: Counter[str] = Counter()
     by_annotator: dict[str, str | None] = {}

@@ -68,14 +68,14 @@ class ShardChange:
 def arrange(
     catalog: Catalog, build: BuildSettings, rule: str, previous: PreviousRelease | None, *, repack: bool
 ) -> None:
-    """Say of each row of a settled catalog which part it goes into.
+    """Place each row of a settled catalog in a part.
 
     Args:
         catalog: The catalog.
         build: Sizes.
         rule: Rule that decides pairs.
         previous: The release whose rows stay where they are.
-        repack: Whether to place all rows anew.
+        repack: Whether to place all rows again.
     """
     for table in Table:  # images first: captions go with them
         entries = _entries(catalog, table) if previous is None else _compared(catalog, table, rule, previous)
@@ -114,7 +114,7 @@ def _rows(catalog: Catalog, table: Table, rule: str) -> Iterator[tuple[Mapping[s
 
 
 def plan_shards(catalog: Catalog, inputs: Inputs, previous: PreviousRelease | None) -> list[ShardChange]:
-    """Say what becomes of each data file, by config, split and number, without writing any.
+    """Plan each data file, by config, split and number, without writing any.
 
     Args:
         catalog: Arranged.
@@ -130,7 +130,7 @@ def plan_shards(catalog: Catalog, inputs: Inputs, previous: PreviousRelease | No
     planned = {(change.config, change.split, change.number) for change in changes}
     for shard in previous.manifest.shards if previous else ():
         if repack or (shard.config, shard.split, shard.number) not in planned:
-            why = "all rows are placed anew" if repack else "it is not built any more"
+            why = "all rows are placed again" if repack else "it is not built any more"
             place = (shard.config, shard.split, shard.number)
             changes.append(ShardChange(*place, ShardState.REMOVED, why, shard.num_bytes))
     return changes
@@ -161,7 +161,7 @@ def _plan_config(
 
 
 def _num_rows(config: Config, part: Part, previous: PreviousRelease | None) -> int:
-    """Count the rows that a config has of a part; of a first release nobody knows yet which are decided."""
+    """Count the rows that a config has of a part; a first release does not know yet which are decided."""
     return part.num_decided if config.decided_only and previous is not None else part.num_rows
 
 

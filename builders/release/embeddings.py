@@ -61,7 +61,7 @@ class SearchedRelease:
         return self._index.search(queries, k)
 
     def describe(self, hits: Hits) -> list[FoundRow]:
-        """Say what the rows are that one query found."""
+        """Return the rows that one query found."""
         columns = ["image_id", "file_name", "generator", "prompt"]
         found = [int(row) for row in hits.rows]
         rows = self._release.rows("prompts", found, columns)

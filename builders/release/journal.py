@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from builders.release.previous import is_intact
+from builders.files import is_intact, sync, write_whole
 from schemas.manifest import Inputs, Shard
 
 
@@ -31,9 +31,7 @@ class Journal:
         head = inputs.model_dump_json() + "\n"
         self._finished = {_place(shard): shard for shard in _read(self._path, head)}
         lines = (shard.model_dump_json() + "\n" for shard in self._finished.values())
-        open_path = self._path.with_suffix(".open")
-        open_path.write_text(head + "".join(lines), encoding="utf-8")
-        open_path.replace(self._path)
+        write_whole(self._path, (head + "".join(lines)).encode())
 
     @property
     def is_empty(self) -> bool:
@@ -41,18 +39,21 @@ class Journal:
         return not self._finished
 
     def finished(self, config: str, split: str, number: int) -> Shard | None:
-        """Give the file of a place that an earlier run has finished, if it is intact."""
+        """Return the file of a place that an earlier run has finished, if it is intact."""
         shard = self._finished.get((config, split, number))
-        return shard if shard is not None and is_intact(self._folder / shard.path, shard) else None
+        return shard if shard is not None and self._is_intact(shard) else None
 
     def add(self, shard: Shard) -> None:
         """Note a file that is finished, once the disk has it."""
         for path in (self._folder / shard.path, (self._folder / shard.path).parent):
-            _sync(path)
+            sync(path)
         with self._path.open("a", encoding="utf-8") as file:
             file.write(shard.model_dump_json() + "\n")
             file.flush()
             os.fsync(file.fileno())
+
+    def _is_intact(self, shard: Shard) -> bool:
+        return is_intact(self._folder / shard.path, shard.num_bytes, shard.sha256)
 
     def clear_unknown_files(self) -> None:
         """Remove what is in the folder and was not finished."""
@@ -79,11 +80,3 @@ def _read(path: Path, head: str) -> Iterator[Shard]:
 
 def _place(shard: Shard) -> tuple[str, str, int]:
     return shard.config, shard.split, shard.number
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from builders.catalog import Placed
+from builders.files import is_intact
 from builders.images.integrity import ImageFacts
 from schemas.columns import arrow_schema, type_names
 from schemas.configs import CONFIG_OF, CONFIGS, Config, Table
@@ -70,7 +71,7 @@ class PreviousRelease:
                 fix="restore it from a copy, or give another release with --previous",
             )
             for shard in self.manifest.shards
-            if shard.config in names and not is_intact(self.folder / shard.path, shard)
+            if shard.config in names and not _is_intact(self.folder / shard.path, shard)
         ]
         if problems:
             raise ReleaseError(problems)
@@ -124,17 +125,17 @@ class PreviousRelease:
         ]
 
     def makes_alike(self, config: Config) -> bool:
-        """Say whether it has a config with the columns that this one has, made by the same encoder if any."""
+        """Return whether it has a config with the same columns, made by the same encoder if any."""
         has_columns = self.manifest.columns.get(config.name) == type_names(arrow_schema(config.columns))
         return has_columns and not self.is_remade(config)
 
     def is_remade(self, config: Config) -> bool:
-        """Say whether it has a config whose rows another encoder made."""
+        """Return whether it has a config whose rows another encoder made."""
         old = self.manifest.inputs.configs.get(config.name)
         return old is not None and old.provenance != config.provenance
 
     def shards_of(self, config: Config) -> Mapping[tuple[str, int], Shard]:
-        """Give the files of a config by split and number."""
+        """Return the files of a config by split and number."""
         return {(shard.split, shard.number): shard for shard in self._shards(config)}
 
     def feature_files(self, config: Config) -> Iterator[tuple[Path, Path]]:
@@ -145,11 +146,11 @@ class PreviousRelease:
         tables = self.shards_of(CONFIG_OF[config.table])
         for place, shard in self.shards_of(config).items() if self.makes_alike(config) else ():
             path = self.folder / shard.path
-            if place in tables and is_intact(path, shard):
+            if place in tables and _is_intact(path, shard):
                 yield path, self.folder / tables[place].path
 
     def _groups(self, table: Table, shard: Shard) -> Mapping[str, int]:
-        """Say in which row group of the file with images each row is, or of its own file if there is none."""
+        """Return the row group of each row: in the file with images, or in its own file."""
         config = _GROUPED_AS[table]
         file = self.shards_of(config).get((shard.split, shard.number), shard)
         groups: dict[str, int] = {}
@@ -158,7 +159,7 @@ class PreviousRelease:
                 for group in range(parquet.num_row_groups):
                     rows = parquet.read_row_group(group, columns=list(config.key)).to_pylist()
                     groups |= {row_key(config, row): group for row in rows}
-        except (pa.ArrowException, OSError):  # damaged, so it is written anew
+        except (pa.ArrowException, OSError):  # damaged, so it is written again
             return {}
         return groups
 
@@ -178,28 +179,21 @@ def keep_shard(previous: Path, folder: Path, shard: Shard) -> bool:
         Whether it was taken; if not, it is damaged, and nothing was done.
     """
     source, target = previous / shard.path, folder / shard.path
-    if not is_intact(source, shard):
+    if not _is_intact(source, shard):
         return False
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
         os.link(source, target)
     except OSError:  # another file system, or one without links
         shutil.copyfile(source, target)
-        if not is_intact(target, shard):
+        if not _is_intact(target, shard):
             target.unlink()
             return False
     return True
 
 
-def is_intact(path: Path, shard: Shard) -> bool:
-    """Say whether a file is there with the bytes that a manifest states."""
-    try:
-        if path.is_symlink() or path.stat().st_size != shard.num_bytes:
-            return False
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest() == shard.sha256
-    except OSError:
-        return False
+def _is_intact(path: Path, shard: Shard) -> bool:
+    return is_intact(path, shard.num_bytes, shard.sha256)
 
 
 def row_key(config: Config, row: Mapping[str, object]) -> str:
@@ -219,12 +213,12 @@ def text_digest(table: Table, row: Mapping[str, object]) -> bytes:
 
 
 def row_name(row: Mapping[str, object]) -> str:
-    """Give what an image is called where it comes from; other rows have no name that another could take."""
+    """Return the name of an image in its source; empty for other rows."""
     return f"{row['source']}/{row['file_name']}" if "file_name" in row else ""
 
 
 def is_decided(row: Mapping[str, object]) -> bool:
-    """Say whether a row is of a decided pair; a decision that this kit does not know is none."""
+    """Return whether a row is of a decided pair; a decision that this kit does not know is none."""
     return any(each == row.get("decision") for each in Decision if each.is_decided)
 
 

@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from builders.catalog import Catalog
+from builders.files import open_whole
 from schemas.columns import arrow_schema, columns_of
 from schemas.records import RejectedRow
 
@@ -24,10 +25,8 @@ def write_rejected(catalog: Catalog, path: Path) -> None:
         path.unlink(missing_ok=True)
         return
     path.parent.mkdir(parents=True, exist_ok=True)
-    open_path = path.with_suffix(".open")
     schema = arrow_schema(columns_of(RejectedRow))
-    with pq.ParquetWriter(open_path, schema, compression="zstd") as writer:
+    with open_whole(path) as open_path, pq.ParquetWriter(open_path, schema, compression="zstd") as writer:
         rows = (row.model_dump() for row in catalog.ledger.rejected())
         while batch := list(itertools.islice(rows, _ROWS_PER_GROUP)):
             writer.write_table(pa.Table.from_pylist(batch, schema=schema))
-    open_path.replace(path)

@@ -13,6 +13,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from builders.catalog import Part
+from builders.parallel import open_lane
 from builders.release.formats import FORMATS, ParquetShard, ShardFile
 from schemas.configs import Config, Table
 from schemas.features import PROVENANCE_KEY
@@ -47,7 +48,7 @@ def write_part(
     """
     with ExitStack() as stack:
         writers = {
-            config.name: _ShardWriter(folder, part, config, stack.enter_context(ThreadPoolExecutor(1)))
+            config.name: _ShardWriter(folder, part, config, stack.enter_context(open_lane()))
             for config in configs
         }
         remaining = iter(rows)

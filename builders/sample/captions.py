@@ -36,7 +36,7 @@ def sample_captions() -> Iterator[dict[str, object]]:
 
 
 def true_attributes(face: Face) -> dict[str, str]:
-    """Give what the pipeline would say of a face if it never erred, by attribute.
+    """Return the true attributes of a face, as a faultless pipeline would state them.
 
     Left out is what is hidden: the eyes behind sunglasses, the hair colour of a bald person.
     """

@@ -25,7 +25,7 @@ def sample_faces() -> Iterator[tuple[str, str, Face]]:
 
 
 def sample_prompts() -> dict[str, str]:
-    """Give each image's prompt by the image's file name; wordings take turns."""
+    """Return each image's prompt by the image's file name; wordings take turns."""
     return {name: describe_face(face, index) for index, (name, _, face) in enumerate(sample_faces())}
 
 

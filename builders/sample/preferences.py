@@ -66,7 +66,7 @@ def sample_preferences(seed: int = _SEED) -> Iterator[dict[str, object]]:
 
 
 def true_win_rates() -> dict[tuple[str, str], float]:
-    """Give for each two models the chance that the first one's image wins a decided pair.
+    """Return for each two models the chance that the first one's image wins a decided pair.
 
     Decided is a pair in which one side has more than half of the votes that count. The vote model makes the
     worse image win now and then, so these rates are a little nearer to one half than those of `STRENGTHS`.
@@ -103,7 +103,7 @@ def _draw_label(rng: Random, better: int) -> str:
 
 
 def _soil(number: int, drawn: Sequence[_Vote]) -> list[_Vote]:
-    """Give the votes on a pair with the pair's dirt."""
+    """Return the votes on a pair with the pair's dirt."""
     *votes, (annotator, label, status) = drawn
     if number in UNFINISHED:
         votes.append((annotator, label, UNFINISHED[number]))

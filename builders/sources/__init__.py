@@ -4,7 +4,7 @@ Each is opened with a path, a name and options, and gives what `builders.sources
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from builders.sources.captions import METADATA_NAMES, CaptionSource, has_captions
@@ -29,41 +29,78 @@ def _open_sample(folder: Path, name: str, options: SourceOptions) -> tuple[Sourc
     return images, captions, PreferenceSource(folder / "preferences.jsonl", f"{name}-preferences", options)
 
 
-SOURCES: Mapping[str, Open] = {
-    SAMPLE_KIND: _open_sample,
-    "sfhq": lambda path, name, _: (SfhqSource(path, name),),
-    "captions": lambda path, name, options: (CaptionSource(path, name, options),),
-    "preferences": lambda path, name, options: (PreferenceSource(path, name, options),),
+@dataclass(frozen=True, slots=True)
+class SourceKind:
+    """A kind of source.
+
+    Attributes:
+        open: Opens a path as one source, or as several.
+        fits: Whether a path has this kind, by its content; raises `SourceError` for a file that
+            cannot be read.
+    """
+
+    open: Open
+    fits: Callable[[Path], bool]
+
+
+def _is_sfhq(path: Path) -> bool:
+    if not path.is_dir():
+        return False
+    return (path / TABLE_NAME).is_file() or (not _has_metadata(path) and any(path.glob("*.csv")))
+
+
+def _is_captions(path: Path) -> bool:
+    if not path.is_dir():
+        table = open_table(path)
+        return has_captions(table.columns, is_mapping=table.is_mapping)
+    if (path / TABLE_NAME).is_file():
+        return False
+    return _has_metadata(path) or any(path.glob("*.caption")) or any(path.glob("*.txt"))
+
+
+def _is_preferences(path: Path) -> bool:
+    return not path.is_dir() and bool(forms_of(open_table(path).columns))
+
+
+def _has_metadata(folder: Path) -> bool:
+    return any((folder / name).is_file() for name in METADATA_NAMES)
+
+
+SOURCES: Mapping[str, SourceKind] = {
+    SAMPLE_KIND: SourceKind(_open_sample, lambda _: False),
+    "sfhq": SourceKind(lambda path, name, _: (SfhqSource(path, name),), _is_sfhq),
+    "captions": SourceKind(lambda path, name, options: (CaptionSource(path, name, options),), _is_captions),
+    "preferences": SourceKind(
+        lambda path, name, options: (PreferenceSource(path, name, options),), _is_preferences
+    ),
 }
 
 
-def tell_kind(path: Path) -> str:
-    """Tell from its content what kind of source lies at a path.
+def open_source(kind: str | None, path: Path, name: str, options: SourceOptions) -> tuple[Source, ...]:
+    """Open what lies at a path.
+
+    Args:
+        kind: A key of `SOURCES`; None to tell it from the content.
+        path: A file or folder.
+        name: Name to publish it under.
+        options: What the maintainer says of it.
 
     Raises:
-        SourceError: It is none, or may be more than one, or cannot be read.
+        SourceError: It cannot be read, or its kind cannot be told.
     """
-    kinds = _kinds_of_folder(path) if path.is_dir() else _kinds_of_file(path)
+    return SOURCES[kind or tell_kind(path)].open(path, name, options)
+
+
+def tell_kind(path: Path) -> str:
+    """Return the kind of source that a path has, by its content.
+
+    Raises:
+        SourceError: It has none or several, or cannot be read.
+    """
+    kinds = [name for name, kind in SOURCES.items() if kind.fits(path)]
     if len(kinds) == 1:
         return kinds[0]
     choices = " or ".join(f'kind = "{kind}"' for kind in kinds or list(SOURCES)[1:])
     message = f"this may be {' or '.join(kinds)}" if kinds else "this is no kind of source that the kit knows"
     fix = f"say which in release.toml, [[sources]]: {choices}"
     raise SourceError(Problem(Reason.SOURCE, message, file=str(path), fix=fix))
-
-
-def _kinds_of_folder(folder: Path) -> list[str]:
-    if (folder / TABLE_NAME).is_file():
-        return ["sfhq"]
-    if any((folder / name).is_file() for name in METADATA_NAMES):
-        return ["captions"]
-    tables = any(folder.glob("*.csv"))
-    sidecars = any(folder.glob("*.caption")) or any(folder.glob("*.txt"))
-    return [kind for kind, found in (("sfhq", tables), ("captions", sidecars)) if found]
-
-
-def _kinds_of_file(path: Path) -> list[str]:
-    table = open_table(path)
-    is_captions = has_captions(table.columns, is_mapping=table.is_mapping)
-    is_preferences = bool(forms_of(table.columns))
-    return [kind for kind, found in (("captions", is_captions), ("preferences", is_preferences)) if found]

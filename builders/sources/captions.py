@@ -64,7 +64,7 @@ _MAX_NOTED_ATTRIBUTES = 200
 
 
 def has_captions(columns: Sequence[str], *, is_mapping: bool) -> bool:
-    """Say whether a table with these columns can be one of captions or attributes."""
+    """Return whether a table with these columns can be one of captions or attributes."""
     return is_mapping or _form_of(columns) is not None
 
 

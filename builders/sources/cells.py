@@ -32,11 +32,11 @@ class Cells:
         self.problems: list[Problem] = list(row.problems)
 
     def first(self, names: Iterable[str]) -> str | None:
-        """Give the first of some columns that this row has, or None."""
+        """Return the first of some columns that this row has, or None."""
         return next((name for name in names if name in self._values), None)
 
     def value(self, column: str) -> object:
-        """Give a cell as it is; None if it is empty or not there."""
+        """Return a cell unchanged; None if it is empty or missing."""
         value = self._values.get(column)
         return None if isinstance(value, str) and not value else value
 
@@ -95,7 +95,7 @@ class Cells:
         )
 
     def others(self, known: Iterable[str]) -> dict[str, object]:
-        """Give the cells that are not among some columns and not empty."""
+        """Return the cells that are not among some columns and not empty."""
         left = self._values.keys() - set(known)
         return {name: self._values[name] for name in sorted(left) if self.value(name) is not None}
 

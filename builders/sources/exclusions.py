@@ -1,7 +1,7 @@
 """Exclusions: the maintainer's list of images that are not published, each with the reason.
 
 Nothing else ever removes an image. A list that cannot be read in full stops the run, since it would leave
-in what somebody wanted out.
+in what the maintainer wanted out.
 """
 
 from collections.abc import Iterator
@@ -62,7 +62,7 @@ def read_exclusions(path: Path) -> Exclusions:
 
 
 def _problems(file: str, row: TableRow) -> Iterator[Problem]:
-    """Tell what is wrong with a row; each of it stops the run."""
+    """Return the problems of a row; each one stops the run."""
     if row.problems:
         for problem in row.problems:
             yield replace(problem, reason=Reason.SOURCE, fix=problem.fix or _UNREADABLE)

@@ -135,7 +135,7 @@ class InputRow:
 
     @property
     def is_rejected(self) -> bool:
-        """Say whether a problem keeps it from being published."""
+        """Return whether a problem keeps it from being published."""
         return any(problem.severity is Severity.REJECTED for problem in self.problems)
 
 

@@ -70,12 +70,12 @@ class ImageListing:
         return (name for name in sorted(self._places) if name not in named)
 
     def path(self, name: str) -> Path:
-        """Give the real path of a name that has no fault."""
+        """Return the real path of a name that has no fault."""
         path = self._paths(name)[0]
         return path.resolve() if name in self._special else path
 
     def fault(self, name: str) -> Fault | None:
-        """Say why a name leads to no single regular file inside the folder, or None if it does."""
+        """Return why a name leads to no single regular file inside the folder; None if it does."""
         if name not in self._places:
             return self._missing(name)
         for path in self._paths(name) if name in self._special else ():

@@ -1,8 +1,8 @@
 """Load every config of a folder as a consumer would: `datasets`, and no code of ours.
 
-`publish/check.py` runs this file in a process of its own, in isolated mode. It prints one JSON object:
-config → {"plain": {split: rows}, "streaming": {split: rows}}. What is loaded plainly is written to a cache
-whole, so configs that are too large for that are only streamed: those named after the folder.
+`publish/checks/loading.py` runs this file in a process of its own, in isolated mode. It prints one object of
+JSON: config → {"plain": {split: rows}, "streaming": {split: rows}}. What is loaded plainly is written to a
+cache whole, so configs that are too large for that are only streamed: those named after the folder.
 
     python -I publish/checks/consumer.py dist/1.0 [CONFIG ...]
 """

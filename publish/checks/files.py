@@ -1,14 +1,13 @@
 """Integrity of a release folder: are its files those of the manifest, all of them, byte for byte?"""
 
 import hashlib
-import os
 import stat
 from collections.abc import Collection, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from pydantic import ValidationError
 
+from builders.parallel import ordered_map
 from schemas.manifest import MANIFEST_NAME, FileEntry, Manifest
 from schemas.problems import Problem, Reason, ReleaseError, printable
 
@@ -68,9 +67,8 @@ def check_files(
     def check(entry: FileEntry) -> list[Problem]:
         return list(_check_file(folder, entry, with_bytes=not by_size and entry.path not in verified))
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for problems in pool.map(check, manifest.all_files):
-            yield from problems
+    for _, problems in ordered_map(check, manifest.all_files):
+        yield from problems
     known = {MANIFEST_NAME, *(entry.path for entry in manifest.all_files)}
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()

@@ -1,32 +1,68 @@
-"""The places a release can go. A host is one module here and one line in `HOSTS`.
+"""The places a release can go. A host is one folder here and one entry in `HOSTS`.
 
-Every release is built, checked and placed in the output folder first; hosts are given it from there. Each is
-made from the settings and the output folder, and gives what `publish.hosts.protocol.Host` says.
+Every release is built, checked and placed in the output folder first; hosts are given it from there. An entry
+is a `publish.hosts.protocol.HostKind`: the model of the host's table in `release.toml`, what the host can
+take, and how it is opened. Nothing else in the project compares hosts' names.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from publish.hosts.protocol import Host
+from publish.hosts.hub.settings import HubSettings
+from publish.hosts.kaggle.settings import KaggleSettings
+from publish.hosts.protocol import Host, HostKind
+from schemas.configs import Format
+from schemas.settings import DatasetSettings
 
-if TYPE_CHECKING:
-    from publish.run.settings import Settings  # it reads the names below
+FOLDER = "folder"
 
 
-def _open_hub(settings: "Settings", _: Path) -> Host[Any]:
+def _open_hub(dataset: DatasetSettings, settings: HubSettings, _: Path) -> Host[Any]:
     from publish.hosts.hub.target import HubTarget  # noqa: PLC0415 - only who publishes needs the client
 
-    return HubTarget(settings.dataset.repository, private=settings.hub.private)
+    return HubTarget(dataset.repository, private=settings.private)
 
 
-def _open_kaggle(settings: "Settings", out: Path) -> Host[Any]:
+def _open_kaggle(_: DatasetSettings, settings: KaggleSettings, out: Path) -> Host[Any]:
     from publish.hosts.kaggle.target import KaggleTarget  # noqa: PLC0415 - as above
 
-    if settings.kaggle is None:
-        raise AssertionError("the settings are checked")
-    return KaggleTarget(settings.kaggle.dataset, settings.kaggle.page, out / "uploads")
+    return KaggleTarget(settings.dataset, settings.page, out / "uploads")
 
 
-HOSTS: Mapping[str, Callable[["Settings", Path], Host[Any]]] = {"hub": _open_hub, "kaggle": _open_kaggle}
-TARGETS = ("folder", *HOSTS)
+def table_of(*kinds: HostKind) -> Mapping[str, HostKind]:
+    """Return kinds of hosts by name.
+
+    Raises:
+        ValueError: Two have one name or one table, or one is called like the folder.
+    """
+    for taken in ([FOLDER, *(kind.name for kind in kinds)], [kind.settings_key for kind in kinds]):
+        repeated = sorted({name for name in taken if taken.count(name) > 1})
+        if repeated:
+            raise ValueError(f"two hosts are called {', '.join(repeated)}")
+    return {kind.name: kind for kind in kinds}
+
+
+HOSTS = table_of(
+    HostKind(
+        name="hub",
+        title="the Hub",
+        settings_key="hub",
+        settings=HubSettings,
+        formats=tuple(Format),
+        default_formats=tuple(Format),
+        keeps_tars=True,
+        open=_open_hub,
+    ),
+    HostKind(
+        name="kaggle",
+        title="Kaggle",
+        settings_key="kaggle",
+        settings=KaggleSettings,
+        formats=(Format.PARQUET,),
+        default_formats=(Format.PARQUET,),
+        keeps_tars=False,
+        open=_open_kaggle,
+    ),
+)
+TARGETS = (FOLDER, *HOSTS)

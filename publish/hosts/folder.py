@@ -6,6 +6,7 @@ from pathlib import Path
 
 from publish.checks.files import check_files, read_manifest
 from publish.hosts.protocol import Action, TargetPlan, differences
+from publish.hosts.refusals import NEXT_VERSION
 from schemas.manifest import Inputs, Manifest, Receipt
 from schemas.problems import Problem, Reason, ReleaseError
 
@@ -40,10 +41,8 @@ class FolderTarget:
         if not different:
             others = tuple(differences(there.inputs, inputs))
             return TargetPlan("folder", str(place), Action.KEEP, differences=others)
-        fix = "a published version is never overwritten: give the next version"
-        problem = _refusal(
-            place, f"version {inputs.version} exists with other content ({'; '.join(different)})", fix
-        )
+        message = f"version {inputs.version} exists with other content ({'; '.join(different)})"
+        problem = _refusal(place, message, NEXT_VERSION)
         return TargetPlan("folder", str(place), Action.REFUSE, (problem,))
 
     def upload(self, folder: Path, manifest: Manifest) -> None:

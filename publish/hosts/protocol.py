@@ -1,13 +1,17 @@
-"""Plans: what a run would do to each target, known before anything is done."""
+"""What a host is: its kind, its plan of a run, and the calls that every host answers."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
+from pydantic import BaseModel, ConfigDict
+
+from schemas.configs import Format
 from schemas.manifest import Inputs, Manifest, Receipt
 from schemas.problems import Problem
+from schemas.settings import DatasetSettings
 
 
 class Action(StrEnum):
@@ -242,6 +246,65 @@ class Host(Protocol[P]):
             ReleaseError: It is not there.
         """
         ...
+
+
+class HostTable(BaseModel):
+    """A host's table in `release.toml`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    def problems(self) -> Iterator[Problem]:
+        """Yield a problem for each of the host's rules that the table breaks; `column` is its key."""
+        yield from ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostKind:
+    """What the kit knows of a host before it is asked.
+
+    Attributes:
+        name: Its key in `publish.hosts.HOSTS`, as `--to` takes it.
+        title: Its name for people.
+        settings_key: Its table in `release.toml`.
+        settings: The model of that table.
+        formats: Formats that it takes.
+        default_formats: Formats that it is given where the settings do not say.
+        keeps_tars: Whether a tar that is sent stays a tar.
+        open: Makes the host from the dataset's settings, its own table and the output folder; asks nothing.
+
+    Raises:
+        ValueError: The capabilities contradict each other.
+    """
+
+    name: str
+    title: str
+    settings_key: str
+    settings: type[HostTable]
+    formats: tuple[Format, ...]
+    default_formats: tuple[Format, ...]
+    keeps_tars: bool
+    open: Callable[[DatasetSettings, Any, Path], Host[Any]]
+
+    def __post_init__(self) -> None:
+        if Format.PARQUET not in self.default_formats:
+            raise ValueError(f"host {self.name}: every host is given 'parquet'")
+        if not set(self.default_formats) <= set(self.formats):
+            raise ValueError(f"host {self.name}: default formats that it does not take")
+        if Format.WEBDATASET in self.formats and not self.keeps_tars:
+            raise ValueError(f"host {self.name}: takes 'webdataset', and keeps no tars")
+
+    @property
+    def needs_table(self) -> bool:
+        """Whether nothing can be published there without its table in `release.toml`."""
+        return any(field.is_required() for field in self.settings.model_fields.values())
+
+    def why_not(self, wanted: Format) -> str | None:
+        """Return why it is not given a format; None if it can be."""
+        if wanted in self.formats:
+            return None
+        if wanted is Format.WEBDATASET and not self.keeps_tars:
+            return f"whose tars {self.title} would unpack"
+        return f"which {self.title} does not take"
 
 
 def differences(old: Inputs, new: Inputs) -> Iterator[str]:

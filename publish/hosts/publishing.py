@@ -1,19 +1,32 @@
 """Publishing to hosts: each is given a release from its folder, whatever becomes of the others."""
 
-import argparse
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from publish.hosts import HOSTS, TARGETS
-from publish.hosts.protocol import Action, Held, Host, HostPlan, Watcher
-from publish.run.settings import Settings
+from publish.hosts import HOSTS
+from publish.hosts.protocol import Action, Held, Host, HostPlan, HostTable, Watcher
 from schemas.manifest import Manifest, Receipt
 from schemas.problems import KitError, Problem, Reason, ReleaseError
+from schemas.settings import DatasetSettings
 
 Hosts = Mapping[str, Host[Any]]
+
+
+class HostChoice(Protocol):
+    """Which hosts a release goes to; `publish.run.settings.Settings` is one."""
+
+    @property
+    def dataset(self) -> DatasetSettings:
+        """What the maintainer says of the dataset."""
+        ...
+
+    @property
+    def host_tables(self) -> Mapping[str, HostTable]:
+        """Table of each host that is chosen, by the host's name."""
+        ...
 
 
 class Screen(Protocol):
@@ -43,26 +56,11 @@ class Published:
     is_new: bool = False
 
 
-def host_parser(name: str, description: str) -> argparse.ArgumentParser:
-    """Make a parser with the flags of every command that asks hosts."""
-    parser = argparse.ArgumentParser(prog=name, description=description, allow_abbrev=False)
-    parser.add_argument(
-        "--config", type=Path, default=Path("release.toml"), help="settings (default: release.toml)"
-    )
-    parser.add_argument("--out", type=Path, default=Path("dist"), help="the releases' folder (default: dist)")
-    parser.add_argument(
-        "--to",
-        action="append",
-        default=[],
-        choices=TARGETS,
-        help="ask this target in place of the configured ones; the folder always is one (repeatable)",
-    )
-    return parser
-
-
-def open_hosts(settings: Settings, out: Path) -> Hosts:
+def open_hosts(settings: HostChoice, out: Path) -> Hosts:
     """Make every host that the settings name; nothing is asked yet."""
-    return {name: HOSTS[name](settings, out) for name in settings.release.hosts}
+    return {
+        name: HOSTS[name].open(settings.dataset, table, out) for name, table in settings.host_tables.items()
+    }
 
 
 def not_ready(hosts: Hosts) -> Iterator[Problem]:

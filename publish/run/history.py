@@ -7,6 +7,7 @@ from pathlib import Path
 from builders.release.previous import PreviousRelease
 from builders.sources import SAMPLE_KIND
 from publish.checks.files import read_manifest
+from publish.hosts.refusals import older, respelled
 from schemas.manifest import MANIFEST_NAME, Inputs, PreviousEntry
 from schemas.problems import Problem, Reason, ReleaseError
 from schemas.versions import VERSION_PATTERN, Bump, bump_between, next_version, parse_version
@@ -57,10 +58,10 @@ def find_previous(out: Path, version: str, given: Path | None, *, of_sample: boo
     _refuse_same_version(releases, version)
     if version in releases:
         stated = read_manifest(releases[version]).inputs.previous
-        older = [stated.version] if stated is not None and stated.version in releases else []
-        return Predecessor(stated, _newest(releases, older, of_sample=of_sample))
-    older = [each for each in releases if parse_version(each) < parse_version(version)]
-    newest = _newest(releases, older, of_sample=of_sample)
+        candidates = [stated.version] if stated is not None and stated.version in releases else []
+        return Predecessor(stated, _newest(releases, candidates, of_sample=of_sample))
+    candidates = [each for each in releases if parse_version(each) < parse_version(version)]
+    newest = _newest(releases, candidates, of_sample=of_sample)
     return Predecessor(newest.entry if newest else None, newest)
 
 
@@ -82,11 +83,9 @@ def _refuse_same_version(releases: Mapping[str, Path], version: str) -> None:
         ReleaseError: The version is there under another name.
     """
     for other, folder in releases.items():
-        if other != version and parse_version(other) == parse_version(version):
-            message = f"version {version} is there already, as {other}"
-            raise ReleaseError(
-                Problem(Reason.RELEASE, message, file=str(folder), fix="give the next version")
-            )
+        problem = respelled(version, other, str(folder))
+        if problem is not None:
+            raise ReleaseError(problem)
 
 
 def is_of_sample(inputs: Inputs) -> bool:
@@ -103,10 +102,8 @@ def refuse_previous(previous: PreviousRelease, inputs: Inputs) -> list[Problem]:
             f"the previous release is of the dataset {old.dataset.name}, and this one of {new.dataset.name}"
         )
         problems.append(_problem(message, previous, "give a release of this dataset with --previous"))
-    if bump_between(old.version, new.version) is None:
-        message = f"version {new.version} is not newer than {old.version}, which it is to follow"
-        problems.append(_problem(message, previous, "give a newer version"))
-    return problems
+    problem = older(new.version, old.version, str(previous.folder), "which it is to follow", or_equal=True)
+    return [*problems, problem] if problem is not None else problems
 
 
 def refuse_bump(previous: PreviousRelease, version: str, needed: Bump) -> list[Problem]:

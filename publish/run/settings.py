@@ -7,15 +7,23 @@ import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    create_model,
+    field_validator,
+    model_validator,
+)
 
 from builders.sample.encoder import EXAMPLES
-from builders.sources import SAMPLE_KIND, SOURCES, tell_kind
+from builders.sources import SAMPLE_KIND, SOURCES, open_source
 from builders.sources.intake import Source, SourceOptions
-from publish.hosts import TARGETS
-from publish.hosts.kaggle.page import KagglePage, check_page
+from publish.hosts import FOLDER, HOSTS, TARGETS
+from publish.hosts.protocol import HostTable
 from schemas.configs import Format, Table
 from schemas.features import DEMO_MODEL, FeatureSettings, Provenance
 from schemas.problems import Problem, Reason, SettingsError, SourceError, suggest
@@ -67,7 +75,7 @@ class ReleaseSettings(_Settings):
     """The `[release]` table."""
 
     to: tuple[str, ...] = Field(
-        ("folder",), min_length=1, description="Names in `publish.hosts.TARGETS`; the folder always is one."
+        (FOLDER,), min_length=1, description="Names in `publish.hosts.TARGETS`; the folder always is one."
     )
     citation: str = Field("CITATION.cff", description="Citation of the dataset.")
     changelog: str = Field("CHANGELOG.md", description="Changelog with a `## Dataset` part.")
@@ -77,7 +85,7 @@ class ReleaseSettings(_Settings):
     formats: Mapping[str, tuple[Format, ...]] = Field(
         {},
         description='Target → what it is given. Where it is not said, the folder has "parquet" and '
-        '"webdataset", hosts what the folder has, and Kaggle, which unpacks tars, "parquet".',
+        '"webdataset", and hosts the default formats of their kind that the folder has.',
     )
 
     @model_validator(mode="after")
@@ -88,9 +96,10 @@ class ReleaseSettings(_Settings):
         for name, formats in self.formats.items():
             if Format.PARQUET not in formats:
                 raise ValueError(f"the formats of {name} lack 'parquet', which every target is given")
-            if name == "kaggle" and Format.WEBDATASET in formats:
-                raise ValueError("the formats of kaggle hold 'webdataset', whose tars Kaggle would unpack")
-            if not set(formats) <= set(self.formats.get("folder", Format)):
+            for each in formats:
+                if name in HOSTS and (why := HOSTS[name].why_not(each)) is not None:
+                    raise ValueError(f"the formats of {name} hold {each.value!r}, {why}")
+            if not set(formats) <= set(self.formats.get(FOLDER, Format)):
                 raise ValueError(
                     f"the formats of {name} hold what those of folder lack, where hosts' files lie"
                 )
@@ -99,55 +108,37 @@ class ReleaseSettings(_Settings):
     @property
     def target_formats(self) -> Mapping[str, tuple[Format, ...]]:
         """Every target's formats; not only of `to`, so that a release is the same wherever it goes."""
-        built = tuple(each for each in Format if each in self.formats.get("folder", Format))
-        default = {"kaggle": (Format.PARQUET,)}
-        given = {name: self.formats.get(name, default.get(name, built)) for name in TARGETS}
+        built = tuple(each for each in Format if each in self.formats.get(FOLDER, Format))
+        default = {FOLDER: built, **{name: kind.default_formats for name, kind in HOSTS.items()}}
+        given = {name: self.formats.get(name, default[name]) for name in TARGETS}
         return {name: tuple(each for each in built if each in formats) for name, formats in given.items()}
 
     @property
     def hosts(self) -> tuple[str, ...]:
         """The targets but the folder, which is always one, each once and in the order that they are told."""
-        return tuple(name for name in dict.fromkeys(self.to) if name != "folder")
+        return tuple(name for name in dict.fromkeys(self.to) if name != FOLDER)
 
 
-class HubSettings(_Settings):
-    """The `[hub]` table; the repository is `dataset.repository`."""
-
-    private: bool = Field(
-        default=False,
-        description="Whether a repository that is made here is private; one that is there stays.",
+if TYPE_CHECKING:
+    _HostTables = _Settings  # whose fields, one for each host, nothing reads by name
+else:
+    _HostTables = create_model(
+        "_HostTables",
+        __base__=_Settings,
+        **{
+            kind.settings_key: (kind.settings | None, None if kind.needs_table else kind.settings())
+            for kind in HOSTS.values()
+        },
     )
 
 
-class KaggleSettings(_Settings):
-    """The `[kaggle]` table: what Kaggle shows above the files; `publish.hosts.kaggle.page` has rules."""
-
-    dataset: str = Field(description='Its name there: "owner/name-of-dataset".')
-    title: str = Field(description="6 to 50 characters.")
-    subtitle: str = Field(description="20 to 80 characters.")
-    license: str = Field(
-        "other", description="Kaggle's name of a licence; the default leaves it to LICENSES.md."
-    )
-    keywords: tuple[str, ...] = Field((), description="Tags; Kaggle leaves out those that it does not know.")
-    private: bool = Field(
-        default=True, description="Whether a dataset that is made here is private; one that is there stays."
-    )
-
-    @property
-    def page(self) -> KagglePage:
-        """What the page says."""
-        return KagglePage(self.title, self.subtitle, self.license, self.keywords, self.private)
-
-
-class Settings(_Settings):
+class Settings(_HostTables):
     """The whole of `release.toml`."""
 
     dataset: DatasetSettings
     build: BuildSettings = BuildSettings()
     preferences: PreferenceSettings = PreferenceSettings()
     release: ReleaseSettings = ReleaseSettings()
-    hub: HubSettings = HubSettings()
-    kaggle: KaggleSettings | None = Field(None, description="Needed to publish there.")
     features: tuple[FeatureSettings, ...] = Field((), description="Encoders whose features are published.")
     near_duplicates: DuplicateSettings | None = Field(
         None,
@@ -163,6 +154,11 @@ class Settings(_Settings):
     def has_sample(self) -> bool:
         """Whether the built-in sample is read."""
         return any(source.kind == SAMPLE_KIND for source in self.sources)
+
+    @property
+    def host_tables(self) -> Mapping[str, HostTable]:
+        """Table of each host that a release goes to, by the host's name; `load_settings` sees to it."""
+        return {name: getattr(self, HOSTS[name].settings_key) for name in self.release.hosts}
 
     def content_with(self, features: Mapping[str, Provenance]) -> ContentSettings:
         """Give what the content of a release depends on.
@@ -236,7 +232,7 @@ def load_settings(path: Path, flags: Flags = NO_FLAGS) -> Settings:
         release = values.setdefault("release", {})
         if isinstance(release, dict):
             release["to"] = list(flags.to)
-    problems = list(_kaggle_problems(path, values))
+    problems = list(_host_problems(path, values))
     try:
         settings = Settings.model_validate_json(json.dumps(values, default=str))  # JSON has lists for tuples
     except ValidationError as error:
@@ -258,24 +254,24 @@ def _leave_out_demonstration(values: dict[str, Any]) -> None:
         values["features"] = [table for table in features if is_kept(table)]
 
 
-def _kaggle_problems(path: Path, values: Mapping[str, Any]) -> Iterator[Problem]:
-    """Hold what is said of Kaggle against its rules, whatever else is wrong with the settings."""
-    release, kaggle = values.get("release"), values.get("kaggle")
-    if kaggle is None:
-        to = release.get("to") if isinstance(release, dict) else None
-        if isinstance(to, list) and "kaggle" in to:
-            message, fix = (
-                "publishing to Kaggle needs this table",
-                "add it: the shipped release.toml shows how",
-            )
-            yield Problem(Reason.SETTINGS, message, file=str(path), column="kaggle", fix=fix)
-        return
-    try:
-        settings = KaggleSettings.model_validate_json(json.dumps(kaggle, default=str))
-    except ValidationError:
-        return  # told with all the others
-    for problem in check_page(settings.dataset, settings.page):
-        yield replace(problem, file=str(path), column=f"kaggle.{problem.column}")
+def _host_problems(path: Path, values: Mapping[str, Any]) -> Iterator[Problem]:
+    """Hold what is said of each host against its rules, whatever else is wrong with the settings."""
+    release = values.get("release")
+    to = release.get("to") if isinstance(release, dict) else None
+    for kind in HOSTS.values():
+        key, table = kind.settings_key, values.get(kind.settings_key)
+        if table is None:
+            if kind.needs_table and isinstance(to, list) and kind.name in to:
+                message = f"publishing to {kind.title} needs this table"
+                fix = "add it: the shipped release.toml shows how"
+                yield Problem(Reason.SETTINGS, message, file=str(path), column=key, fix=fix)
+            continue
+        try:
+            settings = kind.settings.model_validate_json(json.dumps(table, default=str))
+        except ValidationError:
+            continue  # told with all the others
+        for problem in settings.problems():
+            yield replace(problem, file=str(path), column=f"{key}.{problem.column}")
 
 
 def _repeated_features(path: Path, features: Sequence[FeatureSettings]) -> Iterator[Problem]:
@@ -361,7 +357,7 @@ def open_sources(settings: Settings, base: Path, work: Path) -> tuple[Source, ..
             publish_annotators=settings.preferences.publish_annotators,
         )
         try:
-            sources += SOURCES[source.kind or tell_kind(path)](path, name, options)
+            sources += open_source(source.kind, path, name, options)
         except SourceError as error:
             problems += [replace(problem, file=f"{name}: {problem.file}") for problem in error.problems]
     problems += _unknown_sources(settings.sources, sources) if not problems else []
@@ -457,9 +453,9 @@ def _problem(path: Path, detail: Any) -> Problem:
 
 
 def _all_keys() -> list[str]:
-    models = (
+    models: tuple[type[BaseModel], ...] = (
         *(Settings, DatasetSettings, BuildSettings, PreferenceSettings),
-        *(ReleaseSettings, SourceSettings, HubSettings, KaggleSettings, FeatureSettings, DuplicateSettings),
-        SearchSettings,
+        *(ReleaseSettings, SourceSettings, FeatureSettings, DuplicateSettings, SearchSettings),
+        *(kind.settings for kind in HOSTS.values()),
     )
     return [name for model in models for name in model.model_fields]

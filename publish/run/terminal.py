@@ -1,9 +1,11 @@
 """What a person sees: results on stdout; progress, problems and errors on stderr."""
 
+import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TypeVar
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
 
 from rich.console import Console
 from rich.filesize import decimal
@@ -23,9 +25,11 @@ from rich.progress import (
 from rich.text import Text
 
 from builders.parallel import Track
-from schemas.configs import Table
-from schemas.manifest import Counts
 from schemas.problems import KitError, Problem, SettingsError, Severity
+
+if TYPE_CHECKING:  # `--help` imports this module, and these load pyarrow
+    from schemas.configs import Table
+    from schemas.manifest import Counts
 
 T = TypeVar("T")
 MAX_PROBLEMS_SHOWN = 20
@@ -111,7 +115,9 @@ class Terminal:
         listed = list(problems)
         for problem in listed[:MAX_PROBLEMS_SHOWN]:
             style = _STYLES[problem.severity]
-            self._err.print(f"[{style}]{problem.severity}[/] {escape(str(problem))}", soft_wrap=True)
+            code = escape(f"[{problem.code}]")
+            text = f"[{style}]{problem.severity}[/] {escape(str(problem))} [dim]{code}[/]"
+            self._err.print(text, soft_wrap=True)
         hidden = (total or len(listed)) - MAX_PROBLEMS_SHOWN
         if hidden > 0:
             self._err.print(f"… and {hidden:,} more", style="dim")
@@ -124,7 +130,7 @@ class Terminal:
         """Begin a table of results."""
         self._out.print(escape(text), style="bold", soft_wrap=True)
 
-    def counts(self, counts: Mapping[Table, Counts]) -> None:
+    def counts(self, counts: "Mapping[Table, Counts]") -> None:
         """Show where the input rows of each table went: one line each, and why some were rejected."""
         rows = [
             (table, count.read, count.published, sum(count.rejected.values()), count.num_rows)
@@ -159,16 +165,35 @@ class Terminal:
 
 
 def guard(
-    terminal: Terminal, command: Callable[[], int], stopped: str = "Stopped; nothing was changed."
+    terminal: Terminal,
+    command: Callable[[], int],
+    *,
+    place: Path | str = "reading",
+    stopped: str = "Stopped; nothing was changed.",
+    advice: str = "",
 ) -> int:
-    """Run a command that can be run again; show every error as a sentence, never as a traceback."""
+    """Run a command that can be run again; show every error as a sentence, never as a traceback.
+
+    Args:
+        terminal: Where to show errors.
+        command: Returns the exit status.
+        place: Where an error of the disk happened, if it does not name a file itself.
+        stopped: What to show after Ctrl-C.
+        advice: What to do after an error of the disk.
+
+    Returns:
+        Exit status: the command's own, 1 after an error, 2 for wrong settings, 130 after Ctrl-C.
+    """
     try:
         return command()
     except KitError as error:
         terminal.problems(error.problems)
         return 2 if isinstance(error, SettingsError) else 1
-    except OSError as error:
-        terminal.note(f"{error.filename or 'reading'}: {error.strerror or error}")
+    except (OSError, sqlite3.OperationalError) as error:  # a full disk, a missing permission
+        where = getattr(error, "filename", None) or place
+        terminal.note(f"{where}: {getattr(error, 'strerror', None) or error}")
+        if advice:
+            terminal.note(advice)
         return 1
     except KeyboardInterrupt:
         terminal.note(stopped)

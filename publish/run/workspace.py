@@ -103,5 +103,6 @@ def _lock(descriptor: int, out: Path) -> None:
             f"another run is working in this folder: {printable(who)}",
             file=str(out),
             fix="wait for it to end, or give another --out",
+            code="run/folder-locked",
         )
         raise ReleaseError(problem) from error

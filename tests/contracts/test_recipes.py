@@ -5,13 +5,23 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
+from pydantic import BaseModel, Field
 
 import builders.card.figures as figures
 from builders.card.figures import FIGURES
 from builders.card.figures.inputs import FigureInputs
 from builders.release.rows import ROWS
+from builders.release.trainers import LAYOUTS, Layout
+from builders.sources import SOURCES, SourceKind, open_source, tell_kind
+from builders.sources.cells import Cells
+from builders.sources.intake import PairInput, Side, SourceOptions, pair_id_of
+from builders.sources.preferences import FORMS
+from builders.sources.preferences.form import Annotators, Form
+from builders.sources.sfhq import SfhqSource
+from publish.export import main as export
 from publish.release import main
 from schemas.configs import CONFIGS, Config, Table
+from schemas.preferences import Label, Status
 from tests.support import ROOT, good_folder
 
 SIZES = Config(
@@ -22,6 +32,12 @@ SIZES = Config(
     tuple(column for column in CONFIGS["prompts"].columns if column.name in ("image_id", "width", "height")),
     "A toy config: how large every image is.",
 )
+
+
+class ToyPair(BaseModel):
+    """A pair as a toy trainer reads it."""
+
+    text: str = Field(description="Prompt of both images.")
 
 
 def release(tmp_path: Path) -> Path:
@@ -79,3 +95,58 @@ def test_a_figure_that_is_half_there_is_an_error(
     monkeypatch.setattr(figures, "FIGURES", {"toy": lambda _: {"figures/toy.png": caption}})
     with pytest.raises(AssertionError, match="'toy' has no caption or no file"):
         release(tmp_path)
+
+
+def test_a_kind_of_source_is_one_line_and_is_told_by_its_content(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = good_folder(tmp_path / "collection").write()
+    (folder / "toy.txt").write_text("a toy collection")
+    toy = SourceKind(
+        lambda path, name, _: (SfhqSource(path, name),),  # the toy differs by its marker only
+        lambda path: (path / "toy.txt").is_file(),
+    )
+    monkeypatch.setitem(SOURCES, "toy", toy)
+    monkeypatch.delitem(SOURCES, "sfhq")
+    monkeypatch.delitem(SOURCES, "captions")
+    (source,) = open_source(None, folder, "toys", SourceOptions())
+    assert tell_kind(folder) == "toy"
+    assert (source.name, source.num_rows) == ("toys", 4)
+
+
+def test_a_form_of_preferences_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def read(cells: Cells, _: Annotators) -> PairInput | None:
+        left, right = cells.text("left", required=True), cells.text("right", required=True)
+        if left is None or right is None:
+            return None
+        vote = (None, Label.IMAGE_1.value, Status.SUBMITTED.value)
+        sides = (Side(left, None), Side(right, None))
+        return PairInput(pair_id_of(None, [left, right]), None, sides, (vote,), is_whole=False)
+
+    monkeypatch.setitem(FORMS, "toy", Form((("left",), ("right",), ("toy",)), read))
+    folder = good_folder(tmp_path / "collection")
+    first, second = (row[0] for row in folder.rows[:2])
+    folder.write()
+    votes = tmp_path / "votes.csv"
+    votes.write_text(f"left,right,toy\n{first},{second},1\n")
+    arguments = [
+        "--config",
+        str(ROOT / "release.toml"),
+        "--sfhq",
+        str(folder.path),
+        "--preferences",
+        str(votes),
+    ]
+    assert main(["--version", "1.0", *arguments, "--out", str(tmp_path / "dist")]) == 0
+    (file,) = (tmp_path / "dist/1.0/preferences").glob("*.parquet")
+    assert pq.read_table(file).column("decision").to_pylist() == ["image_1"]
+
+
+def test_a_layout_for_trainers_is_one_line(
+    sample_release: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(LAYOUTS, "toy", Layout(ToyPair, lambda pair: ToyPair(text=pair["prompt"])))
+    assert export([str(sample_release), "--layout", "toy", "--out", str(tmp_path / "toys")]) == 0
+    table = pq.read_table(tmp_path / "toys" / "data")
+    assert table.column_names == ["text"]
+    assert table.num_rows > 0

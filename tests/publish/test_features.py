@@ -20,8 +20,8 @@ from datasets import load_dataset
 
 from builders.features.near_duplicates import write_near_duplicates
 from builders.sample.encoder import EXAMPLES
-from publish.check import check_release
 from publish.checks.files import read_manifest
+from publish.checks.release import check_release
 from publish.release import main
 from publish.run.settings import load_settings
 from schemas.columns import type_names

@@ -21,7 +21,6 @@ def _commands(document: str) -> list[list[str]]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
 def test_every_command_of_the_guide_runs_in_order(tmp_path: Path) -> None:
     collection = good_folder(tmp_path / "collection")
     collection.write()

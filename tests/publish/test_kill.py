@@ -13,12 +13,13 @@ from pathlib import Path
 
 import pytest
 
-from publish.check import check_release
+from publish.checks.release import check_release
 from tests.support import ROOT, good_folder, run_release, tree_digest
 
 VICTIM = """
 import os, signal, sys
 out, moment = sys.argv[1], int(sys.argv[2])
+import publish.run.releasing
 from publish.release import main  # before the hook: importing writes caches elsewhere
 seen = 0
 def kill(event, arguments):
@@ -41,7 +42,7 @@ def run_victim(moment: int, out: Path, folder: Path) -> "subprocess.CompletedPro
     """Run a release that kills itself at a moment; 0 for never."""
     settings = ["--version", "1.0", "--config", str(ROOT / "release.toml"), "--sfhq", str(folder)]
     command = [sys.executable, "-c", VICTIM, str(out), str(moment), *settings, "--out", str(out)]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=110)
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
 
 
 def assert_survives(moment: int, tmp_path: Path) -> None:
@@ -64,7 +65,6 @@ def test_a_killed_run_leaves_no_half_release(moment: int, tmp_path: Path) -> Non
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
 def test_a_run_killed_at_every_moment_leaves_no_half_release(tmp_path: Path) -> None:
     whole = run_victim(0, tmp_path / "whole", good_folder(tmp_path / "good").write())
     assert whole.returncode == 0, whole.stderr
@@ -132,7 +132,7 @@ def test_a_full_disk_is_told_and_leaves_nothing(tmp_path: Path) -> None:
 def test_an_interrupted_run_says_so(tmp_path: Path) -> None:
     folder, out = good_folder(tmp_path / "good").write(), tmp_path / "dist"
     interrupted = (
-        "import os, signal, sys; from publish.release import main;"
+        "import os, signal, sys, publish.run.releasing; from publish.release import main;"
         "sys.addaudithook(lambda event, _: event == 'os.mkdir' and os.kill(os.getpid(), signal.SIGINT));"
         "sys.exit(main(sys.argv[1:]))"
     )
@@ -142,8 +142,8 @@ def test_an_interrupted_run_says_so(tmp_path: Path) -> None:
     assert "Traceback" not in run.err
 
 
-def test_a_release_is_not_changed_by_a_later_run(sample_release: Path) -> None:
-    before = tree_digest(sample_release)
-    assert run_release("--version", "1.0", "--out", sample_release.parent).status == 0
-    assert tree_digest(sample_release) == before
-    assert os.path.lexists(sample_release / "manifest.json")
+def test_a_release_is_not_changed_by_a_later_run(sample_copy: Path) -> None:
+    before = tree_digest(sample_copy)
+    assert run_release("--version", "1.0", "--out", sample_copy.parent).status == 0
+    assert tree_digest(sample_copy) == before
+    assert os.path.lexists(sample_copy / "manifest.json")

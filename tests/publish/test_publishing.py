@@ -103,7 +103,6 @@ def read_alone(world: World, *command: str) -> str:
         capture_output=True,
         text=True,
         check=False,
-        timeout=110,
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -121,7 +120,6 @@ def num_rows(manifest: Manifest, revision: str) -> dict[str, int]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
 def test_readers_without_the_kit_find_both_releases_byte_for_byte(world: World) -> None:
     assert world.run().status == 0
     good_folder(world.collection.path, 6).write()
@@ -156,7 +154,6 @@ def test_readers_without_the_kit_find_both_releases_byte_for_byte(world: World) 
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
 def test_a_hundredth_of_new_images_is_all_that_is_sent(world: World) -> None:
     """What is new are ten images of a thousand: in the Parquet files, and in the tars."""
     size, images = (256, 256), world.collection.path / "images"
@@ -396,7 +393,6 @@ def test_a_run_killed_between_commit_and_tag_is_finished_by_the_next(world: Worl
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
 @pytest.mark.parametrize("world", ["lfs"], indirect=True)
 @pytest.mark.parametrize("points", [HUB_POINTS, KAGGLE_POINTS], ids=["hub", "kaggle"])
 def test_a_run_killed_again_and_again_is_finished_and_readers_see_one_release_or_the_other(
@@ -406,7 +402,6 @@ def test_a_run_killed_again_and_again_is_finished_and_readers_see_one_release_or
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
 @pytest.mark.parametrize("world", ["xet"], indirect=True)
 def test_a_run_killed_while_it_sends_through_xet_is_finished(world: World) -> None:
     points = (Point("hub", "xet_write", 1, True), Point("hub", "commit", 1, False))

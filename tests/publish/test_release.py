@@ -44,10 +44,10 @@ def test_every_door_leads_to_the_same_release(door: list[str], sample_release: P
 
 def test_the_installed_command_is_the_same_main() -> None:
     pyproject = (ROOT / "pyproject.toml").read_text()
-    assert 'sfhq-release = "publish.release:main"' in pyproject
+    assert 'sfhq = "publish.sfhq:main"' in pyproject
     run = run_release("--help", door=["-c", "from publish.release import main; raise SystemExit(main())"])
     assert run.status == 0
-    assert "usage: sfhq-release" in run.out
+    assert "usage: sfhq release" in run.out
 
 
 def test_rejected_rows_are_written_beside_the_release(

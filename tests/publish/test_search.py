@@ -1,6 +1,5 @@
 """Searching a release: what is found, what is said of it, and what is refused."""
 
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,10 +12,11 @@ from builders.release.embeddings import SearchedRelease
 from builders.release.reader import ReleaseReader
 from publish.checks.files import read_manifest
 from publish.providers.weights import find_weights
-from publish.search import main, open_encoder
+from publish.run.searching import open_encoder
+from publish.search import main
 from schemas.features import FeatureSettings
 from schemas.problems import SettingsError
-from tests.support import image_bytes
+from tests.support import copy_folder, image_bytes
 
 
 def found(out: str) -> list[list[str]]:
@@ -162,7 +162,7 @@ def test_a_tags_file_given_by_flag_makes_the_encoder_of_the_release(
 def test_damaged_files_of_features_are_told(
     sample_release: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    copy = Path(shutil.copytree(sample_release, tmp_path / "1.0"))
+    copy = copy_folder(sample_release, tmp_path / "1.0")
     (path,) = (copy / "clip_sfhq_demo").iterdir()
     for damage in (b"PAR1 and no more", None):
         path.unlink(missing_ok=True)

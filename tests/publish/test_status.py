@@ -3,7 +3,7 @@
 import pytest
 
 from publish.hosts.protocol import Held
-from publish.status import read_status
+from publish.run.comparing import read_status
 from schemas.manifest import Receipt
 
 HERE, OTHER = "a" * 64, "b" * 64

@@ -118,7 +118,7 @@ def test_what_a_host_says_is_withdrawn_is_published_nowhere_whatever_is_here(wor
     told = world.read("status")
     assert told.status == 1
     assert f"withdrawn: {REASON}" in told.out
-    assert f"sfhq-yank --version 1.0 --reason '{REASON}'" in told.err
+    assert f"sfhq yank --version 1.0 --reason '{REASON}'" in told.err
     assert _yank(world)[0] == 0
     assert world.read("status").status == 0
 

@@ -10,7 +10,7 @@ def ranked(counter: Counter[Any]) -> dict[Any, int]:
 
 
 def quantiles(counter: Counter[int]) -> tuple[int, ...]:
-    """Give the least, lower quartile, median, upper quartile and greatest of counted values."""
+    """Return the least, lower quartile, median, upper quartile and greatest of counted values."""
     ordered = sorted(counter.items())
     result = []
     for share in (0.0, 0.25, 0.5, 0.75, 1.0):

@@ -126,4 +126,4 @@ def _summarize(compared: Compared) -> tuple[AdherenceSummary, ...]:
 
 
 def _problem(message: str, place: str) -> Problem:
-    return Problem(Reason.EMBEDDING, message, file=place, fix="build the release anew")
+    return Problem(Reason.EMBEDDING, message, file=place, fix="build the release again")

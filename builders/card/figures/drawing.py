@@ -22,7 +22,7 @@ DOTS_PER_INCH = 100
 
 _FONT = "DejaVu Sans"
 _NO_GLYPH = "\N{WHITE SQUARE}"
-# Fixed, so that nobody's matplotlibrc changes a figure.
+# Fixed, so that a user's matplotlibrc changes no figure.
 _STYLE: Any = {
     "font.family": _FONT,
     "font.size": 10,

@@ -124,7 +124,7 @@ def _draw_adherence(release: ReleaseReader, summary: FeatureSummary) -> dict[str
 
 
 def _groups(compared: Compared) -> dict[str, Float64]:
-    """Give each group's similarities under its title."""
+    """Return each group's similarities under its title."""
     groups = split_by_group(compared.similarities, compared.groups)
     return {_title(name or "not stated"): values for name, values in groups.items()}
 

@@ -124,7 +124,7 @@ def _preferences_figure(facts: PreferenceSummary) -> Figure:
 
 
 def _percentages(wins: Estimate) -> tuple[float, float, float]:
-    """Give a rate in percent, and how far its interval reaches below and above; NaN where there is none."""
+    """Return a rate in percent, and how far its interval reaches below and above; NaN where there is none."""
     if wins.value is None or wins.low is None or wins.high is None:
         return (math.nan,) * 3
     return 100 * wins.value, 100 * (wins.value - wins.low), 100 * (wins.high - wins.value)

@@ -33,7 +33,7 @@ class HashingFile:
         return self._file.write(data)
 
     def tell(self) -> int:
-        """Give the position in the file: its size so far."""
+        """Return the position in the file: its size so far."""
         return self.num_bytes
 
     def flush(self) -> None:

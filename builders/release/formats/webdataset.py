@@ -100,7 +100,7 @@ class TarShard:
 
 
 def sample_texts(row: Mapping[str, Any], columns: Sequence[ColumnSpec]) -> tuple[bytes, bytes]:
-    """Give the fields and the prompt of a sample, as its files hold them.
+    """Return the fields and the prompt of a sample, as its files hold them.
 
     Args:
         row: The row, as Parquet gives it.
@@ -128,7 +128,7 @@ def sample_key(generator: str, image_id: str) -> str:
 
 
 def read_index(path: Path, split: str) -> Iterator[IndexRow]:
-    """Say where each sample of a finished tar lies, in order, by reading the headers alone.
+    """Return the position of each sample of a finished tar, in order, from its headers alone.
 
     Args:
         path: A tar as `TarShard` makes it.
@@ -209,7 +209,7 @@ def _padding(size: int) -> int:
 
 
 def _field(column: ColumnSpec, value: object) -> object:
-    """Give a field a value of the one type that it has in every sample."""
+    """Return a field a value of the one type that it has in every sample."""
     if pa.types.is_string(column.arrow):
         return value or ""
     return _json(value) if column.nullable or pa.types.is_nested(column.arrow) else value

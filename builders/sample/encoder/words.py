@@ -50,12 +50,12 @@ def split_words(text: str) -> list[str]:
 
 @cache
 def vocabulary() -> tuple[str, ...]:
-    """Give the words that the encoder was trained with, in the order of their numbers."""
+    """Return the words that the encoder was trained with, in the order of their numbers."""
     return tuple(files(__package__).joinpath("words.txt").read_text("utf-8").split())
 
 
 def sort_words(text: str) -> tuple[list[str], list[str]]:
-    """Give the words of a text that the encoder knows, and those that it does not, each once."""
+    """Return the words of a text that the encoder knows, and those that it does not, each once."""
     words = [word for word in dict.fromkeys(split_words(text)) if word not in FILLERS]
     known = [word for word in words if word in vocabulary()]
     return known, [word for word in words if word not in known]

@@ -159,7 +159,7 @@ _SCENES = {"bookshelf", "forest", "brick wall", "starry night", "beach", "city s
 
 
 def describe_face(face: Face, style: int = 0) -> str:
-    """Say exactly what draw_face draws, in plain English.
+    """Describe exactly what draw_face draws, in plain English.
 
     Glasses, hat and beard are mentioned where there are any, and what is hidden is not: the eyes
     behind sunglasses, the hair colour of a bald person.

@@ -29,7 +29,7 @@ class Form:
     lacks: tuple[str, ...] = ()
 
     def fits(self, columns: Sequence[str]) -> bool:
-        """Say whether a table with these columns can have the form."""
+        """Return whether a table with these columns can have the form."""
         return not self.missing(columns) and set(self.lacks).isdisjoint(columns)
 
     def missing(self, columns: Sequence[str]) -> list[str]:
@@ -64,7 +64,7 @@ class Annotators:
         self.fingerprint = "raw" if self._is_raw else proof
 
     def name(self, annotator: object) -> str | None:
-        """Give the name to publish for an annotator: 16 hexadecimal digits, or the id itself if asked for.
+        """Return the name to publish for an annotator: 16 hexadecimal digits, or the id itself if asked for.
 
         Who has no id, or a blank one, has no name: such people are not taken for one.
         """
@@ -85,7 +85,7 @@ def _file_key(path: Path) -> bytes:
 
 
 def has_image(cells: Cells, column: str) -> bool:
-    """Say whether a column names or holds an image, in one of the ways that `read_side` knows."""
+    """Return whether a column names or holds an image, in one of the ways that `read_side` knows."""
     return any(cells.value(place) is not None for place in (column, f"{column}.bytes", f"{column}.path"))
 
 

@@ -18,7 +18,7 @@ def _read(cells: Cells, _: Annotators) -> PairInput | None:
             cells.wrong(f"votes_image{number}", message, "correct the count")
     if sides[0] is None or sides[1] is None or cells.problems:
         return None
-    # Counts name nobody, so each vote stands for somebody of their own.
+    # Counts name no annotators, so each vote stands for an annotator of its own.
     votes = [
         (None, label.value, Status.SUBMITTED.value)
         for label, count in zip((Label.IMAGE_1, Label.IMAGE_2), counts, strict=True)

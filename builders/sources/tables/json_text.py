@@ -187,7 +187,7 @@ class JsonTable:
         try:
             for row in islice(self.rows(), _SAMPLE_ROWS):
                 rows.append(row)  # noqa: PERF402 - those before an error are kept
-        except SourceError:  # whoever reads the rows is told
+        except SourceError:  # the reader of the rows gets the error
             pass
         return rows
 
@@ -279,7 +279,7 @@ def _lines(file: BinaryIO, max_bytes: int) -> Iterator[tuple[int, bytes, bool]]:
 
 
 def _explain(error: ValueError) -> str:
-    """Say what is wrong as the end of a sentence, without the jargon of Python."""
+    """Return the error as the end of a sentence, without Python's jargon."""
     if isinstance(error, json.JSONDecodeError):
         line = f"line {error.lineno}, " if error.lineno > 1 else ""
         return f"is not JSON: {error.msg} ({line}column {error.colno})"

@@ -32,7 +32,7 @@ class TableRow:
 
 
 class Table(Protocol):
-    """One table; it is read anew, as a stream, by each call of `rows`.
+    """One table; it is read again, as a stream, by each call of `rows`.
 
     Attributes:
         name: The file's name, for problems.
@@ -92,7 +92,7 @@ def escape_bytes(text: str) -> str:
 
 
 def text_problems(at: Callable[..., Problem], column: str, text: str) -> Iterator[Problem]:
-    """Tell of a cell's text what no text should have.
+    """Report characters of a cell that no text should have.
 
     Args:
         at: Makes a problem of this row.

@@ -19,9 +19,9 @@ from publish.hosts.hub.contents import (
     version_of,
 )
 from publish.hosts.protocol import Action
+from publish.hosts.refusals import NEXT_VERSION, older, other_content, respelled
 from schemas.manifest import Manifest
 from schemas.problems import Problem, printable
-from schemas.versions import parse_version
 from schemas.withdrawals import withdrawals
 
 # What is sent in one go and tried again in one go. The client says nothing in between, so large files go
@@ -30,7 +30,6 @@ _BATCH_FILES = 20
 _BATCH_BYTES = 250_000_000
 _ADVISED_FILES = 100  # in one commit, says the Hub
 _MAX_NAMED = 5
-NEXT_VERSION = "a published version is never overwritten: give the next version"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,10 +127,10 @@ class Planner:
             return HubPlan(url=self._contents.url, action=Action.KEEP, keep=there, base=sha)
         if release is None:
             message = f"{tag_of(version)} is there, and holds no release that can be read"
+            problem = self._contents.problem(message, NEXT_VERSION)
         else:
             digests = f"manifest {release.manifest_sha256[:12]}… there, {manifest.digest[:12]}… here"
-            message = f"version {version} is there with other content ({digests})"
-        problem = self._contents.problem(message, NEXT_VERSION)
+            problem = other_content(version, self._contents.url, digests)
         return HubPlan(url=self._contents.url, action=Action.REFUSE, problems=(problem,), base=sha)
 
     def _plan_on(self, manifest: Manifest, folder: Path | None, refs: Refs, head: str) -> HubPlan:
@@ -146,8 +145,7 @@ class Planner:
         remove = {path: files[path].size for path in sorted(others & ours)}
         problems = [
             *self._contents.strays(manifest, others - ours),
-            *self._respelled(manifest.version, refs, before),
-            *self._older(manifest, before),
+            *self._refused_version(manifest.version, refs, before),
             *self._broken_card(head),
         ]
         return HubPlan(
@@ -167,17 +165,13 @@ class Planner:
             ),
         )
 
-    def _respelled(self, version: str, refs: Refs, before: Release | None) -> Iterator[Problem]:
-        """Refuse 1.1.0 beside 1.1: nobody could say which of the two is meant."""
+    def _refused_version(self, version: str, refs: Refs, before: Release | None) -> Iterator[Problem]:
+        """Hold a version against all that are tagged, and against the one that `main` holds."""
         there = {found for tag in refs.tags if (found := version_of(tag))}
-        for other in sorted(there | ({before.version} if before else set())):
-            if other != version and parse_version(other) == parse_version(version):
-                yield self._contents.problem(f"version {version} is there already, as {other}", NEXT_VERSION)
-
-    def _older(self, manifest: Manifest, before: Release | None) -> Iterator[Problem]:
-        if before is not None and parse_version(before.version) > parse_version(manifest.version):
-            message = f"{BRANCH} holds version {before.version}; {manifest.version} would take readers back"
-            yield self._contents.problem(message, f"give a version after {before.version}")
+        url, on_main = self._contents.url, {before.version} if before else set()
+        yield from filter(None, (respelled(version, other, url) for other in sorted(there | on_main)))
+        why = f"which {BRANCH} holds: it would take readers back"
+        yield from filter(None, (older(version, other, url, why) for other in on_main))
 
     def _broken_card(self, head: str) -> Iterator[Problem]:
         try:

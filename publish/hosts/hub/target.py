@@ -9,49 +9,35 @@ command, and where all is done nothing is sent.
     verify  tree, small files; `datasets` loads    at the commit that was made
     tag                                            only what has been verified
 
-The commit is not sent again blindly when its answer is lost. Its parent is pinned, so a commit that was made
-after all shows as a branch that has moved: then all is planned anew, and there is nothing left to do.
+Where the branch moves under a run, maybe by its own commit whose answer was lost, all is planned anew.
 """
 
-import hashlib
-import json
-import os
-import re
-import subprocess
-import sys
-import tempfile
 import time
-import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import takewhile
 from pathlib import Path
 
-from huggingface_hub import CommitInfo, CommitOperation, CommitOperationAdd, CommitOperationDelete, HfApi
+from huggingface_hub import CommitOperation, CommitOperationAdd
 
 from publish.checks.files import parse_manifest
-from publish.hosts.hub.card import put_back
-from publish.hosts.hub.client import AGAIN, Hub, HubError, Limits
+from publish.hosts.hub.client import Hub, HubError, Limits
 from publish.hosts.hub.contents import (
     BRANCH,
-    CARD,
-    REPO_TYPE,
     Contents,
     Refs,
     all_entries,
     tag_of,
     version_of,
 )
-from publish.hosts.hub.planning import NEXT_VERSION, HubPlan, Planner, batches
+from publish.hosts.hub.loading import Loader
+from publish.hosts.hub.planning import HubPlan, Planner
+from publish.hosts.hub.sending import Sender
 from publish.hosts.protocol import UNWATCHED, Action, Held, Watcher
-from schemas.manifest import MANIFEST_NAME, FileEntry, Manifest, Receipt
+from schemas.manifest import MANIFEST_NAME, Manifest, Receipt
 from schemas.problems import Problem, ReleaseError, printable
 
-# Each keeps `datasets` from asking the Hub, or from saying who asks.
-_OFFLINE = ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_HUB_DISABLE_IMPLICIT_TOKEN")
-_CONSUMER = Path(__file__).resolve().with_name("consumer.py")
 _MAX_PLANS = 5  # how often the branch may move under a run
 _MAX_COMMITS_TOLD = 5
-_ERROR = re.compile(r"[\w.]+(Error|Exception|NotFound)\b")
 
 
 class HubTarget:
@@ -79,6 +65,7 @@ class HubTarget:
         self._hub = Hub(repository, endpoint, limits, clock, sleep)
         self._contents = Contents(self._hub)
         self._planner = Planner(self._hub, self._contents)
+        self._sender, self._loader = Sender(self._hub, self._contents), Loader(self._hub, self._contents)
         self._private = private
         # By manifest digest: the commit that this run found or made, and whether it is known to be right.
         self._commits: dict[str, str] = {}
@@ -195,9 +182,10 @@ class HubTarget:
                     message = "the repository has been made, and cannot be seen"
                     raise ReleaseError(self._contents.problem(message, "see that the token may read there"))
                 if current.base is None:
-                    self._create()
+                    self._sender.create(private=self._private)
                     is_made = True
-                elif self._publish(folder, manifest, current, current.base, watcher):
+                elif made := self._sender.publish(folder, manifest, current, current.base, watcher):
+                    self._commits[manifest.digest] = made
                     return
                 seen = None if current.base is None else (current.base,)
         message = f"{BRANCH} has moved {_MAX_PLANS} times while this run was sending"
@@ -226,7 +214,7 @@ class HubTarget:
             others = self._contents.files(sha).keys() - {entry.path for entry in entries}
             problems = [*self._contents.compare(entries, sha), *self._contents.strays(manifest, others)]
             if not problems and load:
-                problems = [*self._load(manifest, sha)]
+                problems = [*self._loader.load(manifest, sha)]
             if not is_named:
                 message = f"{BRANCH} holds {manifest.version}, and it has no tag: it is unfinished"
                 problems.append(self._contents.problem(message, "publish it again, or the next version"))
@@ -271,25 +259,8 @@ class HubTarget:
         """
         if manifest.digest not in self._verified:
             raise ReleaseError(self._contents.problem("only what is verified is tagged", "verify it first"))
-        sha, tag, attempts = (
-            self._commits[manifest.digest],
-            tag_of(manifest.version),
-            self._hub.limits.attempts,
-        )
         with self._hub.stage("tagging"):
-            for attempt in range(1, attempts + 1):
-                refs = self._contents.refs()
-                if refs is not None and tag in refs.tags:
-                    self._check_tag(tag, refs.tags[tag], sha)
-                    return
-                try:
-                    self._hub.ask(lambda api: self._make_tag(api, manifest, sha), repeat=False)
-                except HubError as error:  # 409: somebody was faster; no answer: it may be there
-                    if not (error.passing or error.status == 409) or attempt == attempts:
-                        raise
-                    self._hub.wait(error, attempt)
-                else:
-                    return
+            self._sender.tag(manifest, self._commits[manifest.digest])
 
     def receipt(self, manifest: Manifest) -> Receipt:
         """Say where a release is that this run has found or made; the revision is the commit's sha.
@@ -335,12 +306,10 @@ class HubTarget:
                     CommitOperationAdd(path, data) for path, data in marked.items()
                 ]
                 title, text = f"Withdraw release {version}", " ".join(reason.split())
-                if self._commit(operations, refs.head, title, text, UNWATCHED) is not None:
+                if self._sender.commit(operations, refs.head, title, text, UNWATCHED) is not None:
                     return True
         message = f"{BRANCH} has moved {_MAX_PLANS} times while this run was marking a release"
         raise ReleaseError(self._contents.problem(message, "see who else publishes here, then run it again"))
-
-    # Reading
 
     def _plan(self, manifest: Manifest, folder: Path | None) -> HubPlan:
         plan = self._planner.plan(manifest, folder)
@@ -383,182 +352,6 @@ class HubTarget:
         if exact:
             raise ReleaseError(self._contents.problem(message, "make a new plan, and look at it"))
         watcher.note(f"{message}; planned anew")
-
-    # Writing
-
-    def _create(self) -> None:
-        self._hub.ask(
-            lambda api: api.create_repo(
-                self._hub.repository, repo_type=REPO_TYPE, private=self._private or None, exist_ok=True
-            )
-        )
-
-    def _publish(self, folder: Path, manifest: Manifest, plan: HubPlan, base: str, watcher: Watcher) -> bool:
-        """Send content, then commit it on `base`. False if the branch has moved, maybe by this commit."""
-        operations: list[CommitOperation] = [*self._send(folder, manifest, plan, base, watcher)]
-        operations += [CommitOperationDelete(path, is_folder=False) for path in plan.remove]
-        title, text = f"Release {manifest.version}", f"Manifest SHA-256: {manifest.digest}"
-        made = self._commit(operations, base, title, text, watcher)
-        if made is not None:
-            self._commits[manifest.digest] = made
-        return made is not None
-
-    def _commit(
-        self, operations: list[CommitOperation], base: str, title: str, text: str, watcher: Watcher
-    ) -> str | None:
-        """Commit on `base`, and give the sha. None if the branch has moved, maybe by this commit."""
-        attempts = self._hub.limits.attempts
-        for attempt in range(1, attempts + 1):
-            try:
-                return self._hub.ask(
-                    lambda api: self._make_commit(api, operations, base, title, text, watcher), repeat=False
-                ).oid
-            except HubError as error:
-                is_conflict = error.status in (409, 412)
-                if is_conflict and self._has_moved(base):
-                    return None
-                if not (is_conflict or error.passing) and error.status is not None:
-                    raise
-                # Nobody knows whether it was made, or will be a little later; a conflict with nobody passes.
-                if (is_conflict or error.passing) and attempt < attempts:
-                    self._hub.wait(error, attempt)
-                if self._has_moved(base):
-                    return None
-                if not (is_conflict or error.passing) or attempt == attempts:
-                    raise
-        return None
-
-    def _has_moved(self, base: str) -> bool:
-        refs = self._contents.refs()
-        return refs is None or refs.head != base
-
-    def _make_commit(
-        self,
-        api: HfApi,
-        operations: list[CommitOperation],
-        base: str,
-        title: str,
-        text: str,
-        watcher: Watcher,
-    ) -> CommitInfo:
-        with warnings.catch_warnings(record=True) as warned:
-            warnings.simplefilter("always")
-            made = api.create_commit(
-                self._hub.repository,
-                operations,
-                commit_message=title,
-                commit_description=text,
-                repo_type=REPO_TYPE,
-                parent_commit=base,
-            )
-        for warning in warned:  # what the Hub says of the card
-            watcher.note(self._hub.redact(str(warning.message)))
-        return made
-
-    def _make_tag(self, api: HfApi, manifest: Manifest, sha: str) -> None:
-        api.create_tag(
-            self._hub.repository,
-            tag=tag_of(manifest.version),
-            revision=sha,
-            repo_type=REPO_TYPE,
-        )
-
-    def _check_tag(self, tag: str, found: str, sha: str) -> None:
-        if found != sha:
-            message = f"{tag} is there and is another commit ({found[:12]}…, not {sha[:12]}…)"
-            raise ReleaseError(self._contents.problem(message, NEXT_VERSION))
-
-    def _send(
-        self, folder: Path, manifest: Manifest, plan: HubPlan, base: str, watcher: Watcher
-    ) -> Iterator[CommitOperationAdd]:
-        """Send the content of large files, in batches; what has arrived before is not sent again."""
-        done, total = 0, plan.num_bytes
-        watcher.advance("sending files", done, total)
-        entries = {entry.path: entry for entry in all_entries(manifest)}
-        for batch in batches(plan.add):
-            additions = [self._addition(folder, entries[path], base) for path in batch]
-            self._send_batch(additions)
-            for path, addition in zip(batch, additions, strict=True):
-                entry = entries[path]
-                if entry.path != CARD:
-                    self._check_digest(entry, addition.upload_info.sha256.hex())
-                done += entry.num_bytes
-            watcher.advance("sending files", done, total)
-            yield from additions
-
-    def _send_batch(self, additions: list[CommitOperationAdd]) -> None:
-        self._hub.ask(
-            lambda api: api.preupload_lfs_files(
-                self._hub.repository, additions, repo_type=REPO_TYPE, free_memory=False
-            )
-        )
-
-    def _addition(self, folder: Path, entry: FileEntry, base: str) -> CommitOperationAdd:
-        path = folder / entry.path
-        if not path.is_file():
-            raise ReleaseError(
-                self._contents.file_problem("the build lacks the file", entry.path, "build it")
-            )
-        if entry.path != CARD:
-            return CommitOperationAdd(entry.path, path)
-        card = path.read_bytes()
-        self._check_digest(entry, hashlib.sha256(card).hexdigest())
-        return CommitOperationAdd(entry.path, put_back(card, *self._contents.kept(base)))
-
-    def _check_digest(self, entry: FileEntry, found: str) -> None:
-        """See that what was sent is what was checked: somebody may have touched the build since."""
-        if found != entry.sha256:
-            message = "the build's file is not that of its manifest"
-            raise ReleaseError(self._contents.file_problem(message, entry.path, "build the release anew"))
-
-    # Loading
-
-    def _load(self, manifest: Manifest, sha: str) -> Iterator[Problem]:
-        """Have `datasets` load one row of each config; once more if it cannot: some faults pass."""
-        try:
-            done = self._run_consumer(sha)
-            if done.returncode != 0:
-                self._hub.pause()
-                done = self._run_consumer(sha)
-        except subprocess.TimeoutExpired:
-            yield self._contents.problem("`datasets` takes too long to load the release", AGAIN)
-            return
-        if done.returncode != 0:
-            message = f"`datasets` cannot load the release: {self._hub.redact(_last_error(done.stderr))}"
-            yield self._contents.problem(message, f"see the message; if it may pass, {AGAIN}")
-            return
-        found: dict[str, dict[str, list[str]]] = json.loads(done.stdout.splitlines()[-1])
-        wanted = {config: sorted(splits) for config, splits in manifest.configs.items()}
-        loaded = {config: sorted(splits) for config, splits in found.items()}
-        if loaded != wanted:
-            message = f"`datasets` finds other configs and splits: {loaded}, not {wanted}"
-            yield self._contents.problem(message, "see the card's header")
-
-    def _run_consumer(self, sha: str) -> "subprocess.CompletedProcess[str]":
-        """Run it in a process of its own, with fresh caches, where no folder is called as the repository."""
-        with tempfile.TemporaryDirectory(prefix="sfhq-hub-") as home:
-            own = {"HF_HOME": home, "TMPDIR": home, "HF_ENDPOINT": self._hub.endpoint}
-            environment = {**os.environ, **own}
-            for name in _OFFLINE:
-                environment.pop(name, None)
-            if self._hub.token is not None:
-                environment["HF_TOKEN"] = self._hub.token
-            return subprocess.run(  # noqa: S603 - our own file, run by our own interpreter
-                [sys.executable, "-I", str(_CONSUMER), self._hub.repository, sha],
-                cwd=home,
-                env=environment,
-                capture_output=True,
-                text=True,
-                check=False,
-                timeout=self._hub.limits.stage_seconds,
-            )
-
-
-def _last_error(stderr: str) -> str:
-    """Give the error that ended a process, as its traceback says it last; it may have many lines."""
-    lines = stderr.strip().splitlines() or ["no message"]
-    starts = [number for number, line in enumerate(lines) if _ERROR.match(line)]
-    return " ".join(lines[starts[-1] if starts else -1 :])
 
 
 def _refuse(problems: Sequence[Problem]) -> None:

@@ -124,15 +124,15 @@ def _check_setup() -> Iterator[Problem]:
             message = (
                 f"the kaggle client is too old: {MIN_CLIENT} or newer is needed, since older ones lose files"
             )
-            yield _problem(message, install, installed)
+            yield problem(message, install, installed)
     except metadata.PackageNotFoundError:
-        yield _problem(f"publishing to Kaggle needs the kaggle client, {MIN_CLIENT} or newer", install)
+        yield problem(f"publishing to Kaggle needs the kaggle client, {MIN_CLIENT} or newer", install)
     except InvalidVersion:
-        yield _problem("nobody can tell which version of the kaggle client this is", install)
+        yield problem("nobody can tell which version of the kaggle client this is", install)
     if _place() not in _PLACES:
         message = "the client does not know this place and would write to the real site in its stead"
         fix = f"unset KAGGLE_API_ENVIRONMENT, or use one of: {', '.join(_PLACES)}"
-        yield _problem(message, fix, _place(), "KAGGLE_API_ENVIRONMENT")
+        yield problem(message, fix, _place(), "KAGGLE_API_ENVIRONMENT")
 
 
 def _place() -> str:
@@ -155,12 +155,18 @@ def _load(seconds: float) -> None:
         thread.join(seconds)
     if thread.is_alive():
         message = f"Kaggle said nothing for {seconds:g} s while its client was loaded"
-        raise ReleaseError(_problem(message, "look at the connection, and run the same command again"))
+        raise ReleaseError(problem(message, "look at the connection, and run the same command again"))
     if errors:
         raise ReleaseError(
-            _problem(f"the kaggle client cannot be loaded: {type(errors[0]).__name__}", "install it anew")
+            problem(f"the kaggle client cannot be loaded: {type(errors[0]).__name__}", "install it anew")
         ) from errors[0]
 
 
-def _problem(message: str, fix: str, value: str | None = None, column: str | None = None) -> Problem:
+def problem(message: str, fix: str, value: str | None = None, column: str | None = None) -> Problem:
+    """Return a problem with Kaggle, or with how it is reached."""
     return Problem(Reason.RELEASE, message, file="kaggle", column=column, value=value, fix=fix)
+
+
+def error(message: str, fix: str, value: str | None = None) -> ReleaseError:
+    """Return the error of one problem with Kaggle."""
+    return ReleaseError(problem(message, fix, value))

@@ -1,11 +1,15 @@
 """What Kaggle was asked for, kept where the next run finds it: so that no release becomes two versions."""
 
+import shutil
+from contextlib import suppress
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from publish.hosts.kaggle.access import Limits
+from publish.hosts.kaggle.contents import Site
 from publish.run.workspace import write_whole
+from schemas.manifest import Manifest
 
 ATTEMPTS_NAME = "attempts.json"
 
@@ -55,3 +59,44 @@ def read_attempts(place: Path) -> Attempts:
 def write_attempts(place: Path, attempts: Attempts) -> None:
     """Keep it in the folder of a release's upload."""
     write_whole(place / ATTEMPTS_NAME, attempts.model_dump_json().encode())
+
+
+class Uploads:
+    """The uploads that are not done, each in a folder named by its manifest's digest.
+
+    Args:
+        state: Holds them; made if missing.
+        limits: How long an unanswered request may still produce a version.
+    """
+
+    def __init__(self, state: Path, limits: Limits) -> None:
+        self._state, self._limits = state, limits
+
+    def place(self, manifest: Manifest) -> Path:
+        """Return the folder of a release's upload."""
+        return self._state / manifest.digest
+
+    def forget(self, manifest: Manifest) -> None:
+        """Remove what is kept of an upload that is done."""
+        shutil.rmtree(self.place(manifest), ignore_errors=True)
+        with suppress(OSError):  # there is none, or another release's upload is unfinished
+            self._state.rmdir()
+
+    def num_tries(self, site: Site, manifest: Manifest) -> int:
+        """Return how often Kaggle was given a release."""
+        # Kaggle may list what it could not process, or not.
+        return max(len(site.holding(manifest)), read_attempts(self.place(manifest)).num_taken)
+
+    def doubt(self, site: Site) -> float | None:
+        """Return when an unanswered request for any release can no longer produce a version.
+
+        Returns:
+            Seconds since 1970; None if no such request is pending.
+        """
+        ends = []
+        for path in self._state.glob(f"*/{ATTEMPTS_NAME}"):
+            attempts = read_attempts(path.parent)
+            end = attempts.doubt_ends(self._limits)
+            if end is not None and not site.holding_digest(path.parent.name, attempts.above):
+                ends.append(end)
+        return max(ends, default=None)

@@ -3,7 +3,6 @@
 import itertools
 import os
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -19,10 +18,11 @@ from builders.card.readme import read_numbers
 from builders.release.reader import ReleaseReader
 from builders.sample.captions import sample_captions, true_attributes
 from builders.sources.sample import sample_faces
-from publish.check import check_release
 from publish.checks.files import read_manifest
+from publish.checks.release import check_release
 from schemas.features import DEMO_NOTICE
 from tests.publish.checks.test_check import edit_card
+from tests.support import copy_folder
 
 CONFIG = "clip_sfhq_demo"
 
@@ -66,7 +66,7 @@ def test_a_number_that_is_not_true_is_told(
     line, number = match.group(0), match.group(1)
     start, end = (place - match.start() for place in match.span(1))
     wrong = line[:start] + ("0.999" if "." in number else "7") + line[end:]
-    copy = Path(shutil.copytree(sample_release, tmp_path / "1.0"))
+    copy = copy_folder(sample_release, tmp_path / "1.0")
     edit_card(line, wrong)(copy)
     problems = [str(problem) for problem in check_release(copy)]
     assert len(problems) == 1

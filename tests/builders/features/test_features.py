@@ -508,7 +508,6 @@ def real_folder(sfhq_sample: Path, path: Path) -> Path:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1800)
 def test_features_of_real_images_are_those_of_plain_code(
     sfhq_sample: Path, random_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

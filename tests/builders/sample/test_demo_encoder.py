@@ -24,14 +24,12 @@ def quality() -> Quality:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
 def test_the_first_five_faces_are_what_a_query_asks_for(quality: Quality) -> None:
     assert len(quality.precisions) == 30
     assert quality.precision >= 0.9, quality.precisions
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
 def test_a_copy_is_nearest_to_its_face(quality: Quality) -> None:
     assert min(quality.copies_found.values()) >= 0.98, quality.copies_found
     whole = [cosine for name, cosine in quality.copies.items() if "cropped" not in name]
@@ -41,7 +39,6 @@ def test_a_copy_is_nearest_to_its_face(quality: Quality) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
 def test_copies_are_found_among_unseen_faces_and_hardly_anything_else(quality: Quality) -> None:
     assert quality.reports.keys() == COPIES.keys()
     for name, report in quality.reports.items():

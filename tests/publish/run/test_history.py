@@ -13,8 +13,8 @@ import pytest
 from datasets import load_dataset
 
 from builders.images.integrity import ImageFacts, inspect_image
-from publish.check import check_release
 from publish.checks.files import read_manifest
+from publish.checks.release import check_release
 from publish.release import main
 from schemas.problems import Problem
 from schemas.settings import BuildSettings
@@ -278,7 +278,7 @@ def test_a_file_that_is_written_anew_is_checked_like_any_other(
         return check_release(folder, *rest)
 
     spoil(releases.out / "1.0")
-    monkeypatch.setattr("publish.release.check_release", spoil_and_check)
+    monkeypatch.setattr("publish.run.releasing.check_release", spoil_and_check)
     capsys.readouterr()
     assert releases.release("1.0.1") == 1
     assert f"{name}: the file has other bytes than the manifest says" in capsys.readouterr().err

@@ -1,0 +1,159 @@
+"""Bytes on their way to and from Kaggle: the client's memory of uploads, time limits, and unpacking.
+
+It imports the client, which signs in over the network by that: see `publish.hosts.kaggle.access`.
+"""
+
+import hashlib
+import shutil
+import tempfile
+import time
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import requests
+from kaggle.api.kaggle_api_extended import ResumableUploadContext
+from requests.adapters import HTTPAdapter
+from urllib3.exceptions import HTTPError as TransportError
+
+from publish.hosts.kaggle.access import Limits, SiteError
+
+_CHUNK_BYTES = 1024 * 1024
+# The client's upload state knows a file by path, size and time. Ours lies in a folder of its own for each
+# manifest, so the time adds nothing but uploads begun again after a rebuild of the same bytes.
+_MODIFIED = 0
+
+
+class UploadState(ResumableUploadContext):  # type: ignore[misc] # the client is not typed
+    """The client's memory of what it has sent, in a folder of ours.
+
+    Args:
+        folder: Holds addresses and tokens of uploads, so nobody else may read it. Made if missing.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self._folder = folder
+
+    def __enter__(self) -> "UploadState":
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._folder.chmod(0o700)
+        return self
+
+    def get_upload_info_file_path(self, path: str) -> str:
+        """Say where the client keeps the state of one file."""
+        # Its own name is the whole path, which may be longer than a name can be, or stand for two files.
+        return str(self._folder / f"{hashlib.sha256(path.encode()).hexdigest()}.json")
+
+    def new_resumable_file_upload(self, path: str, start_blob_upload_request: Any) -> Any:
+        """Begin or continue a file's upload, whatever its time of modification."""
+        start_blob_upload_request.last_modified_epoch_seconds = _MODIFIED
+        return super().new_resumable_file_upload(path, start_blob_upload_request)
+
+    @property
+    def age_seconds(self) -> float:
+        """How long ago the oldest of the uploads in use was begun."""
+        return time.time() - min((upload.timestamp for upload in self._file_uploads), default=time.time())
+
+
+class TimedAdapter(HTTPAdapter):
+    """Sends requests with a limit on each wait."""
+
+    def __init__(self, timeout_seconds: float) -> None:
+        super().__init__()
+        self._timeout_seconds = timeout_seconds
+
+    def send(self, request: requests.PreparedRequest, *args: Any, **options: Any) -> requests.Response:
+        """Send a request, waiting no longer than the limit unless it has one of its own."""
+        options["timeout"] = options.get("timeout") or self._timeout_seconds
+        return super().send(request, *args, **options)
+
+
+class Body:
+    """The rest of a file as `requests` reads it, which tells how far it has come and ends in time."""
+
+    def __init__(self, path: Path, start: int, told: Callable[[int], None], limits: Limits) -> None:
+        self._file = path.open("rb")
+        self._file.seek(start)
+        self._length = path.stat().st_size - start
+        self._told, self._clock = told, limits.clock
+        self._end = limits.clock() + limits.upload_seconds
+        self.sent = 0
+
+    def __len__(self) -> int:
+        return self._length
+
+    def read(self, size: int = -1) -> bytes:
+        """Give the next bytes.
+
+        Raises:
+            SiteError: Sending the file takes too long.
+        """
+        if self._clock() > self._end:
+            # Not one of requests' errors: those are taken for a broken connection, and tried again.
+            raise SiteError("sending a file takes too long", "run the same command again: it continues")
+        data = self._file.read(size)
+        if data:
+            self.sent += len(data)
+            self._told(len(data))
+        return data
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+def bytes_there(answer: requests.Response, size: int) -> int:
+    """Read how many bytes of an upload have arrived; 0 where it does not say, or says nonsense."""
+    _, _, last = answer.headers.get("Range", "").rpartition("-")
+    there = int(last) + 1 if last.isascii() and last.isdigit() else 0
+    return there if there < size else 0
+
+
+def arriving(answer: requests.Response) -> Iterator[bytes]:
+    """Give bytes as they come: `iter_content` gives none before a chunk is whole, however long it takes."""
+    try:
+        while chunk := answer.raw.read1(_CHUNK_BYTES, decode_content=True):
+            yield chunk
+    except TransportError as error:
+        raise requests.exceptions.ChunkedEncodingError from error
+
+
+def copy(chunks: Iterator[bytes], file: BinaryIO, max_bytes: int) -> None:
+    """Write bytes to a file.
+
+    Raises:
+        SiteError: They are more than there should be.
+    """
+    size = 0
+    for chunk in chunks:
+        size += len(chunk)
+        # What Kaggle packs can be a little larger than the file.
+        if size > max_bytes + max_bytes // 100 + 65536:
+            raise SiteError("the file is larger on Kaggle than in the release", "see what it is")
+        file.write(chunk)
+
+
+def unpack(file: BinaryIO, max_bytes: int) -> None:
+    """Put the only member of a ZIP archive in its place: Kaggle serves large files so."""
+    file.seek(0)
+    if file.read(4) != b"PK\x03\x04":
+        return
+    with tempfile.TemporaryFile() as packed:
+        file.seek(0)
+        shutil.copyfileobj(file, packed)
+        _unpack_into(file, packed, max_bytes)
+
+
+def _unpack_into(file: BinaryIO, packed: BinaryIO, max_bytes: int) -> None:
+    try:
+        with zipfile.ZipFile(packed) as archive, archive.open(archive.namelist()[0]) as member:
+            file.seek(0)
+            file.truncate()
+            while chunk := member.read(_CHUNK_BYTES):
+                file.write(chunk)
+                if file.tell() > max_bytes:
+                    raise SiteError("the file is larger on Kaggle than in the release", "see what it is")
+    except (zipfile.BadZipFile, IndexError, NotImplementedError, RuntimeError):
+        raise SiteError("Kaggle sends a damaged archive", "run the same command again") from None

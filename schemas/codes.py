@@ -1,0 +1,144 @@
+"""Codes of problems: what each means and what to do, for `sfhq explain CODE` and for programs.
+
+A code is stable: scripts may match it, and another kind of problem never gets it. Problems of rows have the
+code of their reason, `row/` and the reason's word; problems that stop a run may have one of their own.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """What a code means.
+
+    Attributes:
+        meaning: What is wrong, for a reader who has only the code.
+        fix: What to do.
+    """
+
+    meaning: str
+    fix: str
+
+
+_SEE_ROW = "Correct the row, or leave it: a rejected row is listed in OUT/rejected/VERSION.parquet."
+_SEE_IMAGE = "Replace the image file with a sound copy, or leave it: the row is listed in OUT/rejected."
+_NOTHING = "Nothing has to be done: the row is published, and the case is counted on the card."
+
+CODES: Mapping[str, Explanation] = {
+    # A row that cannot be read as text
+    "row/wrong-cell-count": Explanation("The row has more or fewer cells than the header.", _SEE_ROW),
+    "row/broken-quotes": Explanation("A quote in the row is never closed, or closes too early.", _SEE_ROW),
+    "row/not-utf8": Explanation("The row is not text in UTF-8.", "Save the table as UTF-8."),
+    "row/control-character": Explanation("A cell has a control character, such as a null byte.", _SEE_ROW),
+    "row/bad-json": Explanation("The line or cell is not valid JSON.", _SEE_ROW),
+    # A cell that has the wrong value
+    "row/bad-value": Explanation("A cell has a value that its column does not allow.", _SEE_ROW),
+    "row/empty-name": Explanation("The row names no image.", "Write the file name of the image."),
+    "row/unsafe-name": Explanation(
+        "The file name is absolute, leaves the folder, or is no name that every system allows.",
+        "Rename the file, and write the new name into the table.",
+    ),
+    "row/unknown-generator": Explanation(
+        "The kit does not know the generator, so it knows neither its settings nor its terms.",
+        "Correct the name, or add the generator to schemas/generators.py.",
+    ),
+    "row/bad-config": Explanation("The settings of the generator have a wrong key or value.", _SEE_ROW),
+    "row/empty-caption": Explanation("The row has neither a caption nor attributes.", _SEE_ROW),
+    "row/unknown-label": Explanation("The vote is none of the labels of its form.", _SEE_ROW),
+    "row/unequal-lists": Explanation("Lists that belong together have different lengths.", _SEE_ROW),
+    # Rows and files that do not fit together
+    "row/duplicate-row": Explanation("The same row is there more than once; one is kept.", _SEE_ROW),
+    "row/conflicting-rows": Explanation(
+        "Rows on the same thing contradict each other.", "Keep the true one."
+    ),
+    "row/duplicate-image": Explanation("Two rows have the same image; one is kept.", _SEE_ROW),
+    "row/name-with-two-contents": Explanation("One name stands for two different images.", "Rename one."),
+    "row/image-missing": Explanation(
+        "The folder has no image of this name.", "Add the image, or correct the name in the table."
+    ),
+    "row/image-without-row": Explanation(
+        "No row of the table names this image.", "Add a row for it, or move the file out of the folder."
+    ),
+    "row/excluded": Explanation(
+        "The maintainer's list of exclusions names the image.", "No action is needed."
+    ),
+    # Rows that point at an image
+    "row/unknown-image": Explanation(
+        "No source has the image that the row names.", "Correct the name; the message lists the nearest."
+    ),
+    "row/ambiguous-image": Explanation(
+        "Several images have this name.", "Write source/name or the image id, or set `of` for the source."
+    ),
+    "row/rejected-image": Explanation("The image that the row names was rejected itself.", _SEE_IMAGE),
+    "row/same-image-twice": Explanation("Both sides of the pair are the same image.", "Correct one side."),
+    # An image file that cannot be published
+    "row/not-a-regular-file": Explanation("The image is a folder, a pipe or a device.", _SEE_IMAGE),
+    "row/link-leaves-folder": Explanation(
+        "The image is a link to a place outside its folder.", "Put a copy into the folder."
+    ),
+    "row/image-unreadable": Explanation("The system cannot read the image file.", "Check its permissions."),
+    "row/image-format": Explanation("The file is not a JPEG, PNG or WebP image.", _SEE_IMAGE),
+    "row/image-damaged": Explanation("The image does not decode to its end.", _SEE_IMAGE),
+    "row/image-too-large": Explanation(
+        "The image has more bytes or pixels than the settings allow.",
+        "Raise the limit in [build], or resize it.",
+    ),
+    # Published all the same, but counted
+    "row/empty-prompt": Explanation("The image has no prompt.", _NOTHING),
+    "row/empty-config": Explanation("The row has no settings of the generator.", _NOTHING),
+    "row/unknown-setting": Explanation(
+        "The generator's settings have a key that the kit does not know.", _NOTHING
+    ),
+    "row/unknown-attribute": Explanation("The attribute has no preset in schemas/attributes.py.", _NOTHING),
+    "row/unusual-value": Explanation("The attribute's value is not one of its preset values.", _NOTHING),
+    "row/no-status": Explanation("The responses have no status, so all count as submitted.", _NOTHING),
+    "row/image-not-here": Explanation(
+        "A side of the pair has no image file, only an address.",
+        "Give the folder of images with `images`, or download them with --fetch-images.",
+    ),
+    "row/image-not-usable": Explanation("The image of a pair was found and cannot be published.", _SEE_IMAGE),
+    "row/format-differs-from-name": Explanation("The file's ending is not its real format.", _NOTHING),
+    "row/shared-name": Explanation("Different images in several sources share a file name.", _NOTHING),
+    "row/unknown-column": Explanation("The table has a column that is not published.", _NOTHING),
+    "row/missing-changes": Explanation(
+        "The changelog has no entry for this version.", "Add one under `## Dataset`; a host demands it."
+    ),
+    "row/idle-exclusion": Explanation(
+        "A line of the exclusion list excludes nothing.", "Correct or remove it."
+    ),
+    # What stops a run
+    "settings": Explanation(
+        "The settings file or a flag asks for something that cannot be done.",
+        "Correct the key or flag that the message names; RELEASING.md lists them.",
+    ),
+    "source": Explanation(
+        "A source as a whole cannot be read or published.",
+        "Correct the file or folder that the message names.",
+    ),
+    "notes": Explanation(
+        "The citation, the changelog or the exclusion list does not fit this version.",
+        "Correct the file that the message names.",
+    ),
+    "release": Explanation(
+        "A release is not what its manifest says, or cannot be placed.",
+        "Do what the message says after the arrow.",
+    ),
+    "embedding": Explanation(
+        "CLIP features are damaged, or do not fit each other.", "Build the release again from its images."
+    ),
+    "run/folder-locked": Explanation(
+        "Another run is working in the same output folder.", "Wait for it to end, or give another --out."
+    ),
+    "run/strict": Explanation(
+        "Rows are rejected, and --strict allows none.", "Correct the rows, or run without --strict."
+    ),
+    "run/withdrawn": Explanation(
+        "This version was withdrawn; a withdrawn version is never published again.",
+        "Release the next version.",
+    ),
+    "run/changelog-entry": Explanation(
+        "The changelog has no entry for this version, and a host keeps a version for ever.",
+        "Add a heading `### VERSION - YYYY-MM-DD` under `## Dataset` with what changed.",
+    ),
+}

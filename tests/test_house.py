@@ -1,0 +1,75 @@
+"""The house: caps on size, no import cycle, and the few things that have one place."""
+
+import ast
+from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+from tests.support import ROOT
+
+MAX_MODULE_LINES, MAX_FUNCTION_LINES = 500, 60
+ROOMS = ("schemas", "builders", "publish")
+
+
+def modules() -> Iterator[tuple[str, Path, ast.Module]]:
+    """Yield the dotted name, the path and the tree of each module of the kit."""
+    for room in ROOMS:
+        for path in sorted((ROOT / room).rglob("*.py")):
+            name = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+            yield name, path, ast.parse(path.read_text(encoding="utf-8"))
+
+
+def test_no_module_and_no_function_is_too_long() -> None:
+    found = []
+    for name, path, tree in modules():
+        num_lines = len(path.read_text(encoding="utf-8").splitlines())
+        if num_lines > MAX_MODULE_LINES:
+            found.append(f"{name}: {num_lines} lines")
+        for node in ast.walk(tree):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.end_lineno is not None:
+                length = node.end_lineno - node.lineno + 1
+                if length > MAX_FUNCTION_LINES:
+                    found.append(f"{name}.{node.name}: {length} lines")
+    assert not found, (
+        f"cut these: a module has at most {MAX_MODULE_LINES} lines, a function {MAX_FUNCTION_LINES}"
+    )
+
+
+def imports(tree: ast.Module, names: set[str]) -> Iterator[str]:
+    """Yield the modules of the kit that a module imports when it is imported."""
+    body = list(tree.body)
+    while body:
+        node = body.pop()
+        if isinstance(node, ast.ImportFrom) and node.module:
+            for alias in node.names:
+                whole = f"{node.module}.{alias.name}"
+                yield whole if whole in names else node.module
+        elif isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.If | ast.Try | ast.With) and "TYPE_CHECKING" not in ast.dump(node):
+            body += [*node.body, *getattr(node, "orelse", [])]
+
+
+def test_no_import_cycle() -> None:
+    listed = list(modules())
+    names = {name for name, _, _ in listed}
+    graph = {
+        name: {other for other in imports(tree, names) if other in names - {name}} for name, _, tree in listed
+    }
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        pytest.fail(f"these import each other: {' → '.join(error.args[1])}")
+
+
+def test_only_one_module_starts_pools() -> None:
+    starters = {
+        name
+        for name, _, tree in modules()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call)
+        and ast.unparse(node.func).rpartition(".")[2] in ("ThreadPoolExecutor", "ProcessPoolExecutor", "Pool")
+    }
+    assert starters == {"builders.parallel"}
