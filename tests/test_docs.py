@@ -1,4 +1,4 @@
-"""The documents are true: the README's commands run, its flags exist, trees are the tree."""
+"""The documents are true: their commands run, their flags, links and paths exist, their words are plain."""
 
 import json
 import os
@@ -16,13 +16,35 @@ from publish.release import main
 from tests.exports import REAL_RECORD
 from tests.support import ROOT, good_folder
 
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = {
+    name: (ROOT / name).read_text(encoding="utf-8")
+    for name in (
+        *("README.md", "RELEASING.md", "PUBLISHING.md", "benchmarks/README.md"),
+        *("CONTRIBUTING.md", "DECISIONS.md", "GLOSSARY.md", "CHANGELOG.md"),
+    )
+}
+README = PAGES["README.md"]
+RUN = ("README.md", "RELEASING.md", "benchmarks/README.md")  # their `sh` blocks run, in this order
+# From the project's style; the changelog's part on the dataset is an input of releases and stays as it is.
+BANNED = re.compile(r"\b(nobody|somebody|whoever|anew|mend(s|ed)?|but for|(is|are) told)\b", re.IGNORECASE)
+HELD_TO_STYLE = PAGES.keys() - {"CHANGELOG.md"}
 
 
 def commands() -> list[str]:
-    """List the commands of the README's `sh` blocks, without their comments."""
-    blocks = re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
+    """List the commands of the `sh` blocks, without their comments."""
+    blocks = [block for name in RUN for block in re.findall(r"```sh\n(.*?)```", PAGES[name], re.DOTALL)]
     return [line.split(" #")[0].strip() for block in blocks for line in block.splitlines() if line.strip()]
+
+
+def prose(page: str) -> str:
+    """Return a page without its fenced blocks, in which `#` begins a comment."""
+    return re.sub(r"^```.*?^```$", "", PAGES[page], flags=re.DOTALL | re.MULTILINE)
+
+
+def anchors(page: str) -> list[str]:
+    """List the anchors that a Markdown viewer gives to a page's headings."""
+    headings = re.findall(r"^#+ (.+)$", prose(page), re.MULTILINE)
+    return [re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings]
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +64,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(command: str, checkout: Path) -> None:
-    """Run one command of the README where a user would, with this environment for `.venv`."""
+    """Run one command of a document where a user would, with this environment for `.venv`."""
     venv = Path(sys.prefix)
     environment = {**os.environ, "PATH": f"{venv / 'bin'}:{os.environ['PATH']}"}
     words = shlex.split(command)
@@ -68,7 +90,7 @@ def test_every_command_runs(checkout: Path) -> None:
 
 
 BENCHMARKS = [command for command in commands() if command.startswith("python benchmarks/")]
-SMALLER = {  # what each benchmark runs with here, after what the README gives it
+SMALLER = {  # what each benchmark runs with here, after the flags of the document
     "build": "--images 20 40 --repeats 1 --work {work}",
     "upload": "--images 100 --size 64 --work {work}",
     "votes": "--responses 300 --repeats 1",
@@ -78,7 +100,7 @@ SMALLER = {  # what each benchmark runs with here, after what the README gives i
 }
 
 
-def test_the_readme_says_how_to_repeat_every_benchmark() -> None:
+def test_a_document_has_the_command_of_every_benchmark() -> None:
     assert {Path(command.split()[1]).stem for command in BENCHMARKS} == SMALLER.keys()
 
 
@@ -105,7 +127,7 @@ def test_the_table_of_flags_is_the_commands(capsys: pytest.CaptureFixture[str]) 
     with pytest.raises(SystemExit):
         main(["--help"])
     flags = set(re.findall(r"--[a-z-]+[a-z]", capsys.readouterr().out)) - {"--help"}
-    assert set(re.findall(r"^\| `(--[a-z-]+)", README, re.MULTILINE)) == flags
+    assert set(re.findall(r"^\| `(--[a-z-]+)", PAGES["RELEASING.md"], re.MULTILINE)) == flags
 
 
 def test_the_picture_is_what_a_release_draws(sample_release: Path) -> None:
@@ -114,10 +136,35 @@ def test_the_picture_is_what_a_release_draws(sample_release: Path) -> None:
         assert max(ImageStat.Stat(difference).mean) < 2
 
 
-def test_links_lead_somewhere() -> None:
-    for document in ("README.md", "CONTRIBUTING.md", "DECISIONS.md", "PUBLISHING.md"):
-        text = (ROOT / document).read_text(encoding="utf-8")
-        for link in re.findall(r"\]\(([^)#]+)\)", text):
-            assert link.startswith("https://") or (ROOT / link).exists(), link
-        for path in re.findall(r"`((?:schemas|builders|publish)/[\w./]+)`", text):
-            assert (ROOT / path).exists(), path
+@pytest.mark.parametrize("page", PAGES)
+def test_links_lead_somewhere(page: str) -> None:
+    for link in re.findall(r"\]\(([^)\s]+)\)", PAGES[page]):
+        place, _, anchor = link.partition("#")
+        if place.startswith("https://"):
+            continue
+        target = ((ROOT / page).parent / place).resolve() if place else ROOT / page
+        assert target.exists(), link
+        if anchor:
+            assert anchor in anchors(str(target.relative_to(ROOT))), link
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_paths_exist(page: str) -> None:
+    folders = "schemas|builders|publish|tests|benchmarks"
+    for path in re.findall(rf"`((?:{folders})/[\w./]+)`", PAGES[page]):
+        assert (ROOT / path).exists(), path
+
+
+def test_the_readme_is_short() -> None:
+    assert len(README.splitlines()) <= 150
+
+
+@pytest.mark.parametrize("page", sorted(HELD_TO_STYLE))
+def test_words_are_plain(page: str) -> None:
+    found = [match[0] for match in BANNED.finditer(re.sub(r"\s+", " ", PAGES[page]))]
+    assert not found
+
+
+@pytest.mark.parametrize("page", sorted(HELD_TO_STYLE))
+def test_no_heading_is_repeated(page: str) -> None:
+    assert len(anchors(page)) == len(set(anchors(page)))
