@@ -69,6 +69,8 @@ def open_lane() -> Iterator[ThreadPoolExecutor]:
         yield lane
 
 
+# Results come as they finish: in order, finished batches would wait for the slowest, and a kill would lose up
+# to four for each core.
 def unordered_map(function: Callable[[T], R], items: Iterable[T], num_workers: int) -> Iterator[tuple[T, R]]:
     """Yield (item, result) as soon as there is a result, so that none waits for the turn of another.
 

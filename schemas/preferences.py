@@ -92,6 +92,7 @@ class PreferencePair(BaseModel):
     votes_image_2: _Count = Field(description="Votes for the second image that count.")
     votes_both_good: _Count = Field(description="Votes for both that count.")
     votes_both_bad: _Count = Field(description="Votes against both that count.")
+    # Pick-a-Pic's 0.5/0.5 and equal ranks mean that neither image is better, not that both are good.
     votes_tie: _Count = Field(description="Votes for neither that count, from sources that ask only so.")
     votes_toxic: _Count = Field(description="Votes for toxic content that count.")
     num_responses: _Count = Field(description="All responses as they came, counted or not.")

@@ -93,6 +93,8 @@ class Reason(StrEnum):
         word = self.value.replace("_", "-")
         return word if self.severity is Severity.BLOCKING else f"row/{word}"
 
+    # One severity for each reason: a severity at each place let one fault reject a row here and only warn
+    # there.
     @property
     def severity(self) -> Severity:
         """What a problem of this kind does."""

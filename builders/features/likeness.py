@@ -185,6 +185,8 @@ class _Linker:
         self._lowest, self._margin, self._exact = lowest, margin, exact
         self._edges: list[tuple[Rows, Rows, Rows]] = []  # left, right, index of the highest threshold reached
         self._num_edges = 0
+        # Images below their bar are not compared: at mean cosines of 0.8 to 0.85 listing all pairs took 4 to
+        # 10 times the products; with bars 1.26 times (24,000 vectors).
         self._bars = self._find_bars()
 
     def add(self, block: _Block) -> None:

@@ -15,6 +15,7 @@ _KEY_BYTES = 16
 _LINE = re.compile(r"([0-9a-f]{64}) (\d{1,12}) ([A-Z]{1,8}) (\S{1,8}) (\d{1,6}) (\d{1,6})\n")
 
 
+# Digest and size of each image decoded in full. Another decoder version starts the file again.
 class CheckedImages:
     """What is known of images by the digest of their bytes.
 

@@ -103,6 +103,8 @@ def upright(image: Image.Image) -> Image.Image:
     Raises:
         Exception: Whatever Pillow raises on EXIF data that it cannot read.
     """
+    # Reading the orientation takes 2 of the 22 µs for opening a JPEG; only turned images are decoded in full
+    # by Pillow. `datasets` turns images too.
     is_upright = image.getexif().get(ExifTags.Base.Orientation, 1) == 1
     return image if is_upright else ImageOps.exif_transpose(image)
 
@@ -171,6 +173,8 @@ def _check_header(facts: ImageFacts, num_frames: int, limits: BuildSettings) -> 
 
 
 def _decode_jpeg(data: bytes, facts: ImageFacts) -> None:
+    # 60 images with 500 bytes zeroed: Pillow accepts 60, strict libjpeg-turbo refuses 54; one flipped bit: 0
+    # and 13 refused. 0.40 ms an image at 1/8, Pillow 1.72 ms.
     simplejpeg.decode_jpeg(
         data,
         min_height=facts.height // _JPEG_SCALE,

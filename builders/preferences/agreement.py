@@ -87,6 +87,8 @@ def proportion(successes: int, total: int) -> Estimate:
     return Estimate(successes / total, float(interval.low), float(interval.high), total)
 
 
+# The `krippendorff` package has no weights: 0.35 s for 333,334 pairs, six minutes for 1,000 resamples.
+# Property tests hold this equal to it to 1e-12.
 def krippendorff_alpha(
     counts: NDArray[np.int64],
     weights: NDArray[np.int64] | None = None,

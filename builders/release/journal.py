@@ -15,6 +15,8 @@ def journal_name(release: str) -> str:
     return f"{release}.journal"
 
 
+# Equal inputs give equal bytes, so a file finished under the same inputs is the file that would be written;
+# its digest is compared first.
 class Journal:
     """The finished files of one build.
 

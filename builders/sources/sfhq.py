@@ -125,6 +125,8 @@ def _type_cells(
             fix=fix,
         )
         return None, [unknown]
+    # Reject the whole row for one wrong setting: its provenance is in doubt. Keep unknown keys, because
+    # providers add keys.
     settings, problems = _type_settings(generator, config, table, row.number)
     if not prompt:
         message = "the prompt is empty, and published as null"

@@ -20,6 +20,8 @@ _MAX_BYTES = 100_000_000
 _AGAIN = "make a new plan, look at it, and apply that"
 
 
+# A plan is the inputs and the state of each host, not a file list: the files of an unbuilt release follow
+# from its inputs.
 class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 

@@ -159,6 +159,8 @@ def read_index(path: Path, split: str) -> Iterator[IndexRow]:
         )
 
 
+# Read the index back from the tars: new and kept tars take one path, and the index describes the bytes.
+# webdataset 1.0 has no `wids`.
 def write_index(path: Path, folder: Path, shards: Iterable[Shard]) -> None:
     """Write the index of all tars of a release as Parquet, with a row group for each tar.
 

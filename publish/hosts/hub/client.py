@@ -55,6 +55,8 @@ _GO_ONLINE = "unset HF_HUB_OFFLINE and TRANSFORMERS_OFFLINE"
 _XET_LIMITS = {"HF_XET_CLIENT_READ_TIMEOUT": "90s", "HF_XET_CLIENT_CONNECT_TIMEOUT": "30s"}
 
 
+# The client alone waits without a limit, sleeps as long as Retry-After says, and tries some requests six
+# times and others once.
 @dataclass(frozen=True, slots=True)
 class Limits:
     """How long and how often.

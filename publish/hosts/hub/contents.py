@@ -257,6 +257,8 @@ class Contents:
             return bytes(data)
 
         if file.blob_id not in self._texts:
+            # Compare small files by git's id, others by SHA-256: a proxy's page with status 200 instead of
+            # the card would lose its hand-written parts.
             self._texts[file.blob_id] = self._hub.ask(read)
         return self._texts[file.blob_id]
 

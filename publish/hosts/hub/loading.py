@@ -49,6 +49,8 @@ class Loader:
 
     def _run_consumer(self, sha: str) -> "subprocess.CompletedProcess[str]":
         """Run it in a process of its own, with fresh caches, where no folder is called as the repository."""
+        # `datasets` prefers a local folder named like the repository, so load from an empty folder. It does
+        # not repeat its metadata request, so try twice: one 503 ended a run between commit and tag.
         with tempfile.TemporaryDirectory(prefix="sfhq-hub-") as home:
             own = {"HF_HOME": home, "TMPDIR": home, "HF_ENDPOINT": self._hub.endpoint}
             environment = {**os.environ, **own}

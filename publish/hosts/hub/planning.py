@@ -27,6 +27,8 @@ from schemas.withdrawals import withdrawals
 # What is sent in one go and tried again in one go. The client says nothing in between, so large files go
 # alone, and the end of each is seen; small ones share the two requests that each batch costs.
 _BATCH_FILES = 20
+# 250 MB instead of 1 GB costs two more requests each and shows the end of each large file: the client reports
+# bytes to its own bars only.
 _BATCH_BYTES = 250_000_000
 _ADVISED_FILES = 100  # in one commit, says the Hub
 _MAX_NAMED = 5

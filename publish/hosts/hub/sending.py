@@ -66,6 +66,8 @@ class Sender:
                     lambda api: self._make_commit(api, operations, base, title, text, watcher), repeat=False
                 ).oid
             except HubError as error:
+                # The Hub may answer 409 or 412 for a branch that has not moved, so look at the branch before
+                # planning again.
                 is_conflict = error.status in (409, 412)
                 if is_conflict and self._has_moved(base):
                     return None

@@ -145,6 +145,8 @@ def _load(seconds: float) -> None:
 
     def load() -> None:
         try:
+            # Importing the client signs in over the network without a limit, so import it in a thread. Before
+            # 2.2.5 it left out files whose upload failed and exited with 0.
             importlib.import_module("publish.hosts.kaggle.client")
         except BaseException as error:  # it is raised again in the thread that waits
             errors.append(error)

@@ -121,7 +121,8 @@ class Client(KaggleApi):  # type: ignore[misc] # it is not typed
         try:
             found = self._call("look at the dataset", "get_dataset", request)
         except SiteError as error:
-            # Kaggle does not tell a missing dataset from a private one of others: its creation will.
+            # Kaggle answers 403 for missing and hidden datasets alike. Treat both as missing: creation fails
+            # if it exists, and the upload is kept for the next run.
             if error.status in (403, 404):
                 return None
             raise

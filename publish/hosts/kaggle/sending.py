@@ -116,7 +116,8 @@ class Sender:
             try:
                 self._create(site, tree, parcel)
             except SiteError as failure:
-                # Tokens of an earlier run may have expired: then only sending all again can help.
+                # Tokens expire at an undocumented time, and Kaggle answers a quota refusal like one for
+                # tokens. Send files again only after a refusal that names tokens, or after a day.
                 is_old = _is_about_tokens(failure) or state.age_seconds > _MAX_TOKEN_SECONDS
                 if is_resumed and failure.status in _REFUSED and is_old:
                     shutil.rmtree(uploads)

@@ -32,6 +32,8 @@ class UploadState(ResumableUploadContext):  # type: ignore[misc] # the client is
         folder: Holds addresses and tokens of uploads, so nobody else may read it. Made if missing.
     """
 
+    # The client knows an unfinished upload by path, size and time only: other bytes of the same size would be
+    # published as the old ones. So each manifest has its own folder.
     def __init__(self, folder: Path) -> None:
         super().__init__()
         self._folder = folder
