@@ -45,7 +45,7 @@ class Catalog:
     """The unified rows of one build.
 
     Args:
-        path: The SQLite file, made again. It may be lost at any time: it is rebuilt from the sources.
+        path: The SQLite file; an existing one is replaced. It may be lost: sources can be read again.
         shares: Split → its share of the images; see `builders.catalog.splits`.
         exclusions: Images that are not to be published; None where nothing is excluded.
 

@@ -53,7 +53,7 @@ class FeatureStore:
     """What is known of images and texts.
 
     Args:
-        path: The SQLite file; None to keep nothing. A damaged one is made again.
+        path: The SQLite file; None to keep nothing. A damaged one is replaced.
     """
 
     def __init__(self, path: Path | None = None) -> None:

@@ -4,6 +4,7 @@ import errno
 import os
 from pathlib import Path
 
+from builders.files import sync
 from publish.checks.files import check_files, read_manifest
 from publish.hosts.protocol import Action, TargetPlan, differences
 from publish.hosts.refusals import NEXT_VERSION
@@ -66,7 +67,7 @@ class FolderTarget:
             raise ReleaseError(
                 _refusal(place, "another run has put something here", "see what it is")
             ) from error
-        _sync(self._out)
+        sync(self._out)
 
     def verify(self, manifest: Manifest) -> tuple[Problem, ...]:
         """Compare every file's size with the manifest; its bytes were compared before it was moved here."""
@@ -96,13 +97,5 @@ def _refusal(place: Path, message: str, fix: str) -> Problem:
 def _sync_tree(folder: Path) -> None:
     """Have the disk hold every file and folder, so that a power cut after the rename loses nothing."""
     for path in sorted(folder.rglob("*"), reverse=True):
-        _sync(path)
-    _sync(folder)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        sync(path)
+    sync(folder)

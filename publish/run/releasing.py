@@ -17,6 +17,7 @@ from builders.catalog.reader import Fetch, SourceReader
 from builders.features.encoder import Encoder
 from builders.features.encoding import Features
 from builders.features.store import FEATURES_NAME, FeatureStore
+from builders.files import write_whole
 from builders.images.checked import CHECKED_NAME, CheckedImages
 from builders.pipeline import Notes, Plan, build_release, describe_inputs, expect_manifest, plan_build
 from builders.release.previous import PreviousRelease
@@ -54,7 +55,7 @@ from publish.run.report import (
 from publish.run.saved_plan import SavedHost, SavedPlan, read_plan, refuse_changes, save_host, write_plan
 from publish.run.settings import Flags, Settings, load_settings, open_sources, refuse_output_in_sources
 from publish.run.terminal import Terminal, format_counts
-from publish.run.workspace import open_scratch, open_workspace, write_whole
+from publish.run.workspace import open_scratch, open_workspace
 from schemas.configs import Table
 from schemas.manifest import MANIFEST_NAME, Counts, Inputs, Manifest, Receipt, SourceEntry
 from schemas.problems import Problem, Reason, ReleaseError, SettingsError
@@ -222,7 +223,7 @@ def _open_checked(
 
 @contextmanager
 def _open_fetch(wanted: bool, folder: Path, settings: Settings) -> Iterator[Fetch | None]:
-    """Return what downloads images, into a folder that later runs use again; nothing unless it is wanted."""
+    """Yield what downloads images, into a folder that later runs use again; nothing unless it is wanted."""
     if not wanted:
         yield None
         return

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from builders.files import write_whole
 from publish.hosts.protocol import HostPlan, differences
-from publish.run.workspace import write_whole
 from schemas.manifest import Inputs, RowChanges
 from schemas.problems import Problem, Reason, ReleaseError, SettingsError, printable
 from schemas.versions import Bump

@@ -73,7 +73,7 @@ class Terminal:
 
     @contextmanager
     def progress(self) -> Iterator[Track]:
-        """Return a `Track` that shows bars on a terminal, and nothing elsewhere."""
+        """Yield a `Track` that shows bars on a terminal, and nothing elsewhere."""
         columns = (
             TextColumn("{task.description:<24}"),
             BarColumn(),
@@ -94,7 +94,7 @@ class Terminal:
 
     @contextmanager
     def transfer(self) -> Iterator[Transfer]:
-        """Return a `Transfer` that shows bars on a terminal, and notes everywhere."""
+        """Yield a `Transfer` that shows bars on a terminal, and notes everywhere."""
         columns = (
             TextColumn("{task.description:<24}"),
             BarColumn(),

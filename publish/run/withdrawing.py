@@ -9,11 +9,12 @@ import argparse
 from collections.abc import Iterator, Mapping
 
 from builders.card.notes import mark_entry
+from builders.files import write_whole
 from publish.hosts.publishing import Hosts, not_ready, open_hosts
 from publish.run.history import find_releases
 from publish.run.settings import Flags, load_settings
 from publish.run.terminal import Terminal
-from publish.run.workspace import lock_output, write_whole
+from publish.run.workspace import lock_output
 from schemas.problems import KitError, Problem, Reason, ReleaseError, SettingsError
 
 

@@ -76,13 +76,6 @@ def lock_output(out: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def write_whole(path: Path, data: bytes) -> None:
-    """Write a file so that it is there as it was or as it is to be, and never in part."""
-    open_path = path.with_name(f".{path.name}.open")
-    open_path.write_bytes(data)
-    open_path.replace(path)
-
-
 @contextmanager
 def open_scratch() -> Iterator[Path]:
     """Make an empty folder elsewhere, for a run that must change nothing, and remove it afterwards."""

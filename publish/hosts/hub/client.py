@@ -141,7 +141,7 @@ class Hub:
 
     @contextmanager
     def stage(self, doing: str, num_bytes: int = 0) -> Iterator[None]:
-        """Return the client its limits for one stage.
+        """Yield the client its limits for one stage.
 
         Args:
             doing: What the stage does, for messages.

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from builders.files import write_whole
 from publish.hosts.kaggle.access import Limits
 from publish.hosts.kaggle.contents import Site
-from publish.run.workspace import write_whole
 from schemas.manifest import Manifest
 
 ATTEMPTS_NAME = "attempts.json"
