@@ -13,32 +13,24 @@ if __package__ in (None, ""):  # run as a file: `publish/` must not stand for th
 import argparse
 from collections.abc import Sequence
 
-from publish.run.terminal import Terminal, guard
+from publish.run.command import make_parser, run_command
+from publish.run.terminal import Terminal
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; show every error as a sentence, never as a traceback.
+    """Run the command with its arguments, those of the process if None; return its exit status."""
+    return run_command(_parser(), _run, argv)
 
-    Args:
-        argv: The arguments; those of the process if None.
 
-    Returns:
-        Exit status.
-    """
-    options, terminal = _parser().parse_args(argv), Terminal()
+def _run(options: argparse.Namespace, terminal: Terminal) -> int:
+    from publish.run.exporting import run_export  # noqa: PLC0415 - after parsing: --help must load no library
 
-    def run() -> int:
-        from publish.run.exporting import run_export  # noqa: PLC0415 - after parsing: --help must load no library
-
-        return run_export(options, terminal)
-
-    return guard(terminal, run, place=options.out)
+    return run_export(options, terminal)
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="sfhq export", description="Write a release's decided pairs for a trainer.", allow_abbrev=False
-    )
+    description = "Write a release's decided pairs for a trainer."
+    parser = make_parser("sfhq export", description, gives_json=False)
     parser.add_argument("release", type=Path, help="a release, such as dist/1.1")
     parser.add_argument("--layout", required=True, help="whose column names, such as trl or diffusers-dpo")
     parser.add_argument("--out", required=True, type=Path, help="the folder to make")

@@ -13,7 +13,8 @@ if __package__ in (None, ""):  # run as a file: `publish/` must not stand for th
 import argparse
 from collections.abc import Sequence
 
-from publish.run.terminal import Terminal, guard
+from publish.run.command import make_parser, run_command
+from publish.run.terminal import Terminal
 from schemas.versions import VERSION_PATTERN
 
 _STOPPED = "Stopped. Nothing was left half-written; the same command goes on from finished work."
@@ -21,30 +22,18 @@ _ADVICE = "Nothing was left half-written. Fix this and run the same command agai
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; show every error as a sentence, never as a traceback.
+    """Run the command with its arguments, those of the process if None; return its exit status."""
+    return run_command(_parser(), _run, argv, stopped=_STOPPED, advice=_ADVICE)
 
-    Args:
-        argv: The arguments; those of the process if None.
 
-    Returns:
-        Exit status.
-    """
-    options, terminal = _parser().parse_args(argv), Terminal()
+def _run(options: argparse.Namespace, terminal: Terminal) -> int:
+    from publish.run.releasing import release  # noqa: PLC0415 - after parsing: --help must load no library
 
-    def run() -> int:
-        from publish.run.releasing import release  # noqa: PLC0415 - after parsing: --help must load no library
-
-        return release(options, terminal)
-
-    return guard(terminal, run, place=options.out, stopped=_STOPPED, advice=_ADVICE)
+    return release(options, terminal)
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="sfhq release",
-        description="Build, check and publish a release of the dataset.",
-        allow_abbrev=False,
-    )
+    parser = make_parser("sfhq release", "Build, check and publish a release of the dataset.")
     parser.add_argument(
         "--version", required=True, type=_version, help="the dataset's version, such as 1.1 or 1.1.2"
     )
@@ -62,8 +51,8 @@ def _parser() -> argparse.ArgumentParser:
         "--to",
         action="append",
         default=[],
-        metavar="TARGET",
-        help="publish there (hub, kaggle) in place of the configured targets; repeatable",
+        metavar="HOST",
+        help="publish to this host, such as hub or kaggle, in place of the configured ones; repeatable",
     )
     doing = parser.add_mutually_exclusive_group()
     doing.add_argument(

@@ -12,34 +12,23 @@ if __package__ in (None, ""):  # run as a file: `publish/` must not stand for th
 import argparse
 from collections.abc import Sequence
 
-from publish.run.terminal import Terminal, guard
+from publish.run.command import make_parser, run_command
+from publish.run.terminal import Terminal
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; show every error as a sentence, never as a traceback.
+    """Run the command with its arguments, those of the process if None; return its exit status."""
+    return run_command(_parser(), _run, argv)
 
-    Args:
-        argv: The arguments; those of the process if None.
 
-    Returns:
-        Exit status.
-    """
-    options, terminal = _parser().parse_args(argv), Terminal()
+def _run(options: argparse.Namespace, terminal: Terminal) -> int:
+    from publish.run.searching import search  # noqa: PLC0415 - after parsing: --help must load no library
 
-    def run() -> int:
-        from publish.run.searching import search  # noqa: PLC0415 - after parsing: --help must load no library
-
-        return search(options, terminal)
-
-    return guard(terminal, run)
+    return search(options, terminal)
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="sfhq search",
-        description="Search a release's images by text or by image.",
-        allow_abbrev=False,
-    )
+    parser = make_parser("sfhq search", "Search a release's images by text or by image.")
     parser.add_argument("text", nargs="?", help="what the images should show")
     parser.add_argument("--image", type=Path, help="search for images like this one, in place of a text")
     parser.add_argument("--release", type=Path, required=True, help="a release, such as dist/1.1")

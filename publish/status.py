@@ -12,31 +12,26 @@ if __package__ in (None, ""):  # run as a file: `publish/` must not stand for th
 import argparse
 from collections.abc import Sequence
 
-from publish.run.flags import host_parser
-from publish.run.terminal import Terminal, guard
+from publish.run.command import add_host_flags, make_parser, run_command
+from publish.run.terminal import Terminal
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; show every error as a sentence, never as a traceback.
+    """Run the command with its arguments, those of the process if None; return its exit status."""
+    return run_command(_parser(), _run, argv)
 
-    Args:
-        argv: The arguments; those of the process if None.
 
-    Returns:
-        Exit status.
-    """
-    options, terminal = _parser().parse_args(argv), Terminal()
+def _run(options: argparse.Namespace, terminal: Terminal) -> int:
+    from publish.run.comparing import show_status  # noqa: PLC0415 - after parsing: --help must load no library
 
-    def run() -> int:
-        from publish.run.comparing import show_status  # noqa: PLC0415 - after parsing: --help must load no library
-
-        return show_status(options, terminal)
-
-    return guard(terminal, run)
+    return show_status(options, terminal)
 
 
 def _parser() -> argparse.ArgumentParser:
-    return host_parser("sfhq status", "Say what is there of every version, in the folder and on the hosts.")
+    description = "Show which versions are in the folder and on the hosts."
+    parser = make_parser("sfhq status", description)
+    add_host_flags(parser)
+    return parser
 
 
 if __name__ == "__main__":

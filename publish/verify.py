@@ -12,31 +12,24 @@ if __package__ in (None, ""):  # run as a file: `publish/` must not stand for th
 import argparse
 from collections.abc import Sequence
 
-from publish.run.flags import NUM_SAMPLED, host_parser
-from publish.run.terminal import Terminal, guard
+from publish.run.command import NUM_SAMPLED, add_host_flags, make_parser, run_command
+from publish.run.terminal import Terminal
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; show every error as a sentence, never as a traceback.
+    """Run the command with its arguments, those of the process if None; return its exit status."""
+    return run_command(_parser(), _run, argv)
 
-    Args:
-        argv: The arguments; those of the process if None.
 
-    Returns:
-        Exit status.
-    """
-    options, terminal = _parser().parse_args(argv), Terminal()
+def _run(options: argparse.Namespace, terminal: Terminal) -> int:
+    from publish.run.verifying import verify  # noqa: PLC0415 - after parsing: --help must load no library
 
-    def run() -> int:
-        from publish.run.verifying import verify  # noqa: PLC0415 - after parsing: --help must load no library
-
-        return verify(options, terminal)
-
-    return guard(terminal, run)
+    return verify(options, terminal)
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = host_parser("sfhq verify", "Read a release again in the folder and on the hosts.")
+    parser = make_parser("sfhq verify", "Read a release again in the folder and on the hosts.")
+    add_host_flags(parser)
     parser.add_argument("--version", required=True, help="the release")
     parser.add_argument(
         "--all", action="store_true", help=f"download every file, not {NUM_SAMPLED} and the manifest"

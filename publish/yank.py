@@ -12,32 +12,26 @@ if __package__ in (None, ""):  # run as a file: `publish/` must not stand for th
 import argparse
 from collections.abc import Sequence
 
-from publish.run.flags import host_parser
-from publish.run.terminal import Terminal, guard
+from publish.run.command import add_host_flags, make_parser, run_command
+from publish.run.terminal import Terminal
 from schemas.withdrawals import MAX_REASON_CHARS
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; show every error as a sentence, never as a traceback.
+    """Run the command with its arguments, those of the process if None; return its exit status."""
+    return run_command(_parser(), _run, argv, stopped="Stopped; the same command goes on.")
 
-    Args:
-        argv: The arguments; those of the process if None.
 
-    Returns:
-        Exit status.
-    """
-    options, terminal = _parser().parse_args(argv), Terminal()
+def _run(options: argparse.Namespace, terminal: Terminal) -> int:
+    from publish.run.withdrawing import withdraw  # noqa: PLC0415 - after parsing: --help must load no library
 
-    def run() -> int:
-        from publish.run.withdrawing import withdraw  # noqa: PLC0415 - after parsing: --help must load no library
-
-        return withdraw(options, terminal)
-
-    return guard(terminal, run, stopped="Stopped; the same command goes on.")
+    return withdraw(options, terminal)
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = host_parser("sfhq yank", "Mark a release as withdrawn, here and on the hosts; remove nothing.")
+    description = "Mark a release as withdrawn, here and on the hosts; remove nothing."
+    parser = make_parser("sfhq yank", description, gives_json=False)
+    add_host_flags(parser)
     parser.add_argument("--version", required=True, help="the release")
     parser.add_argument("--reason", required=True, type=_reason, help="why, for those who have it: one line")
     return parser

@@ -24,6 +24,10 @@ def _open_hub(dataset: DatasetSettings, settings: HubSettings, _: Path) -> Host[
     return HubTarget(dataset.repository, private=settings.private)
 
 
+def _hub_line(dataset: DatasetSettings, version: str) -> str:
+    return f'load_dataset("{dataset.repository}", revision="v{version}", split="train")'
+
+
 def _open_kaggle(_: DatasetSettings, settings: KaggleSettings, out: Path) -> Host[Any]:
     from publish.hosts.kaggle.target import KaggleTarget  # noqa: PLC0415 - as above
 
@@ -53,6 +57,7 @@ HOSTS = table_of(
         default_formats=tuple(Format),
         keeps_tars=True,
         open=_open_hub,
+        loading_line=_hub_line,
     ),
     HostKind(
         name="kaggle",

@@ -271,6 +271,7 @@ class HostKind:
         default_formats: Formats that it is given where the settings do not say.
         keeps_tars: Whether a tar that is sent stays a tar.
         open: Makes the host from the dataset's settings, its own table and the output folder; asks nothing.
+        loading_line: Returns the Python line that loads a version from there; empty if there is none.
 
     Raises:
         ValueError: The capabilities contradict each other.
@@ -284,6 +285,7 @@ class HostKind:
     default_formats: tuple[Format, ...]
     keeps_tars: bool
     open: Callable[[DatasetSettings, Any, Path], Host[Any]]
+    loading_line: Callable[[DatasetSettings, str], str] = lambda _dataset, _version: ""
 
     def __post_init__(self) -> None:
         if Format.PARQUET not in self.default_formats:

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from publish.hosts import HOSTS
 from publish.hosts.protocol import Action, Held, Host, HostPlan, HostTable, Watcher
+from publish.hosts.refusals import withdrawn
 from schemas.manifest import Manifest, Receipt
 from schemas.problems import KitError, Problem, Reason, ReleaseError
 from schemas.settings import DatasetSettings
@@ -81,7 +82,7 @@ def plan_hosts(
     problems: list[Problem] = []
     for name, host in hosts.items():
         try:
-            problems += refuse_withdrawn(name, host.releases(), manifest.version)
+            problems += refuse_held(name, host.releases(), manifest.version)
             plans[name] = host.plan(manifest, folder)
         except ReleaseError as error:
             problems += error.problems
@@ -90,7 +91,7 @@ def plan_hosts(
     return plans, problems
 
 
-def refuse_withdrawn(name: str, there: Mapping[str, Held], version: str) -> Iterator[Problem]:
+def refuse_held(name: str, there: Mapping[str, Held], version: str) -> Iterator[Problem]:
     """Refuse a version that a host says is withdrawn, wherever it was to go.
 
     Args:
@@ -99,8 +100,7 @@ def refuse_withdrawn(name: str, there: Mapping[str, Held], version: str) -> Iter
         version: The version.
     """
     if version in there and there[version].withdrawn:
-        message = f"version {version} is withdrawn: {there[version].withdrawn}"
-        yield Problem(Reason.RELEASE, message, column=name, fix="give the next version")
+        yield withdrawn(version, name, there[version].withdrawn)
 
 
 def read_states(hosts: Hosts, manifest: Manifest | None = None) -> Mapping[str, str]:

@@ -22,7 +22,9 @@ def other_content(
         digest: Of the manifest that is there.
     """
     message = f"version {version} is {where} with other content ({how})"
-    return Problem(Reason.RELEASE, message, file=file, value=digest, fix=NEXT_VERSION)
+    return Problem(
+        Reason.RELEASE, message, file=file, value=digest, fix=NEXT_VERSION, code="host/version-exists"
+    )
 
 
 def respelled(version: str, there: str, file: str) -> Problem | None:
@@ -38,7 +40,7 @@ def respelled(version: str, there: str, file: str) -> Problem | None:
     if parse_version(there) != parse_version(version):
         return None
     message = f"version {version} is there already, as {there}"
-    return Problem(Reason.RELEASE, message, file=file, fix=NEXT_VERSION)
+    return Problem(Reason.RELEASE, message, file=file, fix=NEXT_VERSION, code="host/version-respelled")
 
 
 def older(version: str, there: str, file: str, why: str, *, or_equal: bool = False) -> Problem | None:
@@ -56,4 +58,17 @@ def older(version: str, there: str, file: str, why: str, *, or_equal: bool = Fal
     if parse_version(there) == parse_version(version) and not or_equal:
         return None
     message = f"version {version} is not newer than {there}, {why}"
-    return Problem(Reason.RELEASE, message, file=file, fix=f"give a version after {there}")
+    fix = f"give a version after {there}"
+    return Problem(Reason.RELEASE, message, file=file, fix=fix, code="host/version-older")
+
+
+def withdrawn(version: str, file: str, reason: str) -> Problem:
+    """Return the refusal of a version that was withdrawn.
+
+    Args:
+        version: The version.
+        file: The host, or the changelog, that says so.
+        reason: Why it was withdrawn.
+    """
+    message = f"version {version} is withdrawn: {reason}"
+    return Problem(Reason.RELEASE, message, file=file, fix="give the next version", code="host/withdrawn")

@@ -1,9 +1,13 @@
 """The check of built releases; `publish/check.py` reads its flags."""
 
 import argparse
+from dataclasses import replace
+from pathlib import Path
 
 from publish.checks.release import check_release
+from publish.run.results import CheckResult
 from publish.run.terminal import Terminal
+from schemas.problems import Problem
 
 
 def check(options: argparse.Namespace, terminal: Terminal) -> int:
@@ -16,12 +20,18 @@ def check(options: argparse.Namespace, terminal: Terminal) -> int:
     Returns:
         Exit status: 0 if all are sound, 1 if not.
     """
-    status = 0
+    found: dict[str, int] = {}
     for folder in options.folder:
         with terminal.progress() as track:
             problems = check_release(folder, track=track)
-        status = 1 if problems else status
         terminal.line(f"{folder}: {f'{len(problems)} problems' if problems else 'sound'}")
-        for problem in problems:
-            terminal.line(f"  {problem}")
-    return status
+        terminal.problems(_locate(problem, folder) for problem in problems)
+        found[str(folder)] = len(problems)
+    terminal.give(CheckResult(releases=found))
+    return 1 if any(found.values()) else 0
+
+
+def _locate(problem: Problem, folder: Path) -> Problem:
+    """Write a place within a release as a path, since several releases may be checked at once."""
+    inside = "" if problem.file in (folder.name, str(folder)) else problem.file
+    return replace(problem, file=str(folder / inside))

@@ -8,7 +8,6 @@ as it should be. Nothing is changed.
 import argparse
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -17,35 +16,13 @@ from publish.checks.files import read_manifest
 from publish.hosts.protocol import Held
 from publish.hosts.publishing import open_hosts
 from publish.run.history import find_releases
+from publish.run.results import Line, StatusResult
 from publish.run.settings import Flags, load_settings
 from publish.run.terminal import Terminal
 from schemas.manifest import Receipt
 from schemas.problems import KitError, Problem, Reason, ReleaseError
 from schemas.versions import VERSION_PATTERN, parse_version
 from schemas.withdrawals import withdrawals
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """What is there of one version in one place.
-
-    Attributes:
-        version: The dataset's version.
-        target: Where.
-        state: In words.
-        revision: The host's own name of it; empty where it is not there.
-        manifest_sha256: Of what is there; None where it is not, or cannot be read.
-        withdrawn: Why it should not be used, as the host says; empty if it does not.
-        is_good: Whether it is as it should be, or it was not asked for.
-    """
-
-    version: str
-    target: str
-    state: str
-    revision: str = ""
-    manifest_sha256: str | None = None
-    withdrawn: str = ""
-    is_good: bool = True
 
 
 def read_status(
@@ -106,13 +83,12 @@ def show_status(options: argparse.Namespace, terminal: Terminal) -> int:
     withdrawn = _read_withdrawn(options.config.parent / settings.release.changelog)
     problems += _unmarked(lines, withdrawn)
     terminal.title(f"Releases of {settings.dataset.name}")
-    terminal.table(
-        [
-            (f"{line.version} {line.target}", _describe(line, withdrawn.get(line.version) or line.withdrawn))
-            for line in lines
-        ]
-        or [("none", "")]
-    )
+    rows = [_cells(line, withdrawn.get(line.version) or line.withdrawn) for line in lines]
+    if rows:
+        terminal.grid(("version", "where", "state", "manifest", "revision"), rows, num_texts=5)
+    else:
+        terminal.line("  none")
+    terminal.give(StatusResult(dataset=settings.dataset.name, places=lines))
     terminal.problems(problems)
     return 0 if not problems and all(line.is_good or line.version in withdrawn for line in lines) else 1
 
@@ -194,12 +170,7 @@ def _read_withdrawn(changelog: Path) -> Mapping[str, str]:
         return {}
 
 
-def _describe(line: Line, withdrawn: str) -> str:
-    parts = [line.state]
-    if line.manifest_sha256:
-        parts.append(f"manifest {line.manifest_sha256[:12]}…")
-    if line.revision and line.target != "folder":
-        parts.append(f"{line.target} revision {line.revision}")
-    if withdrawn:
-        parts.append(f"withdrawn: {withdrawn}")
-    return "  ".join(parts)
+def _cells(line: Line, withdrawn: str) -> tuple[str, ...]:
+    state = f"{line.state}; withdrawn: {withdrawn}" if withdrawn else line.state
+    manifest = f"{line.manifest_sha256[:12]}…" if line.manifest_sha256 else ""
+    return (line.version, line.target, state, manifest, "" if line.target == "folder" else line.revision)

@@ -7,10 +7,8 @@ from pathlib import Path
 from builders.release.previous import PreviousRelease
 from builders.sources import SAMPLE_KIND
 from publish.checks.files import read_manifest
-from publish.hosts.refusals import older, respelled
 from schemas.manifest import MANIFEST_NAME, Inputs, PreviousEntry
-from schemas.problems import Problem, Reason, ReleaseError
-from schemas.versions import VERSION_PATTERN, Bump, bump_between, next_version, parse_version
+from schemas.versions import VERSION_PATTERN, parse_version
 
 
 def find_releases(out: Path) -> Mapping[str, Path]:
@@ -55,7 +53,6 @@ def find_previous(out: Path, version: str, given: Path | None, *, of_sample: boo
         release = PreviousRelease(given, read_manifest(given))
         return Predecessor(release.entry, release)
     releases = find_releases(out)
-    _refuse_same_version(releases, version)
     if version in releases:
         stated = read_manifest(releases[version]).inputs.previous
         candidates = [stated.version] if stated is not None and stated.version in releases else []
@@ -76,55 +73,6 @@ def _newest(
     return None
 
 
-def _refuse_same_version(releases: Mapping[str, Path], version: str) -> None:
-    """Refuse 1.1.0 beside 1.1.
-
-    Raises:
-        ReleaseError: The version is there under another name.
-    """
-    for other, folder in releases.items():
-        problem = respelled(version, other, str(folder))
-        if problem is not None:
-            raise ReleaseError(problem)
-
-
 def is_of_sample(inputs: Inputs) -> bool:
     """Return whether a release has images of the built-in sample."""
     return any(source.kind == SAMPLE_KIND for source in inputs.sources)
-
-
-def refuse_previous(previous: PreviousRelease, inputs: Inputs) -> list[Problem]:
-    """Yield why a release cannot follow another, whatever its content."""
-    old, new = previous.manifest.inputs, inputs
-    problems = []
-    if old.dataset.name != new.dataset.name:
-        message = (
-            f"the previous release is of the dataset {old.dataset.name}, and this one of {new.dataset.name}"
-        )
-        problems.append(_problem(message, previous, "give a release of this dataset with --previous"))
-    problem = older(new.version, old.version, str(previous.folder), "which it is to follow", or_equal=True)
-    return [*problems, problem] if problem is not None else problems
-
-
-def refuse_bump(previous: PreviousRelease, version: str, needed: Bump) -> list[Problem]:
-    """Yield a problem if a version claims less than the changes since the previous one."""
-    claimed = bump_between(previous.manifest.version, version)
-    if claimed is None or claimed.rank >= needed.rank:
-        return []
-    least = next_version(previous.manifest.version, needed)
-    message = (
-        f"version {version} claims a {claimed} change from {previous.manifest.version}, and what happened is "
-        f"{needed}: {_MEANINGS[needed]}"
-    )
-    return [_problem(message, previous, f"give version {least} or later, or insist with --allow-bump")]
-
-
-_MEANINGS = {
-    Bump.MAJOR: "rows were edited or removed, or columns lost",
-    Bump.MINOR: "rows or columns were added",
-    Bump.PATCH: "the same rows are written again",
-}
-
-
-def _problem(message: str, previous: PreviousRelease, fix: str) -> Problem:
-    return Problem(Reason.RELEASE, message, file=str(previous.folder), fix=fix)

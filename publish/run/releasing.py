@@ -4,14 +4,13 @@ The steps are those of `release()`: settings → sources → plan → build → 
 """
 
 import argparse
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
 from typing import Literal
 
-from builders.card.notes import changelog_entry, dataset_changelog, parse_citation
+from builders.card.notes import parse_citation
 from builders.catalog import Catalog
 from builders.catalog.reader import Fetch, SourceReader
 from builders.features.encoder import Encoder
@@ -35,13 +34,16 @@ from publish.hosts.publishing import (
     open_hosts,
     publish,
     read_states,
-    refuse_withdrawn,
+    refuse_held,
     without_repeats,
 )
+from publish.run import decide
 from publish.run.encoders import open_encoders
-from publish.run.history import find_previous, refuse_bump, refuse_previous
+from publish.run.history import find_previous, find_releases
 from publish.run.report import (
     all_rejected,
+    plan_result,
+    release_result,
     show_access,
     show_build,
     show_host_outlook,
@@ -52,14 +54,12 @@ from publish.run.report import (
     show_problems,
     show_release,
 )
-from publish.run.saved_plan import SavedHost, SavedPlan, read_plan, refuse_changes, save_host, write_plan
-from publish.run.settings import Flags, Settings, load_settings, open_sources, refuse_output_in_sources
-from publish.run.terminal import Terminal, format_counts
+from publish.run.saved_plan import SavedHost, SavedPlan, read_plan, save_host, write_plan
+from publish.run.settings import Flags, Settings, load_settings, open_sources
+from publish.run.terminal import Terminal
 from publish.run.workspace import open_scratch, open_workspace
-from schemas.configs import Table
-from schemas.manifest import MANIFEST_NAME, Counts, Inputs, Manifest, Receipt, SourceEntry
-from schemas.problems import Problem, Reason, ReleaseError, SettingsError
-from schemas.withdrawals import withdrawals
+from schemas.manifest import MANIFEST_NAME, Inputs, Manifest, Receipt, SourceEntry
+from schemas.problems import KitError, Problem, Reason, ReleaseError, SettingsError
 
 RECEIPTS, REJECTED, FETCHED = "receipts", "rejected", "fetched"
 
@@ -74,15 +74,15 @@ def release(options: argparse.Namespace, terminal: Terminal) -> int:
         KitError: Something is wrong that the user can correct; all problems of a stage at once.
     """
     version, out, base = options.version, options.out, options.config.parent
-    settings = load_settings(
-        options.config, Flags(options.sfhq, options.captions, options.preferences, options.to)
-    )
-    refuse_output_in_sources(settings, base, out)
+    flags = Flags(options.sfhq, options.captions, options.preferences, options.to)
+    settings = load_settings(options.config, flags)
+    _refuse(decide.refuse_output_in_sources(settings.source_paths(base), out), SettingsError)
     notes = _read_notes(settings, base)
-    _refuse_withdrawn(notes, version)
+    _refuse(decide.refuse_withdrawn(notes.changelog, version))
     saved = read_plan(options.apply, version) if options.apply else None
     folder, hosts = FolderTarget(out), open_hosts(settings, out)
     unready = list(not_ready(hosts))
+    _refuse(() if options.previous else decide.refuse_respelled(version, find_releases(out)))
     follows = find_previous(out, version, options.previous, of_sample=settings.has_sample)
     previous = follows.release
     workspace = open_scratch() if options.plan else open_workspace(out, version)
@@ -94,10 +94,10 @@ def release(options: argparse.Namespace, terminal: Terminal) -> int:
         plan = folder.plan(inputs)
         is_there = plan.action is Action.KEEP
         counts = catalog.counts()
-        missing = list(_missing_changes(notes, version, is_rehearsal=not hosts))
+        missing = list(decide.miss_changes(notes.changelog, version, is_for_host=bool(hosts)))
         show_problems(terminal, catalog, counts, () if hosts else missing)
-        refusals = [*_strict_refusals(options.strict, counts), *plan.problems]
-        refusals += [*(missing if hosts else ()), *(() if options.plan else unready)]
+        refusals = [*plan.problems, *(missing if hosts else ()), *(() if options.plan else unready)]
+        refusals += decide.refuse_rejected_rows(all_rejected(counts)) if options.strict else ()
         if plan.action is Action.ADD and not options.plan:
             write_rejected(catalog, out / REJECTED / f"{version}.parquet")
         build = plan_build(catalog, inputs, previous) if not refusals and not is_there else None
@@ -106,6 +106,7 @@ def release(options: argparse.Namespace, terminal: Terminal) -> int:
             show_plan(terminal, plan, counts, catalog.images.num_bytes())
             show_build(terminal, build, previous)
             found = _plan_hosts(terminal, hosts, out / version, build)
+            terminal.give(plan_result(plan, inputs, counts, build, found.hosts))
             _refuse(without_repeats([*refusals, *found.problems]))
             show_access(terminal, without_repeats([*unready, *found.access]))
             _save_plan(terminal, options.plan, inputs, build, found.hosts, is_built=is_there)
@@ -116,8 +117,7 @@ def release(options: argparse.Namespace, terminal: Terminal) -> int:
             manifest = _check_again(terminal, plan, work)
         else:
             manifest = _build(terminal, catalog, build, notes, encoders, work)
-            folder.upload(work / version, manifest)
-            _refuse(folder.verify(manifest))
+            _place(folder, work / version, manifest)
         _write_receipts(out / RECEIPTS, folder.receipt(manifest))
         published = publish(hosts, manifest, out / version, terminal, confirm)
         _write_receipts(out / RECEIPTS, *published.receipts)
@@ -136,6 +136,7 @@ def _show(
 ) -> None:
     """Show a finished run; raise what kept a host from being published to."""
     place = out / manifest.version
+    terminal.give(release_result(place, manifest, published, build))
     show_release(terminal, place, out / REJECTED, manifest, published)
     show_build(terminal, build, previous)
     show_loading(terminal, place, manifest, published)
@@ -150,9 +151,8 @@ def _read_notes(settings: Settings, base: Path) -> Notes:
             texts.append((base / name).read_text(encoding="utf-8"))
         except (OSError, UnicodeDecodeError) as error:
             message = f"the file cannot be read: {getattr(error, 'strerror', None) or error}"
-            problems.append(
-                _blocking(Reason.NOTES, message, name, "correct release.citation or release.changelog")
-            )
+            fix = "correct release.citation or release.changelog"
+            problems.append(Problem(Reason.NOTES, message, file=name, fix=fix))
     if problems:
         raise SettingsError(problems)
     parse_citation(texts[0])
@@ -163,28 +163,6 @@ def _read_notes(settings: Settings, base: Path) -> Notes:
 
 def _open_catalog(work: Path, settings: Settings, notes: Notes) -> Catalog:
     return Catalog(work / "catalog.sqlite", settings.build.splits, notes.exclusions)
-
-
-def _refuse_withdrawn(notes: Notes, version: str) -> None:
-    """Refuse a version that the maintainer has withdrawn, whatever is left to do of it."""
-    reason = withdrawals(notes.changelog).get(version)
-    if reason is not None:
-        message = f"version {version} is withdrawn: {reason}"
-        raise ReleaseError(
-            _blocking(Reason.NOTES, message, "CHANGELOG.md", "give the next version", code="run/withdrawn")
-        )
-
-
-def _missing_changes(notes: Notes, version: str, *, is_rehearsal: bool) -> Iterator[Problem]:
-    """Miss what is new in a version: worth a warning in a folder, but on a host a version is for ever."""
-    if changelog_entry(dataset_changelog(notes.changelog, version), version) is None:
-        yield Problem(
-            Reason.MISSING_CHANGES if is_rehearsal else Reason.NOTES,
-            f"the changelog's Dataset part has no entry for {version}",
-            file="CHANGELOG.md",
-            fix=f"add a heading `### {version} - YYYY-MM-DD` with what changed",
-            code=Reason.MISSING_CHANGES.code if is_rehearsal else "run/changelog-entry",
-        )
 
 
 def _read_sources(
@@ -233,29 +211,19 @@ def _open_fetch(wanted: bool, folder: Path, settings: Settings) -> Iterator[Fetc
         yield fetcher
 
 
-def _strict_refusals(strict: bool, counts: Mapping[Table, Counts]) -> Iterator[Problem]:
-    # What the maintainer's list leaves out, with its captions and pairs, is wanted and no fault.
-    faults = {reason: num for reason, num in all_rejected(counts).items() if reason != Reason.EXCLUDED}
-    if strict and faults:
-        message = f"rows are rejected ({format_counts(faults)}), and --strict allows none"
-        yield _blocking(
-            Reason.SOURCE, message, "", "correct the rows, or run without --strict", code="run/strict"
-        )
-
-
 def _history_refusals(
     previous: PreviousRelease | None, build: Plan | None, inputs: Inputs, *, allow_bump: bool
 ) -> Iterator[Problem]:
     if previous is None or build is None or build.changes is None:
         return
-    yield from refuse_previous(previous, inputs)
+    yield from decide.refuse_previous(previous, inputs)
     if not allow_bump:
-        yield from refuse_bump(previous, inputs.version, build.changes.bump)
+        yield from decide.refuse_bump(previous, inputs.version, build.changes.bump)
 
 
-def _refuse(problems: Sequence[Problem]) -> None:
-    if problems:
-        raise ReleaseError(problems)
+def _refuse(problems: Iterable[Problem], error: type[KitError] = ReleaseError) -> None:
+    if listed := tuple(problems):
+        raise error(listed)
 
 
 def _build(
@@ -276,6 +244,11 @@ def _build(
         built = build_release(folder, catalog, build, notes, Features(store, encoders), track)
     _check(terminal, folder, work, built.kept)
     return built.manifest
+
+
+def _place(target: FolderTarget, built: Path, manifest: Manifest) -> None:
+    target.upload(built, manifest)
+    _refuse(target.verify(manifest))
 
 
 def _check(terminal: Terminal, folder: Path, scratch: Path, verified: Collection[str] = ()) -> None:
@@ -305,7 +278,10 @@ def _keep_to_plan(
     """
     if saved is None:
         return None
-    confirm = partial(refuse_changes, path, saved, inputs, hosts)
+
+    def confirm(states: Mapping[str, str]) -> None:
+        _refuse(decide.refuse_changes(path, saved, inputs, hosts, states))
+
     confirm(read_states(hosts, read_manifest(folder) if folder is not None else None))
     return confirm
 
@@ -342,7 +318,7 @@ def _plan_hosts(terminal: Terminal, hosts: Hosts, folder: Path, build: Plan | No
     for name, host in hosts.items():
         try:
             there, state = host.releases(), host.state()
-            found.problems += refuse_withdrawn(name, there, folder.name)
+            found.problems += refuse_held(name, there, folder.name)
             if manifest is None or (not is_built and folder.name in there):
                 # What it is to be compared with is not known.
                 show_host_outlook(terminal, name, there, folder.name)
@@ -381,7 +357,3 @@ def _save_plan(
     )
     write_plan(path, plan)
     terminal.note(f"The plan is in {path}; do exactly this with --apply {path}")
-
-
-def _blocking(reason: Reason, message: str, file: str, fix: str, code: str = "") -> Problem:
-    return Problem(reason, message, file=file, fix=fix, code=code)

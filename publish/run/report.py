@@ -4,16 +4,20 @@ import json
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from builders.catalog import Catalog
 from builders.pipeline import Plan
 from builders.release.changes import ShardState
 from builders.release.previous import PreviousRelease
-from publish.hosts.protocol import HostPlan, TargetPlan
+from publish.hosts import HOSTS
+from publish.hosts.protocol import Action, HostPlan, TargetPlan
 from publish.hosts.publishing import Published
-from publish.run.terminal import MAX_PROBLEMS_SHOWN, Terminal, format_size
+from publish.run.results import PlannedHost, ReleaseResult
+from publish.run.saved_plan import SavedHost
+from publish.run.terminal import Terminal, format_size
 from schemas.configs import Table
-from schemas.manifest import Counts, Manifest, RowChanges
+from schemas.manifest import Counts, Inputs, Manifest, RowChanges
 from schemas.problems import Problem, Severity, name_some
 from schemas.versions import next_version
 
@@ -25,12 +29,11 @@ def show_problems(
 ) -> None:
     """Show the first rows that are rejected, one of each kind of warning, and what else is to be noted."""
     rejected = sum(all_rejected(counts).values())
-    terminal.problems(catalog.ledger.problems(Severity.REJECTED, MAX_PROBLEMS_SHOWN), rejected)
+    terminal.problems(catalog.ledger.problems(Severity.REJECTED, terminal.most_problems()), rejected)
     warnings = sum((Counter(count.warnings) for count in counts.values()), Counter[str]())
     for reason, count in warnings.items():
-        terminal.problems(catalog.ledger.problems(Severity.WARNING, 1, reason))
-        if count > 1:
-            terminal.note(f"        … and {count - 1:,} more with {reason}")
+        listed = catalog.ledger.problems(Severity.WARNING, terminal.most_problems(1), reason)
+        terminal.problems(listed, count, shown=1, kind=reason)
     terminal.problems(notes)
 
 
@@ -167,12 +170,73 @@ def show_release(
 
 
 def show_loading(terminal: Terminal, folder: Path, manifest: Manifest, published: Published) -> None:
-    """Return the lines that load what has been published, to be copied."""
-    path, repository = json.dumps(str(folder)), manifest.inputs.dataset.repository
-    terminal.line(f'from datasets import load_dataset; load_dataset({path}, split="train")')
+    """Show the lines that load what has been published, to be copied."""
+    terminal.line(
+        f'from datasets import load_dataset; load_dataset({json.dumps(str(folder))}, split="train")'
+    )
     for receipt in published.receipts:
-        if receipt.target == "hub":
-            terminal.line(f'load_dataset("{repository}", revision="v{manifest.version}", split="train")')
+        if line := HOSTS[receipt.target].loading_line(manifest.inputs.dataset, manifest.version):
+            terminal.line(line)
+
+
+def plan_result(
+    plan: TargetPlan,
+    inputs: Inputs,
+    counts: Mapping[Table, Counts],
+    build: Plan | None,
+    hosts: Mapping[str, SavedHost],
+) -> ReleaseResult:
+    """Return what a plan comes to, for `--json`."""
+    return ReleaseResult(
+        dataset=inputs.dataset.name,
+        version=inputs.version,
+        is_plan=True,
+        is_new=plan.action is not Action.KEEP or any(host.steps for host in hosts.values()),
+        folder=Path(plan.url),
+        counts=counts,
+        hosts={name: _planned_host(host) for name, host in hosts.items()},
+        **_changes(inputs, build),
+    )
+
+
+def release_result(
+    folder: Path, manifest: Manifest, published: Published, build: Plan | None
+) -> ReleaseResult:
+    """Return what a run comes to, for `--json`."""
+    return ReleaseResult(
+        dataset=manifest.inputs.dataset.name,
+        version=manifest.version,
+        is_plan=False,
+        is_new=published.is_new,
+        folder=folder,
+        manifest_sha256=manifest.digest,
+        configs=tuple(manifest.configs),
+        num_files=len(manifest.all_files) + 1,
+        num_bytes=sum(entry.num_bytes for entry in manifest.all_files),
+        counts=manifest.counts,
+        receipts=published.receipts,
+        **_changes(manifest.inputs, build),
+    )
+
+
+def _changes(inputs: Inputs, build: Plan | None) -> dict[str, Any]:
+    changes = build.changes if build is not None else None
+    return {
+        "previous": inputs.previous.version if inputs.previous is not None else None,
+        "bump": changes.bump if changes is not None else None,
+        "rows": changes.rows if changes is not None else {},
+    }
+
+
+def _planned_host(host: SavedHost) -> PlannedHost:
+    return PlannedHost(
+        steps=host.steps,
+        is_exact=host.is_exact,
+        num_add=len(host.add),
+        add_bytes=sum(host.add.values()),
+        num_keep=len(host.keep),
+        num_remove=len(host.remove),
+    )
 
 
 def all_rejected(counts: Mapping[Table, Counts]) -> Mapping[str, int]:

@@ -5,15 +5,15 @@ for is known from the inputs and from what each host held; the rest of the file 
 """
 
 import json
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from builders.files import write_whole
-from publish.hosts.protocol import HostPlan, differences
+from publish.hosts.protocol import HostPlan
 from schemas.manifest import Inputs, RowChanges
-from schemas.problems import Problem, Reason, ReleaseError, SettingsError, printable
+from schemas.problems import Problem, Reason, SettingsError, printable
 from schemas.versions import Bump
 
 _MAX_BYTES = 100_000_000
@@ -103,41 +103,6 @@ def read_plan(path: Path, version: str) -> SavedPlan:
     if plan.inputs.version != version:
         raise _unusable(path, f"this is a plan for version {plan.inputs.version}, not {version}")
     return plan
-
-
-def refuse_changes(
-    path: Path, plan: SavedPlan, inputs: Inputs, asked: Collection[str], states: Mapping[str, str]
-) -> None:
-    """Refuse a plan that was made of another world.
-
-    Args:
-        path: Where the plan lies.
-        plan: What it says.
-        inputs: What the release would be built from now.
-        asked: The hosts that it would go to now.
-        states: Host → what `Host.state` says now; without those that hold the release by now.
-
-    Raises:
-        ReleaseError: Something has changed since; everything that has, at once.
-    """
-    changes = [
-        *(f"inputs: {text}" for text in differences(plan.inputs, inputs)),
-        *(f"{name}: it was to be published to, and is not" for name in plan.hosts if name not in asked),
-        *_host_changes(plan, states),
-    ]
-    if changes:
-        raise ReleaseError(
-            Problem(Reason.RELEASE, f"this has changed since the plan: {text}", file=str(path), fix=_AGAIN)
-            for text in changes
-        )
-
-
-def _host_changes(plan: SavedPlan, states: Mapping[str, str]) -> Iterator[str]:
-    for name, state in states.items():
-        if name not in plan.hosts:
-            yield f"{name}: nothing was planned for it"
-        elif state != plan.hosts[name].state:
-            yield f"{name}: {plan.hosts[name].state} then, {printable(state)} now"
 
 
 def _unusable(path: Path, message: str) -> SettingsError:

@@ -4,18 +4,19 @@ The query is encoded by the encoder that made the release's features, which the 
 """
 
 import argparse
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from builders.card.figures.features import name_encoder
-from builders.card.figures.galleries import SearchResult, draw_search
+from builders.card.figures.galleries import SearchResult as DrawnResult
+from builders.card.figures.galleries import draw_search
 from builders.features.encoder import Encoder, Features, ImageNotEncodedError, check_features, load_encoder
 from builders.images.integrity import ImageRefusedError, read_image
 from builders.release.embeddings import FoundRow, SearchedRelease, choose_config
 from builders.release.reader import ReleaseReader
 from builders.sample.encoder import EXAMPLES, sort_words, vocabulary
 from publish.checks.files import check_files, read_manifest
+from publish.run.results import FoundImage, SearchResult
 from publish.run.terminal import Terminal
 from schemas.features import DEMO_NOTICE, FeatureSettings, Provenance
 from schemas.problems import Problem, Reason, ReleaseError, SettingsError, printable
@@ -53,17 +54,26 @@ def search(options: argparse.Namespace, terminal: Terminal) -> int:
         _check_words(query.text, terminal)
     encoder = open_encoder(made_by, options.weights)
     hits = release.search(_encode(encoder, query), options.k)
-    found = release.describe(hits)
+    found = [_found(rank, row) for rank, row in enumerate(release.describe(hits), 1)]
     terminal.title(f"{query.title}: {len(found)} of {len(release.image_ids):,} images")
-    _show(terminal, found)
+    terminal.grid(_HEADS, [_cells(each) for each in found], num_texts=len(_HEADS))
     terminal.table([("features", release.config), ("encoder", name_encoder(made_by))])
     if made_by.is_demonstration:
         terminal.table([("note", DEMO_NOTICE)])
     if options.figure is not None:
         options.figure.parent.mkdir(parents=True, exist_ok=True)
         (images,) = release.show([hits])
-        draw_search(options.figure, [SearchResult(query.title, images)], name_encoder(made_by))
+        draw_search(options.figure, [DrawnResult(query.title, images)], name_encoder(made_by))
         terminal.table([("figure", str(options.figure))])
+    terminal.give(
+        SearchResult(
+            query=query.title,
+            config=release.config,
+            encoder=made_by,
+            num_images=len(release.image_ids),
+            found=found,
+        )
+    )
     return 0
 
 
@@ -175,21 +185,22 @@ def _encode(encoder: Encoder, query: Query) -> Features:
     return vector
 
 
-def _show(terminal: Terminal, found: Sequence[FoundRow]) -> None:
-    """Show what was found under heads, the most similar first, one line each."""
-    lines = [_HEADS, *(_cells(rank, row) for rank, row in enumerate(found, 1))]
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    for line in lines:
-        numbers = [cell.rjust(width) for cell, width in zip(line[:2], widths, strict=False)]
-        texts = [cell.ljust(width) for cell, width in zip(line[2:], widths[2:], strict=True)]
-        terminal.line("  ".join(("", *numbers, *texts)).rstrip())
+def _found(rank: int, row: FoundRow) -> FoundImage:
+    return FoundImage(
+        rank=rank,
+        similarity=float(row.similarity),
+        image_id=row.image_id,
+        file_name=row.file_name,
+        generator=row.generator,
+        prompt=row.prompt,
+    )
 
 
-def _cells(rank: int, row: FoundRow) -> tuple[str, ...]:
-    prompt = " ".join((row.prompt or "").split())
+def _cells(found: FoundImage) -> tuple[str, ...]:
+    prompt = " ".join((found.prompt or "").split())
     short = prompt if len(prompt) <= _PROMPT_CHARS else f"{prompt[: _PROMPT_CHARS - 1]}…"
-    texts = (row.image_id, row.file_name, row.generator, short)
-    return (str(rank), f"{row.similarity:.3f}", *map(printable, texts))
+    texts = (found.image_id, found.file_name, found.generator, short)
+    return (str(found.rank), f"{found.similarity:.3f}", *map(printable, texts))
 
 
 def _is_file_name(pretrained: str) -> bool:

@@ -155,6 +155,11 @@ class Settings(_HostTables):
         """Whether the built-in sample is read."""
         return any(source.kind == SAMPLE_KIND for source in self.sources)
 
+    def source_paths(self, base: Path) -> tuple[Path, ...]:
+        """Return every file and folder that is only ever read; relative paths start from `base`."""
+        places = (place for source in self.sources for place in (source.path, source.images))
+        return tuple(base / place for place in places if place is not None)
+
     @property
     def host_tables(self) -> Mapping[str, HostTable]:
         """Table of each host that a release goes to, by the host's name; `load_settings` sees to it."""
@@ -303,29 +308,6 @@ def _undecided_features(path: Path, settings: Settings) -> Iterator[Problem]:
         value=wanted,
         fix=fix,
     )
-
-
-def refuse_output_in_sources(settings: Settings, base: Path, out: Path) -> None:
-    """Refuse to write below a folder that is only ever read.
-
-    Raises:
-        SettingsError: The output folder lies in a source.
-    """
-    places = [place for source in settings.sources for place in (source.path, source.images)]
-    folders = [base / place for place in places if place is not None]
-    problems = [
-        Problem(
-            Reason.SETTINGS,
-            f"the output folder lies in the source {folder}, which is only ever read",
-            column="--out",
-            value=str(out),
-            fix="give an --out elsewhere",
-        )
-        for folder in folders
-        if out.resolve().is_relative_to(folder.resolve())
-    ]
-    if problems:
-        raise SettingsError(problems)
 
 
 def open_sources(settings: Settings, base: Path, work: Path) -> tuple[Source, ...]:

@@ -1,11 +1,10 @@
 """What a person sees: results on stdout; progress, problems and errors on stderr."""
 
-import sqlite3
+import sys
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from rich.console import Console
 from rich.filesize import decimal
@@ -22,17 +21,19 @@ from rich.progress import (
     TimeRemainingColumn,
     TransferSpeedColumn,
 )
+from rich.table import Table as RichTable
 from rich.text import Text
 
 from builders.parallel import Track
-from schemas.problems import KitError, Problem, SettingsError, Severity
+from schemas.problems import Problem, Severity
 
 if TYPE_CHECKING:  # `--help` imports this module, and these load pyarrow
+    from publish.run.results import Result
     from schemas.configs import Table
     from schemas.manifest import Counts
 
 T = TypeVar("T")
-MAX_PROBLEMS_SHOWN = 20
+MAX_PROBLEMS_SHOWN, MAX_PROBLEMS_IN_JSON = 20, 10_000
 _WIDE = 10_000  # a pipe or a file gets whole lines
 _STYLES = {Severity.BLOCKING: "bold red", Severity.REJECTED: "yellow", Severity.WARNING: "cyan"}
 
@@ -63,13 +64,34 @@ class Transfer:
 
 
 class Terminal:
-    """Writes to a person, or to the pipe or file that stands in for one."""
+    """Writes to a person, or to the pipe or file that stands in for one.
 
-    def __init__(self) -> None:
-        self._out, self._err = Console(highlight=False), Console(stderr=True, highlight=False)
+    Args:
+        as_json: Whether stdout gets one JSON document in place of tables; stderr is the same.
+    """
+
+    def __init__(self, *, as_json: bool = False) -> None:
+        self._out = Console(highlight=False, quiet=as_json)
+        self._err = Console(stderr=True, highlight=False)
+        self._as_json = as_json
+        self._result: Result | None = None
+        self._problems: list[Problem] = []
+        self._num_problems = 0
         for console in (self._out, self._err):
             if not console.is_terminal:
                 console.width = _WIDE
+
+    def give(self, result: "Result") -> None:
+        """Take what the command came to; `--json` writes it."""
+        self._result = result
+
+    def finish(self, command: str, status: int) -> None:
+        """Write the JSON document, if one is wanted."""
+        if self._as_json:
+            from publish.run.results import write_document  # noqa: PLC0415 - --help must load no library
+
+            left_out = self._num_problems - len(self._problems)
+            sys.stdout.write(write_document(command, status, self._result, self._problems, left_out) + "\n")
 
     @contextmanager
     def progress(self) -> Iterator[Track]:
@@ -105,22 +127,38 @@ class Terminal:
         with Progress(*columns, console=self._err, disable=not self._err.is_terminal) as bars:
             yield Transfer(bars)
 
-    def problems(self, problems: Iterable[Problem], total: int | None = None) -> None:
+    def most_problems(self, shown: int = MAX_PROBLEMS_SHOWN) -> int:
+        """Return how many problems of one kind are wanted, where only `shown` are shown."""
+        return MAX_PROBLEMS_IN_JSON if self._as_json else shown
+
+    def problems(
+        self,
+        problems: Iterable[Problem],
+        total: int | None = None,
+        *,
+        shown: int = MAX_PROBLEMS_SHOWN,
+        kind: str = "",
+    ) -> None:
         """Show problems, the first of them in full.
 
         Args:
             problems: What to show.
             total: How many there are, where `problems` is only the beginning.
+            shown: How many to show in full.
+            kind: What they have in common, in a word.
         """
         listed = list(problems)
-        for problem in listed[:MAX_PROBLEMS_SHOWN]:
+        total = max(total or 0, len(listed))
+        self._num_problems += total
+        self._problems += listed[: MAX_PROBLEMS_IN_JSON - len(self._problems)]
+        for problem in listed[:shown]:
             style = _STYLES[problem.severity]
             code = escape(f"[{problem.code}]")
             text = f"[{style}]{problem.severity}[/] {escape(str(problem))} [dim]{code}[/]"
             self._err.print(text, soft_wrap=True)
-        hidden = (total or len(listed)) - MAX_PROBLEMS_SHOWN
+        hidden = total - min(shown, len(listed))
         if hidden > 0:
-            self._err.print(f"… and {hidden:,} more", style="dim")
+            self._err.print(f"… and {hidden:,} more{f' with {kind}' if kind else ''}", style="dim")
 
     def note(self, text: str) -> None:
         """Tell what is going on."""
@@ -144,60 +182,45 @@ class Terminal:
             if total:
                 self.table([(head, format_counts(total))])
 
-    def grid(self, heads: Sequence[str], rows: Iterable[tuple[str | int, ...]]) -> None:
-        """Show numbers in columns under heads; the first column names the line."""
-        first, *others = heads
-        line = "".join(f"{head:>11}" for head in others)
-        self._out.print(f"  {first:<12}{line}", style="cyan", soft_wrap=True)
-        for name, *numbers in rows:
-            cells = "".join(f"{number:>11,}" for number in numbers)
-            self._out.print(f"  [cyan]{name:<12}[/]{cells}", soft_wrap=True)
+    def grid(
+        self, heads: Sequence[str], rows: Iterable[tuple[str | int, ...]], *, num_texts: int = 1
+    ) -> None:
+        """Show a table under heads.
+
+        Args:
+            heads: One for each column.
+            rows: Cells; numbers get thousands separators.
+            num_texts: How many columns, counted from the left, hold text; the others are numbers.
+        """
+        table = _table(header_style="cyan")
+        for number, head in enumerate(heads):
+            is_text = number < num_texts
+            table.add_column(
+                Text(head),
+                justify="left" if is_text else "right",
+                style="cyan" if number == 0 else "",
+                overflow="fold",
+            )
+        for row in rows:
+            table.add_row(*(Text(f"{cell:,}" if isinstance(cell, int) else cell) for cell in row))
+        self._out.print(table)
 
     def table(self, rows: Sequence[tuple[str, str]]) -> None:
         """Show results as a table of names and values."""
-        width = max([12, *(len(name) for name, _ in rows)])
+        table = _table(show_header=False)
+        table.add_column(style="cyan", no_wrap=True, min_width=12)
+        table.add_column(overflow="fold")
         for name, value in rows:
-            self._out.print(f"  [cyan]{escape(name):<{width}}[/]  {escape(value)}", soft_wrap=True)
+            table.add_row(Text(name), Text(value))
+        self._out.print(table)
 
     def line(self, text: str) -> None:
         """Show one line of results as it is, to be copied."""
         self._out.print(text, markup=False, soft_wrap=True)
 
 
-def guard(
-    terminal: Terminal,
-    command: Callable[[], int],
-    *,
-    place: Path | str = "reading",
-    stopped: str = "Stopped; nothing was changed.",
-    advice: str = "",
-) -> int:
-    """Run a command that can be run again; show every error as a sentence, never as a traceback.
-
-    Args:
-        terminal: Where to show errors.
-        command: Returns the exit status.
-        place: Where an error of the disk happened, if it does not name a file itself.
-        stopped: What to show after Ctrl-C.
-        advice: What to do after an error of the disk.
-
-    Returns:
-        Exit status: the command's own, 1 after an error, 2 for wrong settings, 130 after Ctrl-C.
-    """
-    try:
-        return command()
-    except KitError as error:
-        terminal.problems(error.problems)
-        return 2 if isinstance(error, SettingsError) else 1
-    except (OSError, sqlite3.OperationalError) as error:  # a full disk, a missing permission
-        where = getattr(error, "filename", None) or place
-        terminal.note(f"{where}: {getattr(error, 'strerror', None) or error}")
-        if advice:
-            terminal.note(advice)
-        return 1
-    except KeyboardInterrupt:
-        terminal.note(stopped)
-        return 130
+def _table(**options: Any) -> RichTable:
+    return RichTable(box=None, pad_edge=True, padding=(0, 1), **options)
 
 
 def format_counts(counts: Mapping[str, int]) -> str:

@@ -13,7 +13,8 @@ from typing import Any
 from publish.checks.files import check_files, read_manifest
 from publish.hosts.protocol import Host
 from publish.hosts.publishing import open_hosts
-from publish.run.flags import NUM_SAMPLED
+from publish.run.command import NUM_SAMPLED
+from publish.run.results import VerifyResult
 from publish.run.settings import Flags, load_settings
 from publish.run.terminal import Terminal
 from schemas.manifest import MANIFEST_NAME, Manifest
@@ -48,6 +49,14 @@ def verify(options: argparse.Namespace, terminal: Terminal) -> int:
         terminal.table([("folder", "not here: each host was compared with its own manifest")])
     terminal.table([(name, f"{len(each)} problems" if each else "sound") for name, each in found.items()])
     terminal.problems(problems)
+    terminal.give(
+        VerifyResult(
+            dataset=settings.dataset.name,
+            version=options.version,
+            manifests=digests,
+            places={name: len(each) for name, each in found.items()},
+        )
+    )
     return 1 if problems else 0
 
 

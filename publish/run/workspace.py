@@ -11,7 +11,8 @@ from pathlib import Path
 from socket import gethostname
 
 from builders.release.journal import journal_name
-from schemas.problems import BuildError, KitError, Problem, Reason, ReleaseError, printable
+from publish.run.decide import refuse_other_run
+from schemas.problems import BuildError, KitError, ReleaseError
 from schemas.versions import VERSION_PATTERN
 
 RUNNING = ".running"
@@ -91,11 +92,4 @@ def _lock(descriptor: int, out: Path) -> None:
             who = (out / RUNNING).read_text(errors="replace")[:200]
         except OSError:
             who = "process not known yet"
-        problem = Problem(
-            Reason.RELEASE,
-            f"another run is working in this folder: {printable(who)}",
-            file=str(out),
-            fix="wait for it to end, or give another --out",
-            code="run/folder-locked",
-        )
-        raise ReleaseError(problem) from error
+        raise ReleaseError(refuse_other_run(out, who)) from error
