@@ -127,15 +127,47 @@ CODES: Mapping[str, Explanation] = {
     "embedding": Explanation(
         "CLIP features are damaged, or do not fit each other.", "Build the release again from its images."
     ),
+    # What refuses a version, in the output folder and on every host
+    "host/version-exists": Explanation(
+        "The version is published with other content, and a published version is never overwritten.",
+        "Release the next version.",
+    ),
+    "host/version-respelled": Explanation(
+        "The version is there under another spelling, such as 1.1 for 1.1.0.",
+        "Use the spelling that is there, or release the next version.",
+    ),
+    "host/version-older": Explanation(
+        "The version is not newer than the one that it would follow.", "Give a later version."
+    ),
+    "host/withdrawn": Explanation(
+        "This version was withdrawn; a withdrawn version is never published again.",
+        "Release the next version.",
+    ),
+    # What refuses a run
     "run/folder-locked": Explanation(
         "Another run is working in the same output folder.", "Wait for it to end, or give another --out."
     ),
     "run/strict": Explanation(
         "Rows are rejected, and --strict allows none.", "Correct the rows, or run without --strict."
     ),
-    "run/withdrawn": Explanation(
-        "This version was withdrawn; a withdrawn version is never published again.",
-        "Release the next version.",
+    "run/system": Explanation(
+        "The system refuses a file or folder: the disk is full, or a permission is missing.",
+        "Correct that, and run the same command again; finished work is used again.",
+    ),
+    "run/output-in-source": Explanation(
+        "The output folder lies in a source, which is only ever read.", "Give an --out elsewhere."
+    ),
+    "run/other-dataset": Explanation(
+        "The previous release is of another dataset.", "Name one of this dataset with --previous."
+    ),
+    "run/bump": Explanation(
+        "The version claims a smaller change than what differs from the previous release: removed or edited "
+        "rows need a new MAJOR number, added ones a new MINOR number.",
+        "Give the version that the message names, or insist with --allow-bump.",
+    ),
+    "run/plan-changed": Explanation(
+        "Sources, settings or a host have changed since the plan was saved.",
+        "Make a new plan, look at it, and apply that.",
     ),
     "run/changelog-entry": Explanation(
         "The changelog has no entry for this version, and a host keeps a version for ever.",

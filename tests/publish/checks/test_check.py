@@ -255,9 +255,11 @@ def test_the_command_tells_problems_and_exits_with_1(
 ) -> None:
     (sample_copy / "LICENSES.md").unlink()
     assert main([str(sample_copy), str(sample_copy / "nowhere")]) == 1
-    out = capsys.readouterr().out
-    assert "LICENSES.md: the file is missing" in out
-    assert "there is no release here" in out
+    shown = capsys.readouterr()
+    assert shown.out == f"{sample_copy}: 1 problems\n{sample_copy / 'nowhere'}: 1 problems\n"
+    assert f"{sample_copy / 'LICENSES.md'}: the file is missing" in shown.err
+    assert f"{sample_copy / 'nowhere' / 'manifest.json'}: there is no release here" in shown.err
+    assert shown.err.count("[release]") == 2
 
 
 def test_a_row_group_above_the_byte_limit_is_found(sample_copy: Path) -> None:
