@@ -73,3 +73,32 @@ def test_only_one_module_starts_pools() -> None:
         and ast.unparse(node.func).rpartition(".")[2] in ("ThreadPoolExecutor", "ProcessPoolExecutor", "Pool")
     }
     assert starters == {"builders.parallel"}
+
+
+def test_only_one_module_repeats_requests() -> None:
+    """Other modules hand their requests to `retry`, and wait with the clock that they are given."""
+    libraries = {
+        name
+        for name, _, tree in modules()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        and {"stamina", "tenacity", "backoff"}
+        & {
+            module.partition(".")[0]
+            for module in [getattr(node, "module", None) or "", *(alias.name for alias in node.names)]
+        }
+    }
+    assert libraries == {"publish.network"}
+    sleepers = {
+        name
+        for name, _, tree in modules()
+        if name.partition(".")[0] == "publish"
+        for node in ast.walk(tree)
+        if (isinstance(node, ast.Attribute) and ast.unparse(node) == "time.sleep")
+        or (
+            isinstance(node, ast.ImportFrom)
+            and node.module == "time"
+            and any(alias.name == "sleep" for alias in node.names)
+        )
+    }
+    assert sleepers == {"publish.network"}

@@ -2,17 +2,16 @@
 
 By itself the client waits for ever for an answer, sleeps as long as a Retry-After header says, and never
 repeats some requests while it repeats others six times. Here every request goes through one HTTP client that
-ends a wait, and what may pass is tried again in one place: `Hub.ask`. Uploads to the Xet store do not use
-that client; they have time limits and retries of their own, and fail into the same place.
+ends a wait, and `Hub.ask` repeats what is transient by the policy of `publish.network`. Uploads to the Xet
+store do not use that client; they have time limits and retries of their own, and fail into the same place.
 """
 
 import os
 import re
 import ssl
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any, TypeVar
 
@@ -36,12 +35,22 @@ from huggingface_hub.utils import (  # type: ignore[attr-defined] # public, thou
     parse_ratelimit_headers,
 )
 
-from publish.network import retry_after
+from publish.network import (
+    Clock,
+    RequestError,
+    RetryPolicy,
+    TimeLimits,
+    asks_to_wait,
+    is_transient_error,
+    is_transient_status,
+    redact,
+    retry,
+    retry_after,
+)
 from schemas import KIT_VERSION
 from schemas.problems import KitError, Problem, Reason, ReleaseError, printable
 
 T = TypeVar("T")
-_PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
 _QUOTA = re.compile(r"quota|storage|limit reached|exceed|too large|payment", re.IGNORECASE)
 _XET_STATUS = re.compile(r"\((\d{3}) [A-Z]")
 AGAIN = "run the same command again; what has arrived is not sent again"
@@ -55,36 +64,28 @@ _GO_ONLINE = "unset HF_HUB_OFFLINE and TRANSFORMERS_OFFLINE"
 _XET_LIMITS = {"HF_XET_CLIENT_READ_TIMEOUT": "90s", "HF_XET_CLIENT_CONNECT_TIMEOUT": "30s"}
 
 
-# The client alone waits without a limit, sleeps as long as Retry-After says, and tries some requests six
-# times and others once.
 @dataclass(frozen=True, slots=True)
 class Limits:
     """How long and how often.
 
     Attributes:
-        timeout_seconds: How long the Hub may say nothing. It ends a commit by itself after 60 s.
-        attempts: How often something is tried before it is given up, 1 or more.
-        pause_seconds: Pause before the second attempt; doubled before each further one, up to 60.
-        max_wait_seconds: Longest wait that the Hub may ask for; its rates are counted over five minutes.
-        stage_seconds: How long a stage may take, apart from sending files.
+        times: Limits of one request; `total_seconds` is how long a stage may take, apart from sending files.
+        retry: How often a request is tried.
         min_bytes_per_second: Slowest upload that is waited for.
     """
 
-    timeout_seconds: float = 90
-    attempts: int = 5
-    pause_seconds: float = 1
-    max_wait_seconds: float = 360
-    stage_seconds: float = 1800
+    times: TimeLimits = field(default_factory=TimeLimits)
+    retry: RetryPolicy = field(default_factory=RetryPolicy)
     min_bytes_per_second: int = 50_000
 
 
-class HubError(ReleaseError):
+class HubError(ReleaseError, RequestError):
     """The Hub did not do what it was asked.
 
     Attributes:
         status: Of its answer; None where it gave none that can be read.
-        passing: It may go better another time; what was asked may even have been done.
-        wait_seconds: How long it asks to wait; None where it does not say.
+        is_transient: It may go better another time; what was asked may even have been done.
+        asked_seconds: How long it asks to wait; None where it does not say.
     """
 
     def __init__(
@@ -92,19 +93,19 @@ class HubError(ReleaseError):
         problem: Problem,
         status: int | None = None,
         *,
-        passing: bool = False,
-        wait_seconds: float | None = None,
+        is_transient: bool = False,
+        asked_seconds: float | None = None,
     ) -> None:
         super().__init__(problem)
-        self.status, self.passing, self.wait_seconds = status, passing, wait_seconds
+        self.status, self.is_transient, self.asked_seconds = status, is_transient, asked_seconds
 
 
-class _PassingError(Exception):
+class _TransientError(Exception):
     """One request came to nothing. Not an error of httpx2's, so the library does not try again by itself."""
 
-    def __init__(self, message: str, status: int | None = None, wait_seconds: float | None = None) -> None:
+    def __init__(self, message: str, status: int | None = None, asked_seconds: float | None = None) -> None:
         super().__init__(message)
-        self.status, self.wait_seconds = status, wait_seconds
+        self.status, self.asked_seconds = status, asked_seconds
 
 
 class _StageOverError(Exception):
@@ -121,8 +122,7 @@ class Hub:
         repository: `namespace/name`.
         endpoint: The Hub's address; what `HF_ENDPOINT` or the client says if None.
         limits: Time limits and retries.
-        clock: Gives seconds that only grow.
-        sleep: Waits so many seconds.
+        clock: The time; the real one if None.
     """
 
     def __init__(
@@ -130,13 +130,12 @@ class Hub:
         repository: str,
         endpoint: str | None = None,
         limits: Limits | None = None,
-        clock: Callable[[], float] = time.monotonic,
-        sleep: Callable[[float], None] = time.sleep,
+        clock: Clock | None = None,
     ) -> None:
         self.repository, self.limits = repository, limits or Limits()
         self.endpoint = (endpoint or constants.ENDPOINT).rstrip("/")
         self.token: str | None = None
-        self._clock, self._sleep = clock, sleep
+        self._clock = clock or Clock()
         self._doing, self._deadline = "", 0.0
 
     @contextmanager
@@ -154,10 +153,10 @@ class Hub:
             raise ReleaseError(self._problem("the client is set to work offline", _GO_ONLINE))
         for name, value in _XET_LIMITS.items():
             os.environ.setdefault(name, value)
-        seconds = self.limits.stage_seconds + num_bytes / self.limits.min_bytes_per_second
-        self._doing, self._deadline = doing, self._clock() + seconds
+        seconds = self.limits.times.total_seconds + num_bytes / self.limits.min_bytes_per_second
+        self._doing, self._deadline = doing, self._clock.seconds() + seconds
         had_bars = not are_progress_bars_disabled()
-        set_client_factory(lambda: _LimitedClient(self.limits.timeout_seconds, self._check_time))
+        set_client_factory(lambda: _LimitedClient(self.limits.times, self._check_time))
         disable_progress_bars()
         try:
             self.token = self._read_token()
@@ -166,43 +165,35 @@ class Hub:
             if had_bars:
                 enable_progress_bars()
             # Whoever uses the library next has a limit, too, and the errors that the library knows.
-            set_client_factory(lambda: _plain_client(self.limits.timeout_seconds))
+            set_client_factory(lambda: _plain_client(self.limits.times))
 
     def ask(self, call: Callable[[HfApi], T], *, repeat: bool = True) -> T:
         """Have the client do something that may be done twice, until it is done or given up.
 
         Args:
             call: What to do.
-            repeat: Whether to try again what may pass. False for what must not be done twice blindly.
+            repeat: Whether to try again what is transient. False for what must not be done twice blindly.
 
         Raises:
             HubError: It is not done, or nobody can say.
         """
-        attempts = self.limits.attempts if repeat else 1
-        for attempt in range(1, attempts + 1):
-            try:
-                return self._call(call)
-            except HubError as error:
-                if not error.passing or attempt == attempts:
-                    raise
-                self.wait(error, attempt)
-        raise AssertionError("unreachable")
+        policy = self.limits.retry if repeat else replace(self.limits.retry, tries=1)
+        return retry(lambda: self._call(call), policy, self._clock, self._deadline)
+
+    def retry(self, step: Callable[[], T]) -> T:
+        """Return what a step returns; do it again after a `HubError` that is transient.
+
+        Args:
+            step: Looks at what is there, and asks once for what must not be done twice blindly.
+
+        Raises:
+            HubError: It is not done, or nobody can say.
+        """
+        return retry(step, self.limits.retry, self._clock, self._deadline)
 
     def pause(self) -> None:
         """Wait before something is tried once more that says nothing of when."""
-        self._sleep(self.limits.pause_seconds)
-
-    def wait(self, error: HubError, attempt: int) -> None:
-        """Wait before the next attempt, as long as the Hub asks or a little longer each time.
-
-        Raises:
-            HubError: The wait would be too long: the error itself.
-        """
-        pause = min(self.limits.pause_seconds * 2 ** (attempt - 1), 60)
-        seconds = pause if error.wait_seconds is None else error.wait_seconds
-        if seconds > self.limits.max_wait_seconds or self._clock() + seconds > self._deadline:
-            raise error
-        self._sleep(seconds)
+        self._clock.sleep(self.limits.retry.first_wait_seconds)
 
     def read(self, path: str, revision: str, max_bytes: int, take: Callable[[bytes], object]) -> None:
         """Download one file, piece by piece.
@@ -228,10 +219,7 @@ class Hub:
 
     def redact(self, text: str) -> str:
         """Return somebody else's words for a message: in one line, without the token, not too long."""
-        if self.token:
-            text = text.replace(self.token, "[the token]")
-        text = re.sub(r"\?[^\s'\"]+", "", " ".join(text.split()))  # queries of addresses hold signatures
-        return printable(text if len(text) <= 300 else f"{text[:299]}…")
+        return redact(text, [self.token])
 
     def _call(self, call: Callable[[HfApi], T]) -> T:
         api = HfApi(
@@ -248,7 +236,7 @@ class Hub:
             raise self._explain(error) from error
 
     def _check_time(self) -> None:
-        if self._clock() > self._deadline:
+        if self._clock.seconds() > self._deadline:
             raise _StageOverError
 
     def _read_token(self) -> str | None:
@@ -268,18 +256,18 @@ class Hub:
             if isinstance(cause, _StageOverError):
                 message = f"{self._doing} took too long and was ended"
                 return HubError(self._problem(message, AGAIN))
-            if isinstance(cause, _PassingError):
+            if isinstance(cause, _TransientError):
                 problem = self._problem(f"{cause} while {self._doing}", AGAIN)
-                return HubError(problem, cause.status, passing=True, wait_seconds=cause.wait_seconds)
+                return HubError(problem, cause.status, is_transient=True, asked_seconds=cause.asked_seconds)
             if isinstance(cause, httpx2.TransportError):
                 problem = self._problem(f"the connection broke while {self._doing}", AGAIN)
-                return HubError(problem, passing=True)
+                return HubError(problem, is_transient=is_transient_error(cause))
             if isinstance(cause, HfHubHTTPError):
                 said, status = self.redact(cause.server_message or ""), cause.response.status_code
                 is_elsewhere = not str(cause.response.url).startswith(f"{self.endpoint}/")
                 if is_elsewhere and status in (401, 403) and not _QUOTA.search(said):
                     problem = self._problem("the address of a file in the store has expired", AGAIN)
-                    return HubError(problem, status, passing=True)
+                    return HubError(problem, status, is_transient=True)
                 return self._refused(status, said)
         return self._strange(chain[0])
 
@@ -312,8 +300,8 @@ class Hub:
             return HubError(self._problem("the upload's token has expired or is not accepted", AGAIN), 401)
         if found and found[1] in ("402", "403", "413", "507"):
             return self._refused(int(found[1]), said)
-        if isinstance(error, ConnectionError | TimeoutError):
-            return HubError(self._problem(f"the upload broke off ({said})", AGAIN), passing=True)
+        if is_transient_error(error):
+            return HubError(self._problem(f"the upload broke off ({said})", AGAIN), is_transient=True)
         if isinstance(error, OSError) and error.filename is not None:
             message = f"{error.filename} cannot be read: {error.strerror}"
             return HubError(self._problem(self.redact(message), "see what happened to the file"))
@@ -323,11 +311,14 @@ class Hub:
         return HubError(self._problem(message, AGAIN))
 
 
-def _plain_client(timeout_seconds: float) -> httpx2.Client:
-    timeout = httpx2.Timeout(timeout_seconds, pool=None)
+def _timeout(times: TimeLimits) -> httpx2.Timeout:
+    return httpx2.Timeout(times.read_seconds, connect=times.connect_seconds, pool=None)
+
+
+def _plain_client(times: TimeLimits) -> httpx2.Client:
     return httpx2.Client(
         follow_redirects=True,
-        timeout=timeout,
+        timeout=_timeout(times),
         verify=_certificates(),
         event_hooks={"request": [_refuse_offline]},
     )
@@ -347,22 +338,21 @@ class _LimitedClient(httpx2.Client):
         HubError: The environment names a proxy that cannot be used.
     """
 
-    def __init__(self, timeout_seconds: float, check_time: Callable[[], None]) -> None:
-        timeout = httpx2.Timeout(timeout_seconds, pool=None)
+    def __init__(self, times: TimeLimits, check_time: Callable[[], None]) -> None:
         certificates = _certificates()
         try:
-            super().__init__(follow_redirects=True, timeout=timeout, verify=certificates)
+            super().__init__(follow_redirects=True, timeout=_timeout(times), verify=certificates)
         except (httpx2.InvalidURL, ValueError, ImportError):  # the last where support for SOCKS is missing
             # Without the library's reason: it may quote a part of the proxy's password.
             message = "the proxy in the environment cannot be used"
             raise HubError(Problem(Reason.RELEASE, message, fix=_PROXY)) from None
-        self._timeout_seconds, self._check_time = timeout_seconds, check_time
+        self._times, self._check_time = times, check_time
 
     def send(self, request: httpx2.Request, *, stream: bool = False, **options: Any) -> httpx2.Response:
         """Send a request.
 
         Raises:
-            _PassingError: No answer, or one that says to try again.
+            _TransientError: No answer, or one that says to try again.
             _StageOverError: There is no time left.
         """
         if is_offline_mode():
@@ -374,19 +364,25 @@ class _LimitedClient(httpx2.Client):
         try:
             response = super().send(request, stream=True, **options)
             response.stream = _Timed(response.stream, self._check_time)
-            if not stream or response.status_code in _PASSING:
+            if not stream or is_transient_status(response.status_code):
                 _read(response)
-        except httpx2.TimeoutException as error:
-            raise _PassingError(f"no answer for {self._timeout_seconds:g} s to {where}") from error
-        except (httpx2.NetworkError, httpx2.RemoteProtocolError, httpx2.ProxyError) as error:
-            raise _PassingError(f"the connection broke at {where}") from error
-        if response.status_code in _PASSING:
+        except httpx2.TransportError as error:
+            if not is_transient_error(error):
+                raise
+            if isinstance(error, httpx2.TimeoutException):
+                seconds = self._silence_seconds(error)
+                raise _TransientError(f"no answer for {seconds:g} s to {where}") from error
+            raise _TransientError(f"the connection broke at {where}") from error
+        if is_transient_status(response.status_code):
             message = f"the Hub answered {response.status_code} to {where}"
-            seconds = _wait_seconds(response.headers)
-            asked = "" if seconds is None else f" and asks to wait {seconds:.0f} s"
-            raise _PassingError(message + asked, response.status_code, seconds)
+            asked_seconds = _asked_seconds(response.headers)
+            raise _TransientError(message + asks_to_wait(asked_seconds), response.status_code, asked_seconds)
         response.headers.pop("X-HF-Warning", None)  # the library would print it as it is
         return response
+
+    def _silence_seconds(self, error: httpx2.TimeoutException) -> float:
+        is_connect = isinstance(error, httpx2.ConnectTimeout)
+        return self._times.connect_seconds if is_connect else self._times.read_seconds
 
     def _limit(self, request: httpx2.Request) -> dict[str, float | None]:
         asked, own = request.extensions.get("timeout", {}), self.timeout.as_dict()
@@ -425,7 +421,7 @@ def _read(response: httpx2.Response) -> None:
         raise
 
 
-def _wait_seconds(headers: httpx2.Headers) -> float | None:
+def _asked_seconds(headers: httpx2.Headers) -> float | None:
     """Read how long the Hub asks to wait: seconds, a date, or the rest of a window whose rate is used up."""
     asked = retry_after(headers.get("Retry-After", ""))
     if asked is not None:

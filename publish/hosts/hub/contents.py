@@ -253,7 +253,7 @@ class Contents:
             if not _is_content(bytes(data), file):
                 # What somebody wrote by hand would be lost if another answer were taken for the card.
                 problem = self.file_problem("other bytes come back than the Hub lists", file.path, AGAIN)
-                raise HubError(problem, passing=True)
+                raise HubError(problem, is_transient=True)
             return bytes(data)
 
         if file.blob_id not in self._texts:

@@ -65,7 +65,7 @@ class Loader:
                 capture_output=True,
                 text=True,
                 check=False,
-                timeout=self._hub.limits.stage_seconds,
+                timeout=self._hub.limits.times.total_seconds,
             )
 
 

@@ -59,28 +59,34 @@ class Sender:
         self, operations: list[CommitOperation], base: str, title: str, text: str, watcher: Watcher
     ) -> str | None:
         """Commit on `base`, and return the sha; None if the branch has moved, maybe by this commit."""
-        attempts = self._hub.limits.attempts
-        for attempt in range(1, attempts + 1):
+        unconfirmed: HubError | None = None
+
+        def commit_once() -> str | None:
+            nonlocal unconfirmed
+            if unconfirmed is not None and self._has_moved(base):
+                return None
             try:
                 return self._hub.ask(
                     lambda api: self._make_commit(api, operations, base, title, text, watcher), repeat=False
                 ).oid
             except HubError as error:
                 # The Hub may answer 409 or 412 for a branch that has not moved, so look at the branch before
-                # planning again.
-                is_conflict = error.status in (409, 412)
-                if is_conflict and self._has_moved(base):
-                    return None
-                if not (is_conflict or error.passing) and error.status is not None:
-                    raise
-                # Nobody knows whether it was made, or will be a little later; a conflict with nobody passes.
-                if (is_conflict or error.passing) and attempt < attempts:
-                    self._hub.wait(error, attempt)
-                if self._has_moved(base):
-                    return None
-                if not (is_conflict or error.passing) or attempt == attempts:
-                    raise
-        return None
+                # planning again. A conflict with nobody is transient.
+                if error.status in (409, 412):
+                    if self._has_moved(base):
+                        return None
+                    error.is_transient = True
+                unconfirmed = error
+                raise
+
+        try:
+            return self._hub.retry(commit_once)
+        except HubError as error:
+            # Nobody knows whether the commit was made where no answer came, or one that asks to try again.
+            is_unknown = error.is_transient or error.status is None
+            if error is unconfirmed and is_unknown and self._has_moved(base):
+                return None
+            raise
 
     def tag(self, manifest: Manifest, sha: str) -> None:
         """Return a commit its tag. A tag that is there is never moved.
@@ -88,20 +94,21 @@ class Sender:
         Raises:
             ReleaseError: The tag is elsewhere, or the Hub did not do it.
         """
-        tag, attempts = tag_of(manifest.version), self._hub.limits.attempts
-        for attempt in range(1, attempts + 1):
+        tag = tag_of(manifest.version)
+
+        def tag_once() -> None:
             refs = self._contents.refs()
             if refs is not None and tag in refs.tags:
                 self._check_tag(tag, refs.tags[tag], sha)
                 return
             try:
                 self._hub.ask(lambda api: self._make_tag(api, manifest, sha), repeat=False)
-            except HubError as error:  # 409: somebody was faster; no answer: it may be there
-                if not (error.passing or error.status == 409) or attempt == attempts:
-                    raise
-                self._hub.wait(error, attempt)
-            else:
-                return
+            except HubError as error:
+                # 409: another run was faster, and the next look finds its tag.
+                error.is_transient = error.is_transient or error.status == 409
+                raise
+
+        self._hub.retry(tag_once)
 
     def _has_moved(self, base: str) -> bool:
         refs = self._contents.refs()

@@ -12,8 +12,7 @@ command, and where all is done nothing is sent.
 Where the branch moves under a run, maybe by its own commit whose answer was lost, all is planned anew.
 """
 
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import takewhile
 from pathlib import Path
 
@@ -33,6 +32,7 @@ from publish.hosts.hub.loading import Loader
 from publish.hosts.hub.planning import HubPlan, Planner
 from publish.hosts.hub.sending import Sender
 from publish.hosts.protocol import UNWATCHED, Action, Held, Watcher
+from publish.network import Clock
 from schemas.manifest import MANIFEST_NAME, Manifest, Receipt
 from schemas.problems import Problem, ReleaseError, printable
 
@@ -48,8 +48,7 @@ class HubTarget:
         private: Make the repository private if it has to be made. One that is there is left as it is.
         endpoint: The Hub's address; what `HF_ENDPOINT` or the client says if None.
         limits: Time limits and retries.
-        clock: Gives seconds that only grow.
-        sleep: Waits so many seconds.
+        clock: The time; the real one if None.
     """
 
     def __init__(
@@ -59,10 +58,9 @@ class HubTarget:
         private: bool = False,
         endpoint: str | None = None,
         limits: Limits | None = None,
-        clock: Callable[[], float] = time.monotonic,
-        sleep: Callable[[float], None] = time.sleep,
+        clock: Clock | None = None,
     ) -> None:
-        self._hub = Hub(repository, endpoint, limits, clock, sleep)
+        self._hub = Hub(repository, endpoint, limits, clock)
         self._contents = Contents(self._hub)
         self._planner = Planner(self._hub, self._contents)
         self._sender, self._loader = Sender(self._hub, self._contents), Loader(self._hub, self._contents)

@@ -5,14 +5,14 @@ import importlib
 import io
 import os
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from importlib import metadata
 from typing import TYPE_CHECKING
 
 from packaging.version import InvalidVersion, Version
 
+from publish.network import Clock, RequestError, RetryPolicy, TimeLimits
 from schemas.problems import Problem, Reason, ReleaseError
 
 if TYPE_CHECKING:
@@ -30,44 +30,36 @@ class Limits:
     """How long to wait, and how often to ask again.
 
     Attributes:
-        timeout_seconds: How long the site may say nothing, above 0. It limits each wait, not a transfer.
-        attempts: How often one request is sent before it is given up, 1 or more.
-        pause_seconds: Pause before the second attempt; doubled before each further one.
-        max_pause_seconds: Longest pause, also where the site asks for a longer one: then the run ends.
-        upload_seconds: How long sending one file may take altogether.
-        download_seconds: How long fetching one file may take altogether, with all attempts at it.
+        times: Limits of one request; for a file, `total_seconds` is one of the next two.
+        retry: How often a request is tried.
+        upload_seconds: How long sending one file may take altogether, with all tries.
+        download_seconds: How long fetching one file may take altogether, with all tries.
         settle_seconds: How long a run looks for a version after the answer to its creation was lost.
         doubt_seconds: How long such a version may still appear, counted from when Kaggle was asked for it:
             until then no run asks for another.
         processing_seconds: How long the site may process a version.
         poll_seconds: Pause between two looks at it.
-        clock: Gives seconds that only grow.
-        wall_clock: Gives seconds since 1970, for what a later run must know.
-        sleep: Waits for so many seconds.
+        clock: The time.
     """
 
-    timeout_seconds: float = 60
-    attempts: int = 5
-    pause_seconds: float = 2
-    max_pause_seconds: float = 300
+    times: TimeLimits = field(default_factory=TimeLimits)
+    retry: RetryPolicy = field(default_factory=RetryPolicy)
     upload_seconds: float = 6 * 3600
     download_seconds: float = 6 * 3600
     settle_seconds: float = 300
     doubt_seconds: float = 3600
     processing_seconds: float = 2 * 3600
     poll_seconds: float = 10
-    clock: Callable[[], float] = field(default=time.monotonic, compare=False)
-    wall_clock: Callable[[], float] = field(default=time.time, compare=False)
-    sleep: Callable[[float], None] = field(default=time.sleep, compare=False)
+    clock: Clock = field(default_factory=Clock, compare=False)
 
 
-class SiteError(ReleaseError):
+class SiteError(ReleaseError, RequestError):
     """A request came to nothing.
 
     Attributes:
         status: HTTP status; None where no answer came.
-        passing: It may go better another time.
-        wait_seconds: How long the site asks to wait; None where it does not say.
+        is_transient: It may go better another time, and asking again does no harm.
+        asked_seconds: How long the site asks to wait; None where it does not say.
     """
 
     def __init__(
@@ -76,11 +68,11 @@ class SiteError(ReleaseError):
         fix: str,
         *,
         status: int | None = None,
-        passing: bool = False,
-        wait_seconds: float | None = None,
+        is_transient: bool = False,
+        asked_seconds: float | None = None,
     ) -> None:
         super().__init__(Problem(Reason.RELEASE, message, file="kaggle", fix=fix))
-        self.status, self.passing, self.wait_seconds = status, passing, wait_seconds
+        self.status, self.is_transient, self.asked_seconds = status, is_transient, asked_seconds
 
     @property
     def is_unknown(self) -> bool:
@@ -102,7 +94,7 @@ def open_client(dataset: str, limits: Limits) -> "Client":
     problems = list(_check_setup())
     if problems:
         raise ReleaseError(problems)
-    _load(limits.timeout_seconds)
+    _load(limits.times.read_seconds)
     from publish.hosts.kaggle.client import Client  # noqa: PLC0415 - its import may reach the site
 
     client = Client(dataset, limits)

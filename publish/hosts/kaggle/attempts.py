@@ -31,13 +31,13 @@ class Attempts(BaseModel):
 
     def doubt_ends(self, limits: Limits) -> float | None:
         """Return when an unanswered request can no longer produce a version; None if none is pending."""
-        if self.asked_at is None or abs(limits.wall_clock() - self.asked_at) >= limits.doubt_seconds:
+        if self.asked_at is None or abs(limits.clock.unix_seconds() - self.asked_at) >= limits.doubt_seconds:
             return None
         return self.asked_at + limits.doubt_seconds
 
     def asked(self, limits: Limits, above: int) -> "Attempts":
         """Return what holds from just before Kaggle is asked."""
-        return Attempts(num_taken=self.num_taken, asked_at=limits.wall_clock(), above=above)
+        return Attempts(num_taken=self.num_taken, asked_at=limits.clock.unix_seconds(), above=above)
 
     def refused(self) -> "Attempts":
         """Return what holds when Kaggle has said no."""

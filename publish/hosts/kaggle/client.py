@@ -23,8 +23,7 @@ from kagglesdk.datasets.types.dataset_types import DatasetSettings, SettingsLice
 from publish.hosts.kaggle.access import Limits, SiteError, silence
 from publish.hosts.kaggle.page import KagglePage
 from publish.hosts.kaggle.transfer import Body, TimedAdapter, UploadState, arriving, bytes_there, copy, unpack
-from publish.network import retry_after
-from schemas.problems import printable
+from publish.network import asks_to_wait, is_transient_error, is_transient_status, redact, retry, retry_after
 
 T = TypeVar("T")
 _PAGE_SIZE, _MAX_PAGES = 200, 1000
@@ -74,7 +73,7 @@ class Client(KaggleApi):  # type: ignore[misc] # it is not typed
         self._limits = limits
         self._told: Callable[[int], None] = lambda _: None
         self._failure: SiteError | None = None  # the last one of sending a file
-        self.MAX_UPLOAD_RESUME_ATTEMPTS = limits.attempts
+        self.MAX_UPLOAD_RESUME_ATTEMPTS = limits.retry.tries
 
     def check_endpoint(self, expected: str) -> None:
         """Make sure that requests go where the environment says.
@@ -197,7 +196,7 @@ class Client(KaggleApi):  # type: ignore[misc] # it is not typed
         request.owner_slug, request.dataset_slug = self._owner, self._slug
         request.dataset_version_number, request.file_name = number, path
 
-        end = self._limits.clock() + self._limits.download_seconds
+        end = self._limits.clock.seconds() + self._limits.download_seconds
 
         def save() -> None:
             file.seek(0)
@@ -207,12 +206,12 @@ class Client(KaggleApi):  # type: ignore[misc] # it is not typed
                 copy(self._until(end, arriving(answer)), file, max_bytes)
             unpack(file, max_bytes)
 
-        self._ask(f"download {path}", save)
+        self._ask(f"download {path}", save, end=end)
 
     def _until(self, end: float, chunks: Iterator[bytes]) -> Iterator[bytes]:
         for chunk in chunks:
             yield chunk
-            if self._limits.clock() > end:
+            if self._limits.clock.seconds() > end:
                 raise SiteError("fetching a file takes too long", "run the same command again")
 
     # What changes it
@@ -321,7 +320,7 @@ class Client(KaggleApi):  # type: ignore[misc] # it is not typed
         client = super().build_kaggle_client()
         client.http_client().__enter__()  # makes the session
         for scheme in ("https://", "http://"):
-            client.http_client()._session.mount(scheme, TimedAdapter(self._limits.timeout_seconds))
+            client.http_client()._session.mount(scheme, TimedAdapter(self._limits.times))
         return client
 
     def with_retry(self, func: Callable[[Any], T], *_: object, **__: object) -> Callable[[Any], T]:
@@ -342,19 +341,23 @@ class Client(KaggleApi):  # type: ignore[misc] # it is not typed
         Returns:
             One of `ResumableUploadResult`'s constants.
         """
-        what = f"send {Path(path).name}"
-        try:
-            return self._send(Path(path), url, resume)
-        except requests.RequestException as error:
-            failure = self._failure = self._explain(what, error)
-        if failure.status in (400, 401, 403, 404, 410):  # the address has expired
-            return int(ResumableUploadResult.EXPIRED)
-        if not failure.passing:
-            raise failure
-        self._pause(failure, 1)
-        return int(ResumableUploadResult.INCOMPLETE)
+        end = self._limits.clock.seconds() + self._limits.upload_seconds
+        may_continue = resume
 
-    def _send(self, path: Path, url: str, resume: bool) -> int:
+        def send() -> int:
+            nonlocal may_continue
+            may_ask, may_continue = may_continue, True
+            return self._send(Path(path), url, may_ask, end)
+
+        try:
+            return self._ask(f"send {Path(path).name}", send, end=end)
+        except SiteError as failure:
+            if failure.status not in (400, 401, 403, 404, 410):
+                raise
+            self._failure = failure
+        return int(ResumableUploadResult.EXPIRED)  # the address, which is as good as a token
+
+    def _send(self, path: Path, url: str, resume: bool, end: float) -> int:
         size, start = path.stat().st_size, 0
         if resume:
             answer = self._put(url, b"", {"Content-Range": f"bytes */{size}"})
@@ -362,7 +365,7 @@ class Client(KaggleApi):  # type: ignore[misc] # it is not typed
                 self._told(size)
                 return int(ResumableUploadResult.COMPLETE)
             start = bytes_there(answer, size)
-        body = Body(path, start, self._told, self._limits)
+        body = Body(path, start, self._told, self._limits.clock, end)
         headers = {"Content-Range": f"bytes {start}-{size - 1}/{size}"} if start else {}
         try:
             self._told(start)
@@ -378,7 +381,7 @@ class Client(KaggleApi):  # type: ignore[misc] # it is not typed
         return int(ResumableUploadResult.COMPLETE)
 
     def _put(self, url: str, body: Any, headers: Mapping[str, str]) -> requests.Response:
-        timeout = self._limits.timeout_seconds
+        timeout = self._limits.times.connect_seconds, self._limits.times.read_seconds
         answer = requests.put(url, data=body, headers=dict(headers), timeout=timeout, allow_redirects=False)
         if answer.status_code not in (200, 201, 308):
             raise requests.HTTPError("", response=answer)
@@ -391,9 +394,18 @@ class Client(KaggleApi):  # type: ignore[misc] # it is not typed
 
         return self._ask(what, send, repeat=repeat)
 
-    def _ask(self, what: str, send: Callable[[], T], *, repeat: bool = True) -> T:
-        """Send a request, and again where it failed for a while and can be repeated without harm."""
-        for attempt in range(1, self._limits.attempts + 1):
+    def _ask(self, what: str, send: Callable[[], T], *, repeat: bool = True, end: float | None = None) -> T:
+        """Send a request, and again where it failed for a while and can be repeated without harm.
+
+        Args:
+            what: What it asks for, for messages.
+            send: Sends it.
+            repeat: Whether it may be sent twice where its outcome is not known.
+            end: When no further try may begin, in seconds of the clock.
+        """
+        clock = self._limits.clock
+
+        def send_once() -> T:
             try:
                 with silence():
                     return send()
@@ -406,18 +418,13 @@ class Client(KaggleApi):  # type: ignore[misc] # it is not typed
                 )
             except requests.RequestException as error:
                 failure = self._explain(what, error)
-            may_repeat = repeat or failure.status == 429  # what was turned away was not done
-            if not failure.passing or not may_repeat or attempt == self._limits.attempts:
-                break
-            self._pause(failure, attempt)
-        raise failure
+            # What was turned away with 429 was not done, so even a version may be asked for again.
+            failure.is_transient &= repeat or failure.status == 429
+            raise failure  # outside of the handlers: their errors can hold secrets
 
-    def _pause(self, failure: SiteError, attempt: int) -> None:
-        asked = failure.wait_seconds
-        if asked is not None and asked > self._limits.max_pause_seconds:
-            raise failure
-        pause = max(self._limits.pause_seconds * 2 ** (attempt - 1), asked or 0)
-        self._limits.sleep(min(pause, self._limits.max_pause_seconds))
+        if end is None:
+            end = clock.seconds() + self._limits.times.total_seconds
+        return retry(send_once, self._limits.retry, clock, end)
 
     # What to say of failures
 
@@ -434,14 +441,16 @@ class Client(KaggleApi):  # type: ignore[misc] # it is not typed
                 message = f"the proxy in the environment cannot be used to {what}"
                 return SiteError(message, "correct HTTPS_PROXY, HTTP_PROXY or ALL_PROXY, or unset them")
             if isinstance(error, requests.Timeout):
-                message = f"Kaggle said nothing for {self._limits.timeout_seconds:g} s when asked to {what}"
-                return SiteError(message, again, passing=True)
-            message = f"the connection to Kaggle broke when it was asked to {what}"
-            broken = (requests.ConnectionError, requests.exceptions.ChunkedEncodingError)
-            return SiteError(message, again, passing=isinstance(error, broken))
+                is_connect = isinstance(error, requests.ConnectTimeout)
+                times = self._limits.times
+                seconds = times.connect_seconds if is_connect else times.read_seconds
+                message = f"Kaggle said nothing for {seconds:g} s when asked to {what}"
+            else:
+                message = f"the connection to Kaggle broke when it was asked to {what}"
+            return SiteError(message, again, is_transient=is_transient_error(error))
         status, said = error.response.status_code, self._clean(str(error))
-        wait = retry_after(error.response.headers.get("Retry-After", ""))
-        asks = f" and asks to wait {wait:,.0f} s" if wait is not None else ""
+        asked_seconds = retry_after(error.response.headers.get("Retry-After", ""))
+        asks = asks_to_wait(asked_seconds)
         if status == 401:
             message = f"Kaggle does not accept the credentials when asked to {what}: wrong, or expired"
             again = "make a new token in Kaggle's settings, and run the same command again: it continues"
@@ -453,21 +462,24 @@ class Client(KaggleApi):  # type: ignore[misc] # it is not typed
             )
         elif status == 429:
             message = f"Kaggle is asked too often to {what}{asks}"
-        elif status >= 500 and status != 507:
+        elif status >= 500 and is_transient_status(status):
             message = f"Kaggle has a fault of its own ({status}) when asked to {what}{asks}"
         else:
             message = f"Kaggle answers {status} to the request to {what}: {said}"
             again = "mend that, and run the same command again: it continues"
-        passing = status in (408, 429) or (status >= 500 and status != 507)
-        return SiteError(message, again, status=status, passing=passing, wait_seconds=wait)
+        return SiteError(
+            message,
+            again,
+            status=status,
+            is_transient=is_transient_status(status),
+            asked_seconds=asked_seconds,
+        )
 
     def _clean(self, text: str) -> str:
         """Make what the site or the client says fit for a terminal: short, one line, and without secrets."""
         user, key = (
             str(self.config_values.get(name, "")) for name in (self.CONFIG_NAME_USER, self.CONFIG_NAME_KEY)
         )
-        secrets = [key, self.config_values.get(self.CONFIG_NAME_TOKEN), os.environ.get("KAGGLE_API_TOKEN")]
-        for secret in (*secrets, base64.b64encode(f"{user}:{key}".encode()).decode()):
-            if secret:
-                text = text.replace(str(secret), "…")
-        return printable(" ".join(text.split()))[:300]
+        basic = base64.b64encode(f"{user}:{key}".encode()).decode()
+        token = self.config_values.get(self.CONFIG_NAME_TOKEN)
+        return redact(text, [key, token, os.environ.get("KAGGLE_API_TOKEN"), basic])

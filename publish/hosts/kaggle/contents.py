@@ -149,10 +149,10 @@ class Contents:
 
     def compare(self, number: int, manifest: Manifest) -> list[Problem]:
         """Compare paths and sizes, and look again where they differ: a listing may lag behind."""
-        for _ in range(self._limits.attempts - 1):
+        for _ in range(self._limits.retry.tries - 1):
             if not any(self._compare(number, manifest)):
                 return []
-            self._limits.sleep(self._limits.poll_seconds)
+            self._limits.clock.sleep(self._limits.poll_seconds)
         return list(self._compare(number, manifest))
 
     def read_back(self, version: KaggleVersion, entry: FileEntry) -> Iterator[Problem]:

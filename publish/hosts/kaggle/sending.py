@@ -88,19 +88,19 @@ class Sender:
         Raises:
             ReleaseError: It takes too long.
         """
-        start, minutes = self._limits.clock(), -1
+        start, minutes = self._limits.clock.seconds(), -1
         end = start + self._limits.processing_seconds
         while True:
             site = self._contents.look()
             if site.state == "failed" or (site.is_settled and site.newest_number > above):
                 return site
-            if minutes != (minutes := int(self._limits.clock() - start) // 60):
+            if minutes != (minutes := int(self._limits.clock.seconds() - start) // 60):
                 self._watcher.note(f"Kaggle is processing ({site.state}), for {minutes} minutes so far")
-            if self._limits.clock() >= end:
+            if self._limits.clock.seconds() >= end:
                 spent = self._limits.processing_seconds / 60
                 message = f"Kaggle has been processing a version for {spent:,.0f} minutes ({site.state})"
                 raise error(message, "run the same command again later: nothing is sent twice")
-            self._limits.sleep(self._limits.poll_seconds)
+            self._limits.clock.sleep(self._limits.poll_seconds)
 
     def _send_files(self, site: Site, parcel: Parcel) -> None:
         from publish.hosts.kaggle.transfer import UploadState  # noqa: PLC0415 - see access
@@ -165,9 +165,9 @@ class Sender:
         self._watcher.note(
             "Kaggle's answer to the creation of a version got lost: looking whether one appears"
         )
-        end = self._limits.clock() + self._limits.settle_seconds
-        while self._limits.clock() < end:
-            self._limits.sleep(self._limits.poll_seconds)
+        end = self._limits.clock.seconds() + self._limits.settle_seconds
+        while self._limits.clock.seconds() < end:
+            self._limits.clock.sleep(self._limits.poll_seconds)
             if self._has_appeared(site, manifest):
                 return
         message = "nobody knows yet whether Kaggle has taken the release: its answer got lost"

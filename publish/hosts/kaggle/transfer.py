@@ -17,7 +17,8 @@ from kaggle.api.kaggle_api_extended import ResumableUploadContext
 from requests.adapters import HTTPAdapter
 from urllib3.exceptions import HTTPError as TransportError
 
-from publish.hosts.kaggle.access import Limits, SiteError
+from publish.hosts.kaggle.access import SiteError
+from publish.network import Clock, TimeLimits
 
 _CHUNK_BYTES = 1024 * 1024
 # The client's upload state knows a file by path, size and time. Ours lies in a folder of its own for each
@@ -62,25 +63,32 @@ class UploadState(ResumableUploadContext):  # type: ignore[misc] # the client is
 class TimedAdapter(HTTPAdapter):
     """Sends requests with a limit on each wait."""
 
-    def __init__(self, timeout_seconds: float) -> None:
+    def __init__(self, times: TimeLimits) -> None:
         super().__init__()
-        self._timeout_seconds = timeout_seconds
+        self._timeout = times.connect_seconds, times.read_seconds
 
     def send(self, request: requests.PreparedRequest, *args: Any, **options: Any) -> requests.Response:
         """Send a request, waiting no longer than the limit unless it has one of its own."""
-        options["timeout"] = options.get("timeout") or self._timeout_seconds
+        options["timeout"] = options.get("timeout") or self._timeout
         return super().send(request, *args, **options)
 
 
 class Body:
-    """The rest of a file as `requests` reads it, which tells how far it has come and ends in time."""
+    """The rest of a file as `requests` reads it, which tells how far it has come and ends in time.
 
-    def __init__(self, path: Path, start: int, told: Callable[[int], None], limits: Limits) -> None:
+    Args:
+        path: The file.
+        start: Where to begin, in bytes.
+        told: Is told how many bytes more are read.
+        clock: The time.
+        end: When reading ends, in seconds of `clock`.
+    """
+
+    def __init__(self, path: Path, start: int, told: Callable[[int], None], clock: Clock, end: float) -> None:
         self._file = path.open("rb")
         self._file.seek(start)
         self._length = path.stat().st_size - start
-        self._told, self._clock = told, limits.clock
-        self._end = limits.clock() + limits.upload_seconds
+        self._told, self._clock, self._end = told, clock, end
         self.sent = 0
 
     def __len__(self) -> int:
@@ -92,7 +100,7 @@ class Body:
         Raises:
             SiteError: Sending the file takes too long.
         """
-        if self._clock() > self._end:
+        if self._clock.seconds() > self._end:
             # Not one of requests' errors: those are taken for a broken connection, and tried again.
             raise SiteError("sending a file takes too long", "run the same command again: it continues")
         data = self._file.read(size)

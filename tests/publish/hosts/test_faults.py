@@ -26,6 +26,7 @@ from publish.hosts.kaggle.access import open_client
 from publish.hosts.kaggle.page import KagglePage
 from publish.hosts.kaggle.target import KaggleTarget
 from publish.hosts.protocol import Action, Host
+from publish.network import Clock, RetryPolicy, TimeLimits
 from schemas.manifest import MANIFEST_NAME, Shard
 from schemas.problems import ReleaseError
 from tests.publish.hosts.hub_server import SIGNATURE, WRITE_TOKEN, XET_TOKEN, HubServer
@@ -42,7 +43,8 @@ PAGE = KagglePage("Synthetic faces", "Portraits by five text-to-image models")
 KAGGLE_TOKEN = "KGAT_marked-token-that-nobody-may-see"
 TOKENS = (WRITE_TOKEN, KAGGLE_TOKEN, XET_TOKEN)
 SECRETS = (*TOKENS, SIGNATURE)
-ATTEMPTS, FIRST_PAUSE = 3, {"hub": 1, "kaggle": 2}
+ATTEMPTS, FIRST_PAUSE = 3, 1
+RETRY = RetryPolicy(tries=ATTEMPTS, first_wait_seconds=FIRST_PAUSE, jitter_seconds=0)
 
 
 @dataclass(frozen=True)
@@ -182,8 +184,9 @@ class HubSite:
             fault.times = 0
 
     def publish(self, folder: Path, *, load: bool = False) -> None:
-        limits = HubLimits(timeout_seconds=self.timeout, attempts=ATTEMPTS)
-        target = HubTarget(REPO, endpoint=self.server.endpoint, limits=limits, sleep=self.waits.append)
+        limits = HubLimits(TimeLimits(read_seconds=self.timeout), RETRY)
+        clock = Clock(sleep=self.waits.append)
+        target = HubTarget(REPO, endpoint=self.server.endpoint, limits=limits, clock=clock)
         publish_to(target, folder, load=load)
 
     def visible(self) -> Mapping[str, str] | None:
@@ -232,11 +235,9 @@ class KaggleSite:
             self.waits.append(seconds)
 
         limits = KaggleLimits(
-            timeout_seconds=self.timeout,
-            attempts=ATTEMPTS,
-            clock=lambda: self.now,
-            wall_clock=lambda: self.now,
-            sleep=sleep,
+            TimeLimits(read_seconds=self.timeout),
+            RETRY,
+            clock=Clock(lambda: self.now, lambda: self.now, sleep),
         )
         publish_to(KaggleTarget(DATASET, PAGE, self.state, limits), folder)
 
@@ -391,7 +392,7 @@ def test_a_fault_that_passes_does_not_stop_a_run(
     site.publish(second)
     assert site.visible() == tree_digest(second)
     assert site.sent_twice() == []
-    pause = 7 if name == "429" else FIRST_PAUSE[place]
+    pause = 7 if name == "429" else FIRST_PAUSE
     assert site.waits[0] >= pause
     assert place == "kaggle" or site.waits == [pause]
     site.forget()
@@ -545,9 +546,10 @@ _XET_RUN = """
     from publish.hosts.hub.client import Limits
     from publish.checks.files import read_manifest
     from publish.hosts.hub.target import HubTarget
+    from publish.network import RetryPolicy
     from schemas.problems import ReleaseError
     folder, manifest = Path(sys.argv[1]), read_manifest(Path(sys.argv[1]))
-    limits = Limits(pause_seconds=0.01, attempts=3)
+    limits = Limits(retry=RetryPolicy(tries=3, first_wait_seconds=0.01, jitter_seconds=0))
     target = HubTarget(sys.argv[2], endpoint=sys.argv[3], limits=limits)
     try:
         target.upload(folder, manifest)

@@ -23,6 +23,7 @@ from publish.hosts.hub import planning
 from publish.hosts.hub.client import Limits
 from publish.hosts.hub.target import HubTarget
 from publish.hosts.protocol import UNWATCHED, Action, Held, Watcher
+from publish.network import Clock, RetryPolicy, TimeLimits
 from schemas.manifest import MANIFEST_NAME, FileEntry, Manifest, Receipt, Shard
 from schemas.problems import ReleaseError
 from tests.publish.hosts.hub_server import READ_TOKEN, SIGNATURE, WRITE_TOKEN, HubServer, User
@@ -151,8 +152,10 @@ def make(hub: HubServer, watched: Watched) -> Make:
     """Make a target as a new run would have it, one that never sleeps."""
 
     def make_target(**options: object) -> HubTarget:
-        limits = Limits(timeout_seconds=float(str(options.pop("timeout", 10))))
-        settings = {"endpoint": hub.endpoint, "limits": limits, "sleep": watched.waits.append, **options}
+        times = TimeLimits(read_seconds=float(str(options.pop("timeout", 10))))
+        limits = Limits(times, RetryPolicy(jitter_seconds=0))
+        clock = Clock(sleep=watched.waits.append)
+        settings = {"endpoint": hub.endpoint, "limits": limits, "clock": clock, **options}
         return HubTarget(REPO, **settings)  # type: ignore[arg-type] # a test says what it wants
 
     return make_target
@@ -670,14 +673,15 @@ def test_a_wait_that_is_too_long_is_not_waited_for(
 @pytest.mark.parametrize(
     ("headers", "seconds"),
     [
-        ({"Retry-After": "0"}, 0),
-        ({"Retry-After": "Mon, 01 Jan 2024 00:00:00 GMT"}, 0),
+        ({"Retry-After": "0"}, 1),
+        ({"Retry-After": "7"}, 7),
+        ({"Retry-After": "Mon, 01 Jan 2024 00:00:00 GMT"}, 1),
         ({"RateLimit": '"api";r=0;t=55'}, 55),
         ({"RateLimit": '"api";r=3;t=55'}, 1),
         ({"Retry-After": "soon"}, 1),
     ],
 )
-def test_the_wait_is_what_the_hub_asks_for(
+def test_the_wait_is_what_the_hub_asks_for_and_never_shorter_than_ours(
     hub: HubServer, make: Make, first: Built, watched: Watched, headers: Mapping[str, str], seconds: float
 ) -> None:
     hub.fail("tree", status=429, headers=headers)
@@ -687,7 +691,9 @@ def test_the_wait_is_what_the_hub_asks_for(
 
 def test_a_stage_has_an_end(hub: HubServer, make: Make, first: Built) -> None:
     seconds = iter(range(0, 10**9, 600))
-    assert "took too long and was ended" in refusal(make(clock=lambda: float(next(seconds))), first)
+    assert "took too long and was ended" in refusal(
+        make(clock=Clock(seconds=lambda: float(next(seconds)))), first
+    )
     publish(make(), first)
     assert_holds(hub, first, "v1.0")
 

@@ -25,6 +25,8 @@ from publish.hosts.kaggle.page import KagglePage
 from publish.hosts.kaggle.planning import KagglePlan, Step
 from publish.hosts.kaggle.target import KaggleTarget
 from publish.hosts.protocol import Action, Held
+from publish.network import Clock as KitClock
+from publish.network import RetryPolicy, TimeLimits
 from schemas.manifest import MANIFEST_NAME, FileEntry
 from schemas.problems import Problem, ReleaseError
 from tests.publish.hosts.kaggle_server import Fault, KaggleServer, Version, digest
@@ -34,6 +36,7 @@ DATASET = "faces/sfhq-t2i"
 PAGE = KagglePage(
     title="Synthetic faces", subtitle="Portraits by five text-to-image models", keywords=("synthetic",)
 )
+TIMES, RETRY = TimeLimits(read_seconds=5), RetryPolicy(tries=3, jitter_seconds=0)
 TOKEN, KEY = "KGAT_marked-token-that-nobody-may-see", "marked-key-that-nobody-may-see"
 
 
@@ -75,12 +78,11 @@ class Kaggle:
     work: Path
 
     def target(self, page: KagglePage = PAGE, dataset: str = DATASET, **limits: float) -> KaggleTarget:
-        chosen: dict[str, float] = {"timeout_seconds": 5, "attempts": 3, **limits}
         known = Limits(
-            clock=lambda: self.clock.now,
-            wall_clock=lambda: 1.8e9 + self.clock.now,
-            sleep=self.clock.sleep,
-            **chosen,  # type: ignore[arg-type]
+            TIMES,
+            RETRY,
+            clock=KitClock(lambda: self.clock.now, lambda: 1.8e9 + self.clock.now, self.clock.sleep),
+            **limits,
         )
         return KaggleTarget(dataset, page, self.work / "state", known)
 
@@ -635,14 +637,14 @@ def test_site_that_asks_for_no_pause_gets_ours(kaggle: Kaggle, release: Path, as
     headers = {"Retry-After": asked}
     kaggle.site.faults.append(Fault("GetDataset", "status", status=429, headers=headers, times=2))
     assert kaggle.target().plan(read_manifest(release), release).problems == ()
-    assert kaggle.clock.slept == [2, 4]
+    assert kaggle.clock.slept == [1, 2]
 
 
 def test_download_has_an_end_as_a_whole(kaggle: Kaggle, release: Path) -> None:
     kaggle.publish(release)
     manifest = read_manifest(release)
     kaggle.site.faults.append(Fault("GET", "drip", times=100))
-    limits = Limits(timeout_seconds=5, attempts=3, download_seconds=0.2)
+    limits = Limits(TIMES, RETRY, download_seconds=0.2)
     target = KaggleTarget(DATASET, PAGE, kaggle.work / "state", limits)
     with pytest.raises(ReleaseError, match="fetching a file takes too long"):
         target.read_back(manifest, [manifest.shards[0].path])
@@ -1094,9 +1096,11 @@ _PLAN = """
     from publish.hosts.kaggle.access import Limits
     from publish.hosts.kaggle.page import KagglePage
     from publish.hosts.kaggle.target import KaggleTarget
+    from publish.network import RetryPolicy, TimeLimits
     folder, state, limit = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
     page = KagglePage("Synthetic faces", "Portraits by five text-to-image models")
-    target = KaggleTarget("faces/sfhq-t2i", page, state, Limits(timeout_seconds=float(limit), attempts=1))
+    limits = Limits(TimeLimits(read_seconds=float(limit)), RetryPolicy(tries=1))
+    target = KaggleTarget("faces/sfhq-t2i", page, state, limits)
     for problem in target.plan(read_manifest(folder), folder).problems:
         print(problem)
 """
