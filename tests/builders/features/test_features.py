@@ -20,7 +20,7 @@ import pytest
 from benchmarks.demo_encoder.measure import COPIES, rate_report
 from builders.catalog import Catalog
 from builders.catalog.reader import SourceReader
-from builders.features.encoder import Encoder, load_encoder
+from builders.features.encoder import Encoder, ModelFiles, load_encoder
 from builders.features.encoder import Features as Vectors
 from builders.features.encoding import Features
 from builders.features.store import FEATURES_NAME, FeatureStore
@@ -521,7 +521,7 @@ def test_features_of_real_images_are_those_of_plain_code(
         SfhqSource(folder, "real"),
         CaptionSource(sfhq_sample / "captions.jsonl", "captions", SourceOptions()),
     )
-    encoders: dict[str, Encoder] = {settings.config: load_encoder(settings, random_weights)}
+    encoders: dict[str, Encoder] = {settings.config: load_encoder(settings, ModelFiles(random_weights))}
     worlds = [World(good_folder(tmp_path / "unused"), [], tmp_path / name) for name in ("whole", "stopped")]
     whole, stopped = worlds
     for world in worlds:
