@@ -15,7 +15,7 @@ from typing import Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from builders.parallel import unordered_map
+from builders.parallel import Threads
 from schemas.features import FeatureSettings, Provenance
 from schemas.problems import BuildError, Problem, Reason, SettingsError
 
@@ -154,7 +154,7 @@ def encode_stream(
             raise BuildError(_problem(names[min(error.position, len(names) - 1)], error.message)) from error
         return check_features(features, names)
 
-    yield from unordered_map(encode, batches, encoder.num_workers)
+    yield from Threads(encoder.num_workers).map_unordered(encode, batches)
 
 
 def check_features(features: Features, names: Sequence[str]) -> Features:
