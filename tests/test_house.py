@@ -64,17 +64,6 @@ def test_no_import_cycle() -> None:
         pytest.fail(f"these import each other: {' → '.join(error.args[1])}")
 
 
-def test_only_one_module_starts_pools() -> None:
-    starters = {
-        name
-        for name, _, tree in modules()
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Call)
-        and ast.unparse(node.func).rpartition(".")[2] in ("ThreadPoolExecutor", "ProcessPoolExecutor", "Pool")
-    }
-    assert starters == {"builders.parallel"}
-
-
 # What builders and schemas may import of libraries that also have a network. import-linter knows whole
 # packages of others only.
 WITHOUT_NETWORK = {
@@ -109,3 +98,14 @@ def test_only_the_card_and_publish_import_the_hubs_client() -> None:
         if isinstance(node, ast.Import | ast.ImportFrom) and "huggingface_hub" in ast.unparse(node)
     }
     assert {name for name in users if not name.startswith("publish")} == {"builders.card.readme"}
+
+
+def test_only_one_module_starts_pools() -> None:
+    starters = {
+        name
+        for name, _, tree in modules()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call)
+        and ast.unparse(node.func).rpartition(".")[2] in ("ThreadPoolExecutor", "ProcessPoolExecutor", "Pool")
+    }
+    assert starters == {"builders.parallel"}
