@@ -136,11 +136,11 @@ def _kit(model: str, weights: Path, paths: Sequence[Path], dtype: str) -> tuple[
 
 
 def _kit_encoder(model: str, weights: Path, dtype: str) -> Encoder:
-    from builders.features.encoder import load_encoder
+    from builders.features.encoder import ModelFiles, load_encoder
     from schemas.features import FeatureSettings
 
     named = {"model": model, "pretrained": str(weights), "dtype": dtype, "device": "cpu"}
-    return load_encoder(FeatureSettings.model_validate(named), weights)
+    return load_encoder(FeatureSettings.model_validate(named), ModelFiles(weights))
 
 
 def model_alone(model: str, weights: Path, paths: Sequence[Path], _: Path) -> tuple[float, None]:

@@ -43,7 +43,7 @@ def _build(folder: Path, out: Path, checked: Path | None) -> None:
     from builders.features.encoding import Features
     from builders.features.store import FeatureStore
     from builders.images.checked import CheckedImages
-    from builders.parallel import untracked
+    from builders.parallel import IN_THREADS
     from builders.pipeline import Notes, build_release, describe_inputs, plan_build
     from publish.run.settings import Flags, load_settings, open_sources
 
@@ -58,7 +58,7 @@ def _build(folder: Path, out: Path, checked: Path | None) -> None:
         sources = open_sources(settings, ROOT, out)
         entries = SourceReader(catalog, settings.build, out, checked=known).read(sources)
         plan = plan_build(catalog, describe_inputs(VERSION, settings.content_with({}), entries, notes), None)
-        build_release(out / VERSION, catalog, plan, notes, Features(FeatureStore()), untracked)
+        build_release(out / VERSION, catalog, plan, notes, Features(FeatureStore()), IN_THREADS)
     _sync_tree(out / VERSION)
 
 

@@ -1,6 +1,7 @@
-"""Work done on several cores in bounded memory: in order, or as it gets done.
+"""Executors: they run a function on many items in bounded memory, in order or as results come.
 
-Threads, not processes: reading, hashing and decoding images all release the interpreter's lock.
+Threads are the one executor here. Others, such as processes or a cluster, are handed in; they take work
+units of plain data only. Nothing else in the kit starts a pool.
 """
 
 import itertools
@@ -9,6 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
 T = TypeVar("T")
@@ -27,39 +29,118 @@ def untracked(items: Iterable[T], _stage: str, _total: int | None, /) -> Iterabl
     return items
 
 
-def ordered_map(function: Callable[[T], R], items: Iterable[T], *, chunk: int = 1) -> Iterator[tuple[T, R]]:
-    """Yield (item, result) in the items' order, computing a little ahead in one thread per core.
+class Executor(Protocol):
+    """Runs a function on many items, several at a time, in bounded memory.
 
-    Args:
-        function: Called in other threads.
-        items: May be endless; taken only as results are.
-        chunk: Items handed to a thread at once. More than one saves switching between threads where each
-            takes well under a millisecond, and keeps as many more results in memory.
-
-    Raises:
-        Exception: Whatever `function` raises, at its item's turn.
+    A function and its items must be plain data where the executor is not `Threads`: other processes and
+    machines get copies. Each item is taken only when there is a worker for it, or shortly before.
     """
 
-    def run(batch: list[T]) -> list[R]:
-        return [function(item) for item in batch]
+    def map_ordered(
+        self, function: Callable[[T], R], items: Iterable[T], *, chunk: int = 1
+    ) -> Iterator[tuple[T, R]]:
+        """Yield (item, result) in the items' order.
 
-    num_workers = os.cpu_count() or 1
-    remaining = iter(items)
-    ahead: deque[tuple[list[T], Future[list[R]]]] = deque()
-    with ThreadPoolExecutor(num_workers) as pool:
-        try:
+        Args:
+            function: Called by workers.
+            items: May be endless; taken only as results are.
+            chunk: Items handed to a worker at once.
+
+        Raises:
+            Exception: Whatever `function` raises, at its item's turn.
+        """
+        ...
+
+    def map_unordered(self, function: Callable[[T], R], items: Iterable[T]) -> Iterator[tuple[T, R]]:
+        """Yield (item, result) as soon as there is a result, so that none waits for the turn of another.
+
+        Args:
+            function: Called by workers.
+            items: May be endless. At most one for each worker is taken and not yet done with, which is what
+                is lost if the process is killed.
+
+        Raises:
+            Exception: Whatever `function` raises.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Threads:
+    """The executor in this process: reading, hashing and decoding images release the interpreter's lock.
+
+    Attributes:
+        num_workers: Threads of one map, 1 or more; one for each core by default.
+    """
+
+    num_workers: int = field(default_factory=lambda: os.cpu_count() or 1)
+
+    def map_ordered(
+        self, function: Callable[[T], R], items: Iterable[T], *, chunk: int = 1
+    ) -> Iterator[tuple[T, R]]:
+        """Yield (item, result) in the items' order, computing a little ahead.
+
+        More than one item in a chunk saves switching between threads where each takes well under a
+        millisecond, and keeps as many more results in memory.
+        """
+
+        def run(batch: list[T]) -> list[R]:
+            return [function(item) for item in batch]
+
+        remaining = iter(items)
+        ahead: deque[tuple[list[T], Future[list[R]]]] = deque()
+        with ThreadPoolExecutor(self.num_workers) as pool:
+            try:
+                while True:
+                    batch = list(itertools.islice(remaining, chunk))
+                    if batch:
+                        ahead.append((batch, pool.submit(run, batch)))
+                    if not batch or len(ahead) > _CHUNKS_AHEAD_PER_WORKER * self.num_workers:
+                        if not ahead:
+                            return
+                        first, future = ahead.popleft()
+                        yield from zip(first, future.result(), strict=True)
+            finally:
+                for _, future in ahead:
+                    future.cancel()
+
+    # Results come as they finish: in order, finished batches would wait for the slowest, and a kill would
+    # lose up to four for each core.
+    def map_unordered(self, function: Callable[[T], R], items: Iterable[T]) -> Iterator[tuple[T, R]]:
+        """Yield (item, result) as soon as there is a result; one worker is the calling thread itself."""
+        if self.num_workers == 1:  # so that Ctrl-C stops a part at once, and is not held up by a pool
+            yield from ((item, function(item)) for item in items)
+            return
+        remaining = iter(items)
+        running: dict[Future[R], T] = {}
+        with ThreadPoolExecutor(self.num_workers) as pool:
             while True:
-                batch = list(itertools.islice(remaining, chunk))
-                if batch:
-                    ahead.append((batch, pool.submit(run, batch)))
-                if not batch or len(ahead) > _CHUNKS_AHEAD_PER_WORKER * num_workers:
-                    if not ahead:
-                        return
-                    first, future = ahead.popleft()
-                    yield from zip(first, future.result(), strict=True)
-        finally:
-            for _, future in ahead:
-                future.cancel()
+                for item in itertools.islice(remaining, self.num_workers - len(running)):
+                    running[pool.submit(function, item)] = item
+                if not running:
+                    return
+                done, _ = wait(running, return_when=FIRST_COMPLETED)
+                future = done.pop()
+                yield running.pop(future), future.result()
+
+
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """How the work of a run is done; the command makes it, and the build hands it down.
+
+    Attributes:
+        threads: Runs functions that use this process's memory: a model, the catalog, a cache.
+        parts: Runs work units of plain data, such as `PartJob`; may be other processes or machines. Each
+            part that is written at the same time holds its row groups in memory.
+        track: Shows progress.
+    """
+
+    threads: Threads
+    parts: Executor
+    track: Track = untracked
+
+
+IN_THREADS = Execution(threads=Threads(), parts=Threads(1))
 
 
 @contextmanager
@@ -67,30 +148,3 @@ def open_lane() -> Iterator[ThreadPoolExecutor]:
     """Open a thread that runs what is submitted to it one call after another, while others go on."""
     with ThreadPoolExecutor(1) as lane:
         yield lane
-
-
-# Results come as they finish: in order, finished batches would wait for the slowest, and a kill would lose up
-# to four for each core.
-def unordered_map(function: Callable[[T], R], items: Iterable[T], num_workers: int) -> Iterator[tuple[T, R]]:
-    """Yield (item, result) as soon as there is a result, so that none waits for the turn of another.
-
-    Args:
-        function: Called in other threads.
-        items: May be endless. At most one for each worker is taken and not yet done with, which is what is
-            lost if the process is killed.
-        num_workers: Threads, 1 or more.
-
-    Raises:
-        Exception: Whatever `function` raises.
-    """
-    remaining = iter(items)
-    running: dict[Future[R], T] = {}
-    with ThreadPoolExecutor(num_workers) as pool:
-        while True:
-            for item in itertools.islice(remaining, num_workers - len(running)):
-                running[pool.submit(function, item)] = item
-            if not running:
-                return
-            done, _ = wait(running, return_when=FIRST_COMPLETED)
-            future = done.pop()
-            yield running.pop(future), future.result()

@@ -10,7 +10,6 @@ import itertools
 import platform
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from operator import itemgetter
 from pathlib import Path
 
 from builders.card.croissant import CROISSANT_NAME, render_croissant
@@ -33,7 +32,7 @@ from builders.features.encoding import Features
 from builders.features.likeness import compare_embeddings, compare_hashes
 from builders.features.near_duplicates import find_near_duplicates, write_near_duplicates
 from builders.features.vectors import EmbeddingTable
-from builders.parallel import Track, ordered_map
+from builders.parallel import Execution
 from builders.release.changes import (
     ShardChange,
     ShardState,
@@ -44,10 +43,9 @@ from builders.release.changes import (
 )
 from builders.release.formats import INDEX_PATH, write_index
 from builders.release.journal import Journal
+from builders.release.part_job import PartJob, read_groups, write_part_job
 from builders.release.previous import PreviousRelease, keep_shard
 from builders.release.reader import ReleaseReader
-from builders.release.rows import Rows, part_rows
-from builders.release.shards import write_part
 from builders.sources.exclusions import Exclusions
 from schemas import KIT_VERSION, SCHEMA_VERSION
 from schemas.columns import arrow_schema, type_names
@@ -226,7 +224,7 @@ def build_release(
     plan: Plan,
     notes: Notes,
     features: Features,
-    track: Track,
+    execution: Execution,
 ) -> Built:
     """Write a release into a folder, the manifest last.
 
@@ -237,7 +235,7 @@ def build_release(
         plan: What `plan_build` says.
         notes: Citation, changelog and notices.
         features: Encodes images and texts, if the inputs ask for that.
-        track: Shows progress.
+        execution: Runs the work, and shows progress.
 
     Returns:
         The manifest, as written, and which files were there before.
@@ -247,9 +245,9 @@ def build_release(
     """
     inputs = plan.inputs
     folder.mkdir(exist_ok=True)
-    shards, kept = _write_tables(folder, catalog, plan, features, track)
+    shards, kept = _write_tables(folder, catalog, plan, features, execution)
     release = ReleaseReader(folder, shards)
-    pairs = _compare_images(release, inputs, features)
+    pairs = _compare_images(release, inputs, features, execution)
     facts = read_facts(release)
     texts = inputs.search.queries if inputs.search else ()
     queries = Queries(texts, features.encode_queries(texts) if texts else {})
@@ -327,7 +325,7 @@ def _seal(release: ReleaseReader, plan: Plan, facts: Facts, counts: Mapping[Tabl
 
 
 def _write_tables(
-    folder: Path, catalog: Catalog, plan: Plan, features: Features, track: Track
+    folder: Path, catalog: Catalog, plan: Plan, features: Features, execution: Execution
 ) -> tuple[tuple[Shard, ...], frozenset[str]]:
     """Collect every data file: from the previous release, from a killed run, or written now.
 
@@ -349,9 +347,9 @@ def _write_tables(
             return shard
         return journal.finished(change.config, change.split, change.number)
 
-    looked_for: Iterable[tuple[ShardChange, Shard | None]] = ordered_map(find, wanted)
+    looked_for: Iterable[tuple[ShardChange, Shard | None]] = execution.threads.map_ordered(find, wanted)
     if not journal.is_empty or any(change.kept for change in wanted):  # a first release has nothing to keep
-        looked_for = track(looked_for, "keeping what is there", len(wanted))
+        looked_for = execution.track(looked_for, "keeping what is there", len(wanted))
     for change, found in looked_for:
         config = configs[change.config]
         if found is not None:
@@ -362,16 +360,16 @@ def _write_tables(
         table: {part: missing[part.place] for part in catalog.layout.parts(table) if part.place in missing}
         for table in Table
     }
-    features.prepare(catalog, _parts_by_config(tables.values()), plan.inputs, plan.previous, track)
+    features.prepare(catalog, _parts_by_config(tables.values()), plan.inputs, plan.previous, execution)
     for table, parts in tables.items():
-        rows = _rows_of(catalog, parts, plan.inputs, features)
+        jobs = _read_jobs(folder, catalog, parts, plan.inputs, features)
+        written = _write_parts(jobs, execution)
         num_rows = sum(part.num_rows for part in parts)
-        tracked = track(rows, f"writing {table}", num_rows) if parts else ()
-        for part, group in itertools.groupby(tracked, key=itemgetter(0)):
-            groups = catalog.layout.groups(part)
-            for shard in write_part(folder, part, groups, parts[part], (row for _, row in group)):
-                journal.add(shard)
-                shards.append(shard)
+        for shard in itertools.chain.from_iterable(
+            execution.track(written, f"writing {table}", num_rows) if parts else ()
+        ):
+            journal.add(shard)
+            shards.append(shard)
     order = list(configs)
     shards.sort(key=lambda shard: (order.index(shard.config), shard.split, shard.number))
     return tuple(shards), frozenset(kept)
@@ -385,19 +383,32 @@ def _parts_by_config(tables: Iterable[Mapping[Part, Sequence[Config]]]) -> Mappi
     return parts
 
 
-def _rows_of(
-    catalog: Catalog, parts: Mapping[Part, Sequence[Config]], inputs: Inputs, features: Features
-) -> Iterator[tuple[Part, Rows]]:
-    """Yield each row of some parts with its part."""
+def _read_jobs(
+    folder: Path,
+    catalog: Catalog,
+    parts: Mapping[Part, Sequence[Config]],
+    inputs: Inputs,
+    features: Features,
+) -> Iterator[PartJob]:
+    """Yield the job of each part, read from the catalog when it is asked for."""
     for part, configs in parts.items():
-        encoded = [config for config in configs if config.provenance is not None]
-        source = CONFIG_OF[part.table].name
-        for rows in part_rows(catalog, part, configs, inputs.preferences.rule, inputs.build):
-            more = {config.name: features.row(config, rows[source]) for config in encoded}
-            yield part, {**rows, **more}
+        groups = read_groups(catalog, part, configs, inputs.preferences.rule, features.row)
+        yield PartJob(folder, part, tuple(configs), tuple(groups), inputs.build)
 
 
-def _compare_images(release: ReleaseReader, inputs: Inputs, features: Features) -> ComparedPairs | None:
+def _write_parts(jobs: Iterable[PartJob], execution: Execution) -> Iterator[Sequence[Shard]]:
+    """Yield the files of each part once they are finished, and nothing for each further row of it.
+
+    Progress counts items, and parts differ in size, so there is one item for each row.
+    """
+    for job, shards in execution.parts.map_unordered(write_part_job, jobs):
+        yield shards
+        yield from itertools.repeat((), job.part.num_rows - 1)
+
+
+def _compare_images(
+    release: ReleaseReader, inputs: Inputs, features: Features, execution: Execution
+) -> ComparedPairs | None:
     """Write which images are near-duplicates, by one encoder's features and by perceptual hashes.
 
     Returns:
@@ -415,7 +426,7 @@ def _compare_images(release: ReleaseReader, inputs: Inputs, features: Features) 
             EmbeddingTable.read(release.paths(limits.features), ids).vectors, limits.similarity
         )
         pairs = ComparedPairs(by_embedding, limits.similarity, encoder)
-    by_hash = compare_hashes(features.hashes(digests), limits.hash_distance)
+    by_hash = compare_hashes(features.hashes(digests), limits.hash_distance, execution.threads)
     found = find_near_duplicates(ids, by_embedding, by_hash)
     write_near_duplicates(release.folder / NEAR_DUPLICATES_NAME, found, encoder)
     return pairs

@@ -16,6 +16,7 @@ from collections.abc import Iterable
 from dataclasses import KW_ONLY, dataclass
 from difflib import get_close_matches
 from enum import StrEnum
+from typing import Self
 
 SHOWN_VALUE_CHARS = 80
 
@@ -220,6 +221,10 @@ class KitError(Exception):
     def __init__(self, problems: Problem | Iterable[Problem]) -> None:
         self.problems = (problems,) if isinstance(problems, Problem) else tuple(problems)
         super().__init__("\n".join(str(problem) for problem in self.problems))
+
+    def __reduce__(self) -> tuple[type[Self], tuple[tuple[Problem, ...]]]:
+        """Travel with its problems, from the process of a worker to that of the command."""
+        return type(self), (self.problems,)
 
 
 class SettingsError(KitError):

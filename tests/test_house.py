@@ -64,6 +64,42 @@ def test_no_import_cycle() -> None:
         pytest.fail(f"these import each other: {' → '.join(error.args[1])}")
 
 
+# What builders and schemas may import of libraries that also have a network. import-linter knows whole
+# packages of others only.
+WITHOUT_NETWORK = {
+    "urllib": {"urllib.parse"},
+    "huggingface_hub": {"huggingface_hub.DatasetCardData"},  # writes the card's YAML
+}
+
+
+def test_only_publish_imports_what_has_a_network() -> None:
+    found = []
+    for name, _, tree in modules():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Import):
+                imported = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                imported = [f"{node.module}.{alias.name}" for alias in node.names]
+            else:
+                continue
+            for each in imported:
+                allowed = WITHOUT_NETWORK.get(each.partition(".")[0])
+                is_allowed = allowed is None or any(f"{each}.".startswith(f"{one}.") for one in allowed)
+                if not name.startswith("publish") and not is_allowed:
+                    found.append(f"{name} imports {each}")
+    assert not found, "only publish has a network"
+
+
+def test_only_the_card_and_publish_import_the_hubs_client() -> None:
+    users = {
+        name
+        for name, _, tree in modules()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Import | ast.ImportFrom) and "huggingface_hub" in ast.unparse(node)
+    }
+    assert {name for name in users if not name.startswith("publish")} == {"builders.card.readme"}
+
+
 def test_only_one_module_starts_pools() -> None:
     starters = {
         name

@@ -9,7 +9,7 @@ from pathlib import Path
 from builders.catalog import Catalog, Loose, Stored, path_of
 from builders.images.checked import CheckedImages
 from builders.images.integrity import ImageFacts, ImageRefusedError, inspect_image, read_image
-from builders.parallel import Track, ordered_map, untracked
+from builders.parallel import IN_THREADS, Execution
 from builders.sources.intake import ImageInput, InputRow, PairInput, RankInput, Source
 from schemas.manifest import SourceEntry
 from schemas.problems import Place, Problem, Reason
@@ -34,7 +34,7 @@ class SourceReader:
         catalog: Empty; holds every row afterwards.
         settings: Limits for images.
         scratch: Folder of ours, for images that come inside of tables.
-        track: Shows progress.
+        execution: Looks at images, and shows progress.
         fetch: Downloads images that pairs name by address; None to leave those as they are.
         checked: Images that need not be decoded; takes in those that were.
     """
@@ -44,12 +44,12 @@ class SourceReader:
         catalog: Catalog,
         settings: BuildSettings,
         scratch: Path,
-        track: Track = untracked,
+        execution: Execution = IN_THREADS,
         fetch: Fetch | None = None,
         checked: CheckedImages | None = None,
     ) -> None:
         self._catalog, self._settings, self._scratch = catalog, settings, scratch
-        self._track, self._fetch = track, fetch
+        self._map, self._track, self._fetch = execution.threads.map_ordered, execution.track, fetch
         self._checked = checked if checked is not None else CheckedImages()
 
     def read(self, sources: Iterable[Source]) -> tuple[SourceEntry, ...]:
@@ -74,7 +74,7 @@ class SourceReader:
         digest = hashlib.sha256(source.sha256.encode())
         num_rows = num_strays = 0
         self._catalog.add_table_problems(source.table_problems)
-        inspected = ordered_map(self._inspect_row, source.rows(), chunk=_IMAGES_PER_TASK)
+        inspected = self._map(self._inspect_row, source.rows(), chunk=_IMAGES_PER_TASK)
         for row, (problems, facts, files) in self._track(
             inspected, f"reading {source.name}", source.num_rows
         ):
@@ -154,7 +154,7 @@ class SourceReader:
             return found
         loose = self._catalog.pairs.loose()
         wanted = [item for item in loose if item.source in places or self._fetch is not None]
-        located = ordered_map(partial(self._find_loose_image, places), wanted)
+        located = self._map(partial(self._find_loose_image, places), wanted)
         for item, file in self._track(located, "looking for images", len(wanted)) if wanted else ():
             if isinstance(file, Stored):
                 self._catalog.pairs.locate(item, file)

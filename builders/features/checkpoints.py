@@ -1,10 +1,11 @@
-"""Checkpoints of models: files of numbers. What holds anything else is refused before it is run.
+"""Files of models: checkpoints and what belongs to a tokenizer. Files that could run code are refused.
 
 A pickle can hold code that runs when it is read, and `torch.save` writes pickles. `weights_only=True` reads
 those that hold nothing but tensors and plain containers; safetensors cannot hold anything else.
 """
 
 import hashlib
+import json
 import pickle
 import zipfile
 from pathlib import Path
@@ -15,6 +16,9 @@ import torch
 from schemas.problems import Problem, Reason, SettingsError
 
 SUFFIXES = (".safetensors", ".pt", ".pth", ".bin", ".ckpt")
+TEXT_CONFIG = "config.json"
+# transformers takes the class of a tokenizer or text tower from one of these.
+_NAME_CLASSES = (TEXT_CONFIG, "tokenizer_config.json")
 
 
 def read_digest(path: Path) -> str:
@@ -75,8 +79,33 @@ def _is_program(path: Path) -> bool:
         return False
 
 
+def check_text_files(folder: Path) -> None:
+    """Make sure that the files of a tokenizer, or of a text tower's configuration, name no code to run.
+
+    Args:
+        folder: Holds the files; those that are optional may be missing.
+
+    Raises:
+        SettingsError: There is no such folder, a file is damaged, or it names Python code of its own.
+    """
+    if not folder.is_dir():
+        raise refuse(folder, "there is no folder of files for the model's texts", "check the path")
+    for path in (folder / name for name in _NAME_CLASSES):
+        if not path.exists():
+            continue
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            message = f"the file is damaged: {first_line(error)}"
+            raise refuse(path, message, "copy or download it again") from error
+        # For this key transformers asks in the terminal whether to run code, which it then downloads.
+        if not isinstance(content, dict) or "auto_map" in content:
+            message = "the file names code of its own (auto_map), or is not an object of JSON"
+            raise refuse(path, message, "use a model whose classes are part of transformers")
+
+
 def refuse(path: Path, message: str, fix: str) -> SettingsError:
-    """Return an error about a checkpoint."""
+    """Return an error about a file of a model."""
     return SettingsError(Problem(Reason.SETTINGS, message, file=str(path), fix=fix))
 
 

@@ -1,8 +1,8 @@
 """Runs open_clip's models as an encoder: images and texts to vectors of length 1, in float16.
 
 Importing this takes seconds and needs the libraries of the extra `features`; `builders/features/encoder.py`
-imports it when an encoder is loaded. The weights are a file: `publish/providers/weights.py` downloads those
-that a tag names.
+imports it when an encoder is loaded. Nothing here downloads: open_clip and transformers are given local paths
+in place of names on the Hub, and `publish/providers/weights.py` finds or downloads those files.
 """
 
 from __future__ import annotations
@@ -22,8 +22,15 @@ import simplejpeg
 import torch
 from PIL import Image
 
-from builders.features.checkpoints import check_checkpoint, first_line, read_digest, refuse
-from builders.features.encoder import Features, ImageNotEncodedError
+from builders.features.checkpoints import (
+    TEXT_CONFIG,
+    check_checkpoint,
+    check_text_files,
+    first_line,
+    read_digest,
+    refuse,
+)
+from builders.features.encoder import NO_FILES, Features, ImageNotEncodedError, ModelFiles
 from builders.images.integrity import upright
 from builders.sample import encoder as demo_encoder
 from schemas.features import Dtype, FeatureSettings, Provenance
@@ -51,9 +58,6 @@ DECODING = (
 )
 _DIVISORS, _MARGIN = (8, 4, 2), 2  # other eighths take longer than decoding in full
 _LIBRARIES = ("open_clip_torch", "torch", "torchvision", "pillow", "simplejpeg")
-_ONLINE = (
-    "be online the first time (HF_HUB_OFFLINE must not be set): the files then stay in the Hub client's cache"
-)
 # open_clip's `bf16` leaves CoCa's pooler and some text towers in float32, where they fail; `pure_bf16`
 # converts all. Largest 1 - cosine to float32: ViT-B-32 4.3e-5, coca_ViT-B-32 2.3e-5 (images), 7.8e-5 (texts).
 _PRECISIONS: Mapping[Dtype, str] = {"float32": "fp32", "bfloat16": "pure_bf16", "float16": "pure_fp16"}
@@ -150,41 +154,29 @@ def decode_image(data: bytes, input_size: tuple[int, int]) -> Image.Image:
     return Image.fromarray(simplejpeg.decode_jpeg(data, **least, min_factor=1))
 
 
-def load_clip(settings: FeatureSettings, weights: Path | None = None) -> ClipEncoder:
-    """Load a model as an encoder.
+def load_clip(settings: FeatureSettings, files: ModelFiles = NO_FILES) -> ClipEncoder:
+    """Load a model as an encoder, without any connection.
 
     This sets torch to one thread for each call, in the whole process: batches run side by side.
 
     Args:
         settings: Which one, and how it computes.
-        weights: Its checkpoint; the demonstration encoder brings its own.
+        files: What it is loaded from; the demonstration encoder brings its own.
 
     Raises:
         SettingsError: There is no such model or device, a library or a tokenizer's files are missing, the
-            weights are damaged, could run code, or are another model's, or nothing says how they see images.
+            files are damaged, could run code, or are another model's, or nothing says how they see images.
     """
-    if settings.is_demonstration:
-        open_clip.add_model_config(demo_encoder.CONFIG)
-        weights = demo_encoder.WEIGHTS
-    if settings.model not in open_clip.list_models():
-        raise _refusal(
-            "model",
-            settings.model,
-            "open_clip has no such model",
-            suggest(settings.model, open_clip.list_models()),
-        )
-    if weights is None:
-        raise _refusal(
-            "pretrained", settings.pretrained, "there are no weights", "give the path of a checkpoint"
-        )
+    weights = _choose_weights(settings, files)
     tag = _read_tag(settings, weights)
     libraries = _read_versions(settings.model)
-    tokenize = _load_tokenizer(settings)
+    tokenize = _load_tokenizer(settings, files.tokenizer)
+    text_tower = _read_text_tower(settings.model, files.text_config)
     digest = read_digest(weights)
     check_checkpoint(weights)
     device = _choose_device(settings)
     dtype = _choose_dtype(settings, device)
-    model = _make_model(settings.model, weights, tag, dtype, device)
+    model = _make_model(settings.model, weights, tag, text_tower, (dtype, device))
     torch.set_num_threads(1)
     seen = open_clip.get_model_preprocess_cfg(model)
     provenance = Provenance(
@@ -211,23 +203,90 @@ def load_clip(settings: FeatureSettings, weights: Path | None = None) -> ClipEnc
     return ClipEncoder(_Parts(model, preprocess, tokenize, device), provenance)
 
 
-def _make_model(name: str, weights: Path, tag: Mapping[str, Any], dtype: Dtype, device: str) -> Any:
+def _choose_weights(settings: FeatureSettings, files: ModelFiles) -> Path:
+    """Return the checkpoint to load, and register the demonstration encoder with open_clip if it is wanted.
+
+    Raises:
+        SettingsError: open_clip has no such model, or there is no checkpoint.
+    """
+    weights = files.weights
+    if settings.is_demonstration:
+        open_clip.add_model_config(demo_encoder.CONFIG)
+        weights = demo_encoder.WEIGHTS
+    if settings.model not in open_clip.list_models():
+        raise _refusal(
+            "model",
+            settings.model,
+            "open_clip has no such model",
+            suggest(settings.model, open_clip.list_models()),
+        )
+    if weights is None:
+        raise _refusal(
+            "pretrained", settings.pretrained, "there are no weights", "give the path of a checkpoint"
+        )
+    return weights
+
+
+def _make_model(
+    name: str, weights: Path, tag: Mapping[str, Any], text_tower: Mapping[str, Any], run: tuple[Dtype, str]
+) -> Any:
+    """Make a model from local files.
+
+    Args:
+        name: Of open_clip's configuration.
+        weights: Its checkpoint.
+        tag: Settings of the weights.
+        text_tower: What `_read_text_tower` returns.
+        run: Precision and device.
+    """
+    dtype, device = run
     try:
         model = open_clip.create_model(
             name,
-            str(weights.absolute()),
+            str(
+                weights.absolute()
+            ),  # an absolute path is no tag, so open_clip reads it and downloads nothing
             precision=_PRECISIONS[dtype],
             device=device,
             force_quick_gelu=_has_quick_gelu(name, tag),  # by itself the library only warns
             force_preprocess_cfg=dict(tag),
+            pretrained_image=False,  # weights of a part would come from the Hub, and all are in the file
             pretrained_text=False,
+            **text_tower,
         )
-    except OSError as error:  # of the configuration of a text tower that another library makes
-        raise _refusal("model", name, f"its parts cannot be loaded: {first_line(error)}", _ONLINE) from error
+    except OSError as error:  # of the text tower's configuration: the weights have been read once already
+        message, fix = f"its parts cannot be loaded: {first_line(error)}", "copy or download them again"
+        raise _refusal("model", name, message, fix) from error
     except Exception as error:  # the library raises many types; the first line says what differs
         message = f"{name} does not load with these weights: {first_line(error)}"
         raise refuse(weights, message, "name the model that they are of") from error
     return model.eval()
+
+
+def _read_text_tower(model: str, folder: Path | None) -> Mapping[str, Any]:
+    """Return the change to open_clip's configuration that makes a text tower from a local config.json.
+
+    Args:
+        model: Name of the configuration.
+        folder: Holds the config.json.
+
+    Returns:
+        Nothing for a text tower of open_clip's own, which needs no file.
+
+    Raises:
+        SettingsError: The file is needed and not given, is damaged, or names code.
+    """
+    config = open_clip.get_model_config(model)["text_cfg"]
+    if (name := config.get("hf_model_name")) is None:
+        return {}
+    if folder is None:
+        message = f"the configuration of its text tower, {name}, was not given"
+        raise _refusal("model", model, message, "pass its folder: ModelFiles(text_config=...)")
+    check_text_files(folder)
+    path = folder / TEXT_CONFIG
+    if not path.is_file():
+        raise refuse(path, f"the configuration of {model}'s text tower is missing", "download it again")
+    return {"text_cfg": {**config, "hf_model_name": str(folder.absolute()), "hf_model_pretrained": False}}
 
 
 def _read_tag(settings: FeatureSettings, weights: Path) -> Mapping[str, Any]:
@@ -304,15 +363,51 @@ class _DemoTokenizer:
         return torch.from_numpy(demo_encoder.tokenize(texts))
 
 
-def _load_tokenizer(settings: FeatureSettings) -> Tokenize:
+def _load_tokenizer(settings: FeatureSettings, folder: Path | None) -> Tokenize:
+    """Load the tokenizer of a model.
+
+    Args:
+        settings: Which model.
+        folder: Holds the tokenizer's files, for models whose tokenizer is not open_clip's own.
+
+    Raises:
+        SettingsError: The files are needed and not given, are damaged, or name code; or a library is missing.
+    """
     if settings.is_demonstration:
         return _DemoTokenizer()
+    model = settings.model
+    name = open_clip.get_model_config(model)["text_cfg"].get("hf_tokenizer_name")
+    if name is None and "siglip" in model.lower():  # open_clip would download one by the model's name
+        message = "open_clip's configuration does not say which tokenizer it has"
+        raise _refusal("model", model, message, "use a model with hf_tokenizer_name in its configuration")
+    if name is not None and folder is None:
+        message = f"the files of its tokenizer, {name}, were not given"
+        raise _refusal("model", model, message, "pass their folder: ModelFiles(tokenizer=...)")
+    if name is not None and folder is not None:
+        check_text_files(folder)
     try:
-        return cast("Tokenize", open_clip.get_tokenizer(settings.model))
+        if name is None or folder is None:
+            return cast("Tokenize", open_clip.get_tokenizer(model))
+        return _read_tokenizer(model, folder)
     except Exception as error:  # tokenizers of other libraries raise many types where files are missing
-        fix = "install with pip what it needs" if isinstance(error, ImportError) else _ONLINE
+        fix = f"download its files again: {folder}" if folder else "install open_clip_torch again"
+        if isinstance(error, ImportError):
+            fix = "install with pip what it needs"
         message = f"its tokenizer cannot be loaded: {first_line(error)}"
-        raise _refusal("model", settings.model, message, fix) from error
+        raise _refusal("model", model, message, fix) from error
+
+
+def _read_tokenizer(model: str, folder: Path) -> Tokenize:
+    """Return the tokenizer in a folder, set up as `open_clip.get_tokenizer` does for one from the Hub."""
+    config = open_clip.get_model_config(model)["text_cfg"]
+    tokenizer = open_clip.tokenizer.HFTokenizer(
+        str(folder.absolute()),
+        context_length=config.get("context_length", open_clip.tokenizer.DEFAULT_CONTEXT_LENGTH),
+        tokenizer_mode=config.get("tokenizer_mode"),
+        local_files_only=True,  # a file that the folder lacks is not looked for elsewhere
+        **config.get("tokenizer_kwargs", {}),
+    )
+    return cast("Tokenize", tokenizer)
 
 
 def _read_versions(model: str) -> Mapping[str, str]:

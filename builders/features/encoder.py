@@ -8,19 +8,38 @@ print(encoder.encode_texts(['a person with green hair and glasses']))"
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from builders.parallel import unordered_map
+from builders.parallel import Threads
 from schemas.features import FeatureSettings, Provenance
 from schemas.problems import BuildError, Problem, Reason, SettingsError
 
 K = TypeVar("K")
 Features = NDArray[np.float16]
 _LARGEST_ERROR = 0.01  # of a vector's length, which float16 rounds
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFiles:
+    """The local files that a model is loaded from. `publish/providers/weights.py` finds or downloads them.
+
+    Attributes:
+        weights: Its checkpoint; None for the demonstration encoder, which brings its own.
+        tokenizer: Folder with the tokenizer's files, for models whose tokenizer is not open_clip's own.
+        text_config: Folder with the text tower's config.json, for models whose text tower is not open_clip's.
+    """
+
+    weights: Path | None = None
+    tokenizer: Path | None = None
+    text_config: Path | None = None
+
+
+NO_FILES = ModelFiles()
 
 
 class ImageNotEncodedError(Exception):
@@ -70,16 +89,16 @@ class Encoder(Protocol):
         """
 
 
-def load_encoder(settings: FeatureSettings, weights: Path | None = None) -> Encoder:
-    """Load an encoder that runs a model of open_clip's.
+def load_encoder(settings: FeatureSettings, files: ModelFiles = NO_FILES) -> Encoder:
+    """Load an encoder that runs a model of open_clip's. Nothing is downloaded.
 
     Args:
         settings: Which one, and how it computes.
-        weights: Its checkpoint; the demonstration encoder brings its own.
+        files: What it is loaded from; the demonstration encoder brings its own.
 
     Raises:
-        SettingsError: Libraries are missing, there is no such model or device, or the weights are damaged,
-            could run code, or are another model's.
+        SettingsError: Libraries or files are missing, there is no such model or device, or the files are
+            damaged, could run code, or are another model's.
     """
     try:
         from builders.features.clip import load_clip  # noqa: PLC0415 - takes seconds, and not everybody has the libraries
@@ -93,7 +112,7 @@ def load_encoder(settings: FeatureSettings, weights: Path | None = None) -> Enco
                 fix="pip install '.[features]'",
             )
         ) from error
-    return load_clip(settings, weights)
+    return load_clip(settings, files)
 
 
 def encode_stream(
@@ -135,7 +154,7 @@ def encode_stream(
             raise BuildError(_problem(names[min(error.position, len(names) - 1)], error.message)) from error
         return check_features(features, names)
 
-    yield from unordered_map(encode, batches, encoder.num_workers)
+    yield from Threads(encoder.num_workers).map_unordered(encode, batches)
 
 
 def check_features(features: Features, names: Sequence[str]) -> Features:

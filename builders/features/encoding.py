@@ -26,7 +26,7 @@ from builders.features.store import FeatureStore
 from builders.features.vectors import check_vectors, read_groups
 from builders.images.hashes import Hashes, hash_image, pack_hashes
 from builders.images.integrity import read_again
-from builders.parallel import Track, ordered_map, unordered_map
+from builders.parallel import Execution, Threads, Track
 from schemas.configs import Config, Table, feature_config_names
 from schemas.manifest import Inputs
 from schemas.problems import BuildError, EmbeddingError, Problem, Reason
@@ -71,7 +71,7 @@ class Features:
         missing: Mapping[str, Sequence[Part]],
         inputs: Inputs,
         previous: FeatureFiles | None,
-        track: Track,
+        execution: Execution,
     ) -> None:
         """Fill the store with all that rows are made of, and encode only what is missing.
 
@@ -81,7 +81,7 @@ class Features:
             inputs: What the release is built from.
             previous: The release that this one follows; its features are taken over if the same encoder
                 made them.
-            track: Shows progress.
+            execution: Hashes images, and shows progress.
 
         Raises:
             BuildError: An image is not the one that was looked at, or cannot be encoded.
@@ -89,15 +89,15 @@ class Features:
         if inputs.near_duplicates is not None:
             everything = catalog.layout.parts(Table.IMAGES)
             self._store.want(shown for part in everything for shown in catalog.images.shown(part))
-            self._hash_images(inputs.build, track)
+            self._hash_images(inputs.build, execution)
         for name, encoder in self._encoders.items():
             configs = [inputs.configs[each] for each in feature_config_names(name)]
             parts = [part for config in configs for part in missing.get(config.name, ())]
             self._store.want(shown for part in parts for shown in _shown(catalog, part))
             if previous is not None and self._is_anything_missing(encoder):
                 self._learn(previous, configs, encoder.provenance.dimension)
-            self._encode_images(name, encoder, inputs.build, track)
-            self._compare_texts(name, encoder, track)
+            self._encode_images(name, encoder, inputs.build, execution.track)
+            self._compare_texts(name, encoder, execution.track)
 
     def row(self, config: Config, row: Mapping[str, object]) -> Mapping[str, object]:
         """Make the row of a config of features.
@@ -132,7 +132,7 @@ class Features:
         maker = encoder.provenance.digest
         return bool(self._store.count_missing_images(maker) or self._store.count_missing_texts(maker))
 
-    def _hash_images(self, build: BuildSettings, track: Track) -> None:
+    def _hash_images(self, build: BuildSettings, execution: Execution) -> None:
         maker = _hash_maker()
         if not (num := self._store.count_missing_images(maker)):
             return
@@ -140,7 +140,8 @@ class Features:
         def run(shown: Shown) -> bytes:
             return _hash(shown, read_again(shown.path, shown.sha256, build))
 
-        hashed = track(ordered_map(run, self._store.missing(), chunk=_IMAGES_PER_READ), "hashing images", num)
+        found = execution.threads.map_ordered(run, self._store.missing(), chunk=_IMAGES_PER_READ)
+        hashed = execution.track(found, "hashing images", num)
         made = ((shown.sha256, data) for shown, data in hashed)
         while batch := list(itertools.islice(made, _IMAGES_PER_COMMIT)):
             self._store.add_images(maker, batch)
@@ -173,7 +174,7 @@ class Features:
             return encoder.encode_texts(texts + [""] * (_TEXTS_PER_BATCH - len(texts)))[: len(texts)]
 
         def compare() -> Iterator[Shown]:
-            for batch, texts in unordered_map(run, batches, encoder.num_workers):
+            for batch, texts in Threads(encoder.num_workers).map_unordered(run, batches):
                 images = np.stack([self._vector(maker, one.sha256) for one in batch])
                 similarities = compare_texts(images, texts, np.arange(len(batch))).clip(-1, 1)
                 self._store.add_similarities(maker, zip(batch, similarities.tolist(), strict=True))

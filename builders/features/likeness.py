@@ -26,7 +26,7 @@ from builders.features.vectors import (
     rounding_margin,
 )
 from builders.images.hashes import HASH_BITS, Hashes, equal_bits
-from builders.parallel import ordered_map
+from builders.parallel import IN_THREADS, Threads
 
 # Thresholds of the figure that helps to choose one.
 LADDER = (*(round(0.80 + 0.01 * step, 2) for step in range(20)), 0.995, 0.999)
@@ -104,19 +104,20 @@ def compare_embeddings(vectors: Half, threshold: float, ladder: Sequence[float] 
     return likeness
 
 
-def compare_hashes(hashes: Hashes, distance: int) -> Likeness:
+def compare_hashes(hashes: Hashes, distance: int, threads: Threads = IN_THREADS.threads) -> Likeness:
     """Compare all pairs of perceptual hashes.
 
     Args:
         hashes: (n, 4) uint64, from `pack_hashes`.
         distance: Most bits in which near-duplicates differ.
+        threads: Compare blocks of hashes side by side.
 
     Returns:
         The likeness in equal bits, 0 to 255.
     """
     threshold = HASH_BITS - distance
     linker = _Linker(len(hashes), {threshold}, lowest=0)
-    for block in _bit_blocks(hashes):
+    for block in _bit_blocks(hashes, threads):
         linker.add(block)
     return linker.finish(threshold)
 
@@ -282,13 +283,13 @@ def _similarity_blocks(vectors: Half) -> Iterator[_Block]:
         yield left.start, right.start, scores
 
 
-def _bit_blocks(hashes: Hashes) -> Iterator[_Block]:
-    """Yield how many bits of all pairs are equal, computed on all cores."""
+def _bit_blocks(hashes: Hashes, threads: Threads) -> Iterator[_Block]:
+    """Yield how many bits of all pairs are equal."""
 
     def count(pair: tuple[slice, slice]) -> npt.NDArray[np.uint8]:
         return equal_bits(hashes[pair[0]], hashes[pair[1]])
 
-    for (left, right), scores in ordered_map(count, _triangle(len(hashes), _HASHES_PER_BLOCK)):
+    for (left, right), scores in threads.map_ordered(count, _triangle(len(hashes), _HASHES_PER_BLOCK)):
         yield left.start, right.start, scores
 
 

@@ -5,12 +5,12 @@ digest is compared, so that what is published is what was looked at.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from builders.catalog import Catalog, Part, PublishedPair, Stored
+from builders.catalog import Catalog, Part, Stored
 from builders.images.integrity import read_again
-from builders.parallel import ordered_map
+from builders.parallel import IN_THREADS, Threads
 from schemas.configs import CONFIG_OF, CONFIGS, Config, Table
 from schemas.preferences import BinarizedPair, Decision, PreferencePair
 from schemas.records import EncodedImage, image_path
@@ -36,6 +36,23 @@ class Record:
     row: Mapping[str, object]
     images: Sequence[EncodedImage | None] = ()
     pair: PreferencePair | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRecord:
+    """A published record whose images are still in their files: plain data, for a worker anywhere.
+
+    Attributes:
+        row: As in `Record`.
+        files: The files of its images, in the order of `Record.images`.
+        pair: As in `Record`.
+        features: Config of features → its row.
+    """
+
+    row: Mapping[str, object]
+    files: Sequence[Stored | None] = ()
+    pair: PreferencePair | None = None
+    features: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
 
 
 def _without_images(record: Record) -> Mapping[str, object]:
@@ -79,65 +96,77 @@ if CONFIGS.keys() != ROWS.keys():
     )
 
 
-def part_rows(
-    catalog: Catalog, part: Part, configs: Iterable[Config], rule: str, settings: BuildSettings
-) -> Iterator[Rows]:
-    """Yield the rows of a part, in order: those of the wanted configs, and of the config without images.
+def read_records(
+    catalog: Catalog, part: Part, configs: Iterable[Config], rule: str
+) -> Iterator[StoredRecord]:
+    """Yield the records of a part, in order, without reading an image.
 
     Args:
         catalog: Settled and arranged.
         part: One of its parts.
-        configs: Those that are wanted; images are only read for configs that have them. Configs of features
-            are left out: their rows come from the store.
+        configs: Those that are wanted; files of images are named only if one of them has images.
         rule: Rule that decides pairs.
+    """
+    with_images = any(config.image_columns for config in configs)
+    if part.table is Table.CAPTIONS:
+        yield from map(StoredRecord, catalog.captions.published(part))
+    elif part.table is Table.IMAGES:
+        for row, path in catalog.images.published(part):
+            yield StoredRecord(row, (_stored(row, path),) if with_images else ())
+    else:
+        for pair in catalog.pairs.published(rule, part):
+            is_read = with_images and pair.record.decision.is_decided
+            yield StoredRecord(pair.record.model_dump(), pair.files if is_read else (), pair.record)
+
+
+def part_rows(
+    records: Iterable[StoredRecord],
+    table: Table,
+    configs: Iterable[Config],
+    settings: BuildSettings,
+    threads: Threads = IN_THREADS.threads,
+) -> Iterator[Rows]:
+    """Yield the rows that records make: those of the wanted configs, and of the table's own config.
+
+    Args:
+        records: From `read_records`, in order.
+        table: Their table.
+        configs: Those that are wanted; the rows of configs of features are in the records.
         settings: Limits for images.
+        threads: Read images a little ahead.
 
     Raises:
         BuildError: An image is not the one that was looked at.
         KeyError: A config has no line in `ROWS`.
     """
-    wanted = [config for config in configs if config.provenance is None]
-    makers = {name: ROWS[name] for name in (CONFIG_OF[part.table].name, *(each.name for each in wanted))}
-    with_images = any(config.image_columns for config in wanted)
-    for record in _records(catalog, part, rule, settings if with_images else None):
+    wanted = [config.name for config in configs if config.provenance is None]
+    makers = {name: ROWS[name] for name in (CONFIG_OF[table].name, *wanted)}
+    with_images = any(config.image_columns for config in configs if config.provenance is None)
+
+    def read(record: StoredRecord) -> Record:
+        return Record(record.row, [_read(file, settings) for file in record.files], record.pair)
+
+    chunk = _IMAGES_PER_READ if table is Table.IMAGES else 1
+    read_ahead = (
+        threads.map_ordered(read, records, chunk=chunk)
+        if with_images
+        else ((each, read(each)) for each in records)
+    )
+    for stored, record in read_ahead:
         made = ((name, make(record)) for name, make in makers.items())
-        yield {name: row for name, row in made if row is not None}
+        yield {name: row for name, row in made if row is not None} | dict(stored.features)
 
 
-def _records(catalog: Catalog, part: Part, rule: str, settings: BuildSettings | None) -> Iterator[Record]:
-    """Yield the records of a part; their images are read if there are settings for that."""
-    if part.table is Table.CAPTIONS:
-        yield from map(Record, catalog.captions.published(part))
-    elif part.table is Table.IMAGES:
-        yield from _image_records(catalog.images.published(part), settings)
-    else:
-
-        def read(pair: PublishedPair) -> Record:
-            row = pair.record.model_dump()
-            if settings is None or not pair.record.decision.is_decided:
-                return Record(row, (), pair.record)
-            images = [_encode(file, settings) if file else None for file in pair.files]
-            return Record(row, images, pair.record)
-
-        yield from (record for _, record in ordered_map(read, catalog.pairs.published(rule, part)))
+def _stored(row: Mapping[str, object], path: Path) -> Stored:
+    """Return the image file of a row of an image."""
+    texts = (str(row[name]) for name in ("image_id", "sha256", "format"))
+    image_id, sha256, image_format = texts
+    return Stored(image_id, path, sha256, image_format, int(str(row["num_bytes"])))
 
 
-def _image_records(
-    records: Iterable[tuple[dict[str, object], Path]], settings: BuildSettings | None
-) -> Iterator[Record]:
-    if settings is None:
-        yield from (Record(row) for row, _ in records)
-        return
-
-    def read(item: tuple[dict[str, object], Path]) -> bytes:
-        row, path = item
-        return read_again(path, str(row["sha256"]), settings)
-
-    for (row, _), data in ordered_map(read, records, chunk=_IMAGES_PER_READ):
-        path = image_path(str(row["image_id"]), str(row["format"]))
-        yield Record(row, (EncodedImage.model_construct(bytes=data, path=path),))
-
-
-def _encode(file: Stored, settings: BuildSettings) -> EncodedImage:
+def _read(file: Stored | None, settings: BuildSettings) -> EncodedImage | None:
+    """Read an image again; None for a side without a file."""
+    if file is None:
+        return None
     data = read_again(file.path, file.sha256, settings)
-    return EncodedImage(bytes=data, path=image_path(file.image_id, file.format))
+    return EncodedImage.model_construct(bytes=data, path=image_path(file.image_id, file.format))

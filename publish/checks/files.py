@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from builders.parallel import ordered_map
+from builders.parallel import Threads
 from schemas.manifest import MANIFEST_NAME, FileEntry, Manifest
 from schemas.problems import Problem, Reason, ReleaseError, printable
 
@@ -67,7 +67,7 @@ def check_files(
     def check(entry: FileEntry) -> list[Problem]:
         return list(_check_file(folder, entry, with_bytes=not by_size and entry.path not in verified))
 
-    for _, problems in ordered_map(check, manifest.all_files):
+    for _, problems in Threads().map_ordered(check, manifest.all_files):
         yield from problems
     known = {MANIFEST_NAME, *(entry.path for entry in manifest.all_files)}
     for path in sorted(folder.rglob("*")):

@@ -1,9 +1,9 @@
-"""Encoders that the settings ask for: weights found, models loaded, nothing of it unless there are any."""
+"""Encoders that the settings ask for: files found, models loaded, nothing of it unless there are any."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from builders.features.encoder import Encoder, load_encoder
+from builders.features.encoder import Encoder, ModelFiles, load_encoder
 from builders.sources import SAMPLE_KIND
 from builders.sources.intake import Source
 from publish.run.settings import Settings
@@ -30,10 +30,10 @@ def open_encoders(settings: Settings, base: Path, sources: Iterable[Source]) -> 
     refusals = (refuse_demonstration(each, images_are_drawn=are_drawn) for each in settings.features)
     if problems := [problem for problem in refusals if problem is not None]:
         raise SettingsError(problems)
-    return {each.config: load_encoder(each, _find_weights(each, base)) for each in settings.features}
+    return {each.config: load_encoder(each, _find_files(each, base)) for each in settings.features}
 
 
-def _find_weights(settings: FeatureSettings, base: Path) -> Path | None:
-    from publish.providers.weights import find_weights  # noqa: PLC0415 - it downloads, which few releases need
+def _find_files(settings: FeatureSettings, base: Path) -> ModelFiles:
+    from publish.providers.weights import find_model_files  # noqa: PLC0415 - it downloads, which few releases need
 
-    return find_weights(settings, base=base)
+    return find_model_files(settings, base=base)

@@ -103,7 +103,7 @@ def open_encoder(provenance: Provenance, weights: Path | None) -> Encoder:
     Raises:
         SettingsError: It is not at hand, or the weights are other ones.
     """
-    from publish.providers.weights import find_weights  # noqa: PLC0415 - it may download, and takes a while to load
+    from publish.providers.weights import find_model_files  # noqa: PLC0415 - it may download, and takes a while to load
 
     settings = FeatureSettings(
         model=provenance.model,
@@ -115,7 +115,10 @@ def open_encoder(provenance: Provenance, weights: Path | None) -> Encoder:
         message = "the features were made with a checkpoint that the release names and does not hold"
         fix = f"give its path: --weights {provenance.pretrained}"
         raise SettingsError(_problem(message, "--weights", provenance.pretrained, fix))
-    encoder = load_encoder(settings, weights or find_weights(settings))
+    named = settings
+    if weights is not None and not settings.is_demonstration:
+        named = settings.model_copy(update={"weights": str(weights)})
+    encoder = load_encoder(settings, find_model_files(named))
     own = encoder.provenance.weights_sha256
     if own != provenance.weights_sha256:
         message = (

@@ -11,7 +11,7 @@ from builders.features.encoder import load_encoder
 from builders.release.embeddings import SearchedRelease
 from builders.release.reader import ReleaseReader
 from publish.checks.files import read_manifest
-from publish.providers.weights import find_weights
+from publish.providers.weights import find_model_files
 from publish.run.searching import open_encoder
 from publish.search import main
 from schemas.features import FeatureSettings
@@ -154,7 +154,7 @@ def test_a_tags_file_given_by_flag_makes_the_encoder_of_the_release(
     weights = make_model("tiny-ViT")
     monkeypatch.setitem(pretrained._PRETRAINED, "tiny-ViT", {"ours": pretrained._slpcfg()})
     settings = FeatureSettings(model="tiny-ViT", pretrained="ours", weights=str(weights), dtype="float32")
-    made_by = load_encoder(settings, find_weights(settings)).provenance
+    made_by = load_encoder(settings, find_model_files(settings)).provenance
     assert made_by.resize_mode == "squash"
     assert open_encoder(made_by, weights).provenance == made_by
 

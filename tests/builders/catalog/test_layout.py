@@ -14,7 +14,7 @@ from builders.catalog import Catalog, Entry, Layout, Limits, Part, Placed
 from builders.catalog.reader import SourceReader
 from builders.catalog.splits import split_of
 from builders.release.changes import arrange
-from builders.release.rows import part_rows
+from builders.release.rows import part_rows, read_records
 from builders.sources.captions import CaptionSource
 from builders.sources.intake import Source, SourceOptions
 from builders.sources.preferences import PreferenceSource
@@ -215,7 +215,9 @@ def test_the_rows_of_a_part_are_looked_up_and_no_table_is_scanned_for_them(tmp_p
         catalog._db.set_trace_callback(statements.append)
         for table in Table:
             (part,) = catalog.layout.parts(table)
-            assert list(part_rows(catalog, part, configs_of(table, ()), RULE, BuildSettings()))
+            configs = configs_of(table, ())
+            records = read_records(catalog, part, configs, RULE)
+            assert list(part_rows(records, table, configs, BuildSettings()))
         catalog._db.set_trace_callback(None)
         of_parts = [statement for statement in statements if " layout " in statement]
         assert len(of_parts) == len(Table)

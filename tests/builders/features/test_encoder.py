@@ -23,7 +23,7 @@ from datasets import Image as DatasetImage
 from PIL import ExifTags, Image, ImageChops, ImageOps, ImageStat
 
 from builders.card.figures.drawing import TILE_PIXELS, make_tile
-from builders.features.encoder import Encoder, Features, encode_stream, load_encoder
+from builders.features.encoder import Encoder, Features, ModelFiles, encode_stream, load_encoder
 from builders.images.hashes import hash_image, hash_pixels
 from builders.sample import encoder as demo_encoder
 from builders.sample.faces import draw_face, random_face
@@ -247,7 +247,7 @@ def test_provenance_says_what_the_vectors_depend_on(encoder: Encoder) -> None:
 def refusal(**settings: Any) -> str:
     chosen = FeatureSettings(**{"model": "ViT-S-32", "pretrained": "weights", **settings})
     with pytest.raises(SettingsError) as caught:
-        load_encoder(chosen, Path(chosen.weights or chosen.pretrained))
+        load_encoder(chosen, ModelFiles(Path(chosen.weights or chosen.pretrained)))
     return str(caught.value)
 
 
@@ -351,7 +351,7 @@ except SettingsError as error:
 
 def load_tiny(name: str, path: Path, **settings: str) -> Encoder:
     named = {"model": name, "pretrained": str(path), "dtype": "float32", "device": "cpu", **settings}
-    return load_encoder(FeatureSettings.model_validate(named), path)
+    return load_encoder(FeatureSettings.model_validate(named), ModelFiles(path))
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -443,7 +443,7 @@ def raising(error: Exception) -> Callable[..., object]:
 @pytest.mark.parametrize(
     ("error", "fix"),
     [
-        (OSError("We couldn't connect to load the files\nCheck"), "be online the first time"),
+        (OSError("the vocabulary cannot be read\nCheck"), "install open_clip_torch again"),
         (ImportError("It requires the SentencePiece library"), "install with pip what it needs"),
     ],
 )
@@ -466,8 +466,9 @@ def test_a_text_towers_files_are_not_taken_for_wrong_weights(
     import open_clip
 
     weights = make_model("tiny-ViT")
-    monkeypatch.setattr(open_clip, "create_model", raising(OSError("We couldn't connect")))
-    with pytest.raises(SettingsError, match=r"its parts cannot be loaded: We couldn't connect .*be online"):
+    monkeypatch.setattr(open_clip, "create_model", raising(OSError("config.json is damaged")))
+    expected = r"its parts cannot be loaded: config.json is damaged .*copy or download them again"
+    with pytest.raises(SettingsError, match=expected):
         load_tiny("tiny-ViT", weights)
 
 
@@ -550,7 +551,7 @@ def test_vectors_are_those_of_plain_code(large_weights: Path, sfhq_sample: Path,
     settings = FeatureSettings.model_validate(
         {"model": "ViT-B-32", "pretrained": str(large_weights), "dtype": dtype, "device": "cpu"}
     )
-    encoder = load_encoder(settings, large_weights)
+    encoder = load_encoder(settings, ModelFiles(large_weights))
     ours = encode_all(encoder, files).astype(np.float32)
 
     model, _, preprocess = open_clip.create_model_and_transforms("ViT-B-32", str(large_weights))
@@ -571,7 +572,7 @@ def test_a_tag_brings_its_activation(large_weights: Path) -> None:
     import torch
 
     settings = FeatureSettings(model="ViT-B-32", pretrained="openai", dtype="float32", device="cpu")
-    encoder = load_encoder(settings, large_weights)
+    encoder = load_encoder(settings, ModelFiles(large_weights))
     assert (encoder.provenance.pretrained, encoder.provenance.quick_gelu) == ("openai", True)
     text = "a person with green hair"
     ours = encoder.encode_texts([text])[0].astype(np.float32)

@@ -9,7 +9,7 @@ import json
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -20,10 +20,11 @@ import pytest
 from benchmarks.demo_encoder.measure import COPIES, rate_report
 from builders.catalog import Catalog
 from builders.catalog.reader import SourceReader
-from builders.features.encoder import Encoder, load_encoder
+from builders.features.encoder import Encoder, ModelFiles, load_encoder
 from builders.features.encoder import Features as Vectors
 from builders.features.encoding import Features
 from builders.features.store import FEATURES_NAME, FeatureStore
+from builders.parallel import IN_THREADS
 from builders.pipeline import Notes, Plan, build_release, describe_inputs, plan_build
 from builders.release.changes import ShardState
 from builders.release.previous import PreviousRelease
@@ -147,7 +148,8 @@ class World:
             entries = SourceReader(catalog, content.build, self.out).read(sources)
             entry = follows.entry if follows else None
             plan = plan_build(catalog, describe_inputs(version, content, entries, notes, entry), follows)
-            build_release(self.out / version, catalog, plan, notes, Features(store, encoders), self.track)
+            execution = replace(IN_THREADS, track=self.track)
+            build_release(self.out / version, catalog, plan, notes, Features(store, encoders), execution)
         return plan
 
     def track(self, items: Iterable[T], stage: str, total: int | None, /) -> Iterable[T]:
@@ -521,7 +523,7 @@ def test_features_of_real_images_are_those_of_plain_code(
         SfhqSource(folder, "real"),
         CaptionSource(sfhq_sample / "captions.jsonl", "captions", SourceOptions()),
     )
-    encoders: dict[str, Encoder] = {settings.config: load_encoder(settings, random_weights)}
+    encoders: dict[str, Encoder] = {settings.config: load_encoder(settings, ModelFiles(random_weights))}
     worlds = [World(good_folder(tmp_path / "unused"), [], tmp_path / name) for name in ("whole", "stopped")]
     whole, stopped = worlds
     for world in worlds:

@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from builders import pipeline
 from builders.card.facts import read_facts
 from builders.catalog import Part
 from builders.catalog import images as catalog_images
+from builders.release import part_job
 from builders.release.formats import ParquetShard, read_index
 from builders.release.reader import ReleaseReader
 from builders.release.rows import Rows, part_rows
@@ -155,7 +155,7 @@ def test_an_image_that_changes_during_the_build_stops_it(
         (path / next(iter(folder.images))).write_bytes(image_bytes(1234))
         return part_rows(*arguments)
 
-    monkeypatch.setattr(pipeline, "part_rows", change_then_read)
+    monkeypatch.setattr(part_job, "part_rows", change_then_read)
     arguments = ["--version", "1.0", "--config", str(ROOT / "release.toml"), "--out", str(tmp_path / "dist")]
     assert main([*arguments, "--sfhq", str(path)]) == 1
     assert "the image changed while the release was being built" in capsys.readouterr().err

@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from builders.catalog import Catalog
 from builders.catalog.reader import SourceReader, find_below
 from builders.release.changes import arrange
-from builders.release.rows import Rows, part_rows
+from builders.release.rows import Rows, part_rows, read_records
 from builders.sources.intake import SourceOptions
 from builders.sources.preferences import PreferenceSource
 from builders.sources.sfhq import SfhqSource
@@ -883,7 +883,8 @@ def written_rows(catalog: Catalog) -> list[Rows]:
     rule, configs = "submitted-majority", configs_of(Table.PREFERENCES, [Format.PARQUET])
     arrange(catalog, BuildSettings(), rule, None, repack=False)
     (part,) = catalog.layout.parts(Table.PREFERENCES)
-    return list(part_rows(catalog, part, configs, rule, BuildSettings()))
+    records = read_records(catalog, part, configs, rule)
+    return list(part_rows(records, Table.PREFERENCES, configs, BuildSettings()))
 
 
 def everything_of(work: Path, path: Path, **options: Any) -> tuple[str, str]:
