@@ -32,7 +32,6 @@ from builders.catalog import Catalog, Part
 from builders.features.encoding import Features
 from builders.features.likeness import compare_embeddings, compare_hashes
 from builders.features.near_duplicates import find_near_duplicates, write_near_duplicates
-from builders.features.vectors import EmbeddingTable
 from builders.parallel import Track, ordered_map
 from builders.release.changes import (
     ShardChange,
@@ -42,6 +41,7 @@ from builders.release.changes import (
     read_changes,
     write_changes,
 )
+from builders.release.embeddings import EmbeddingTable
 from builders.release.formats import INDEX_PATH, write_index
 from builders.release.journal import Journal
 from builders.release.previous import PreviousRelease, keep_shard

@@ -11,13 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from builders.card.facts import read_facts
 from builders.card.readme import CARD_NAME, read_numbers, true_numbers
 from builders.parallel import Track, untracked
 from builders.release.formats import INDEX_PATH, IndexRow, read_index, sample_texts
-from builders.release.reader import ReleaseReader
+from builders.release.reader import ReleaseReader, TableFile, open_table
 from publish.checks.features import (
     SIMILARITIES,
     check_feature_file,
@@ -93,16 +92,13 @@ def _check_tables(
             yield _problem("there is no such config", shard.path, "use the kit that built it", shard.config)
             continue
         try:
-            with pq.ParquetFile(folder / shard.path) as file:
+            with open_table(folder / shard.path) as file:
                 yield from _check_footer(file, shard, manifest, config)
                 yield from check_feature_file(file, config, shard.path)
-                rows[shard.config, shard.split] += file.metadata.num_rows
+                rows[shard.config, shard.split] += file.num_rows
                 left_out = config.image_columns if shard.path in verified else ()
-                columns = [
-                    name for name in _CHECKED if name in file.schema_arrow.names and name not in left_out
-                ]
-                for group in range(file.num_row_groups):
-                    batch = file.read_row_group(group, columns=columns)
+                columns = [name for name in _CHECKED if name in file.schema.names and name not in left_out]
+                for group, batch in enumerate(file.row_groups(columns)):
                     place = f"{shard.path}, row group {group}"
                     keys.add(config, batch)
                     yield from check_features(config, batch, place)
@@ -115,25 +111,22 @@ def _check_tables(
     yield from check_near_duplicates(folder, manifest, keys.has_image)
 
 
-def _check_footer(
-    file: pq.ParquetFile, shard: Shard, manifest: Manifest, config: Config
-) -> Iterator[Problem]:
-    footer, stated = file.metadata, manifest.columns.get(shard.config, {})
-    found = type_names(file.schema_arrow)
+def _check_footer(file: TableFile, shard: Shard, manifest: Manifest, config: Config) -> Iterator[Problem]:
+    stated = manifest.columns.get(shard.config, {})
+    found = type_names(file.schema)
     if found != stated:
         different = sorted(
             name for name in found.keys() | stated.keys() if found.get(name) != stated.get(name)
         )
         yield _problem("columns differ from the manifest's", shard.path, _FIX, ", ".join(different))
-    if footer.num_rows != shard.num_rows:
-        value = f"{footer.num_rows} rows, {shard.num_rows} in the manifest"
+    if file.num_rows != shard.num_rows:
+        value = f"{file.num_rows} rows, {shard.num_rows} in the manifest"
         yield _problem("the number of rows differs from the manifest's", shard.path, _FIX, value)
     has_images = bool(config.image_columns)
-    max_rows = MAX_IMAGE_ROWS_PER_GROUP if has_images else footer.num_rows
-    for index in range(footer.num_row_groups):
-        group = footer.row_group(index)
-        if group.num_rows > max_rows or group.total_byte_size > MAX_BYTES_PER_GROUP:
-            value = f"row group {index}: {group.num_rows} rows, {group.total_byte_size:,} bytes"
+    max_rows = MAX_IMAGE_ROWS_PER_GROUP if has_images else file.num_rows
+    for index, group in enumerate(file.groups):
+        if group.num_rows > max_rows or group.num_bytes > MAX_BYTES_PER_GROUP:
+            value = f"row group {index}: {group.num_rows} rows, {group.num_bytes:,} bytes"
             limits = f"at most {MAX_IMAGE_ROWS_PER_GROUP} rows with images and {MAX_BYTES_PER_GROUP:,} bytes"
             yield _problem(
                 "a row group is too large for the Hub's viewer", shard.path, f"write {limits}", value
@@ -272,8 +265,8 @@ def _check_tars(
     if not tars:
         return
     try:
-        with pq.ParquetFile(folder / INDEX_PATH) as index:
-            if index.num_row_groups != len(tars):
+        with open_table(folder / INDEX_PATH) as index:
+            if len(index.groups) != len(tars):
                 yield _problem("the index is not of the tars that there are", INDEX_PATH, _FIX)
                 return
             for number, shard in enumerate(track(tars, "checking tars", len(tars))):
@@ -283,7 +276,7 @@ def _check_tars(
                     message = "it has not the rows of the file of images that it goes with"
                     yield _problem(message, shard.path, _FIX)
                     continue
-                if index.read_row_group(number).to_pylist() != [sample.model_dump() for sample in samples]:
+                if index.read_group(number).to_pylist() != [sample.model_dump() for sample in samples]:
                     yield _problem("the index does not say what is where in this tar", shard.path, _FIX)
                 if shard.path not in verified:
                     yield from _check_samples(folder / shard.path, samples, folder / table.path)
@@ -294,21 +287,22 @@ def _check_tars(
 
 
 def _read_ids(path: Path) -> list[str]:
-    return list(pq.read_table(path, columns=["image_id"])["image_id"].to_pylist())
+    with open_table(path) as file:
+        return list(file.read(["image_id"])["image_id"].to_pylist())
 
 
 def _check_samples(tar: Path, samples: Sequence[IndexRow], table: Path) -> Iterator[Problem]:
     """Check that each sample is what its row in Parquet is: the image by digest, the texts byte for byte."""
     columns = [column for column in CONFIGS["webdataset"].columns if not column.image]
     remaining = iter(samples)
-    with tar.open("rb") as file, pq.ParquetFile(table) as rows:
+    with tar.open("rb") as file, open_table(table) as rows:
 
         def read(offset: int, size: int) -> bytes:
             file.seek(offset)
             return file.read(size)
 
-        for group in range(rows.num_row_groups):
-            for row in rows.read_row_group(group, [column.name for column in columns]).to_pylist():
+        for group in rows.row_groups([column.name for column in columns]):
+            for row in group.to_pylist():
                 sample = next(remaining)
                 digest = hashlib.sha256(read(sample.image_offset, sample.image_size)).hexdigest()
                 texts = read(sample.json_offset, sample.json_size), read(sample.txt_offset, sample.txt_size)
