@@ -5,8 +5,9 @@ bytes, the card's numbers, the viewer's limits; and `datasets` loads every confi
 """
 
 import hashlib
+import itertools
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import pyarrow as pa
 from builders.card.facts import read_facts
 from builders.card.readme import CARD_NAME, read_numbers, true_numbers
 from builders.parallel import Track, untracked
-from builders.release.formats import INDEX_PATH, IndexRow, read_index, sample_texts
+from builders.release.formats import FORMATS
 from builders.release.reader import ReleaseReader, TableFile, open_table
 from publish.checks.features import (
     SIMILARITIES,
@@ -26,7 +27,7 @@ from publish.checks.features import (
 from publish.checks.files import check_files, read_manifest
 from publish.checks.loading import Load, check_loading
 from schemas.columns import type_names
-from schemas.configs import CONFIG_OF, CONFIGS, Config
+from schemas.configs import CONFIG_OF, CONFIGS, Config, Format
 from schemas.manifest import MANIFEST_NAME, Manifest, Shard
 from schemas.problems import KitError, Problem, Reason, ReleaseError
 from schemas.records import image_id_of
@@ -35,6 +36,8 @@ from schemas.records import image_id_of
 MAX_IMAGE_ROWS_PER_GROUP = 100
 MAX_BYTES_PER_GROUP = 100_000_000
 _FIX = "build the release again"
+# What reading a damaged file raises; see `builders.release.formats.ReadRows`.
+_UNREADABLE = (KitError, pa.ArrowException, OSError, ValueError, KeyError, TypeError)
 _CHECKED = (
     *("image", "image_id", "sha256", "captions", "caption_id", "caption", "source", "id"),
     *("chosen", "chosen_id", "rejected", "rejected_id"),
@@ -72,7 +75,7 @@ def check_release(
     if not problems:
         problems = [
             *_check_tables(folder, manifest, track, verified),
-            *_check_tars(folder, manifest, track, verified),
+            *_check_copies(folder, manifest, track, verified),
             *_check_card(folder, manifest),
         ]
     return problems or list(check_loading(folder, manifest, scratch, load))
@@ -85,7 +88,7 @@ def _check_tables(
     rows: Counter[tuple[str, str]] = Counter()
     configs = manifest.inputs.configs
     keys = _Keys(configs)
-    shards = [shard for shard in manifest.shards if not shard.path.endswith(".tar")]
+    shards = [shard for shard in manifest.shards if shard.format is Format.PARQUET]
     for shard in track(shards, "checking tables", len(shards)):
         config = configs.get(shard.config)
         if config is None:
@@ -256,59 +259,63 @@ def _check_rows(manifest: Manifest, rows: Counter[tuple[str, str]]) -> Iterator[
             yield _problem("the manifest's counts differ from the files", MANIFEST_NAME, _FIX, value)
 
 
-def _check_tars(
+def _check_copies(
     folder: Path, manifest: Manifest, track: Track, verified: Collection[str]
 ) -> Iterator[Problem]:
-    """Check that each tar has the rows of a file of images, and that the index says what is where."""
-    tars = [shard for shard in manifest.shards if shard.config == "webdataset"]
+    """Check the rows of `default` in other formats: each file has those of a file of images, and no other."""
     tables = {(shard.split, shard.number): shard for shard in manifest.shards if shard.config == "default"}
-    if not tars:
+    for name, kind in FORMATS.items():
+        shards = [shard for shard in manifest.shards if shard.format is name]
+        if name is Format.PARQUET or not shards:
+            continue
+        for shard in track(shards, f"checking {name}", len(shards)):
+            table = tables.get((shard.split, shard.number))
+            try:
+                yield from _check_copy(folder, shard, table, with_images=shard.path not in verified)
+            except _UNREADABLE as error:
+                yield _problem(f"the file is not readable {name}: {error}", shard.path, _FIX)
+        places = {(shard.split, shard.number) for shard in shards}
+        for place, table in tables.items():
+            if place not in places:
+                yield _problem(f"no file of {name} has its rows", table.path, _FIX)
+        if kind.check_index is not None:
+            try:
+                yield from kind.check_index(folder, shards)
+            except _UNREADABLE as error:
+                yield _problem(f"the index of {name} is not readable: {error}", shards[0].path, _FIX)
+
+
+def _check_copy(folder: Path, shard: Shard, table: Shard | None, *, with_images: bool) -> Iterator[Problem]:
+    """Check that each row is the one in Parquet: images by digest, everything else value by value."""
+    columns = CONFIGS[shard.config].columns
+    rows = FORMATS[shard.format].read(folder / shard.path, columns, with_images=with_images)
+    if table is None:
+        yield _problem("no file of images has its rows", shard.path, _FIX)
         return
-    try:
-        with open_table(folder / INDEX_PATH) as index:
-            if len(index.groups) != len(tars):
-                yield _problem("the index is not of the tars that there are", INDEX_PATH, _FIX)
-                return
-            for number, shard in enumerate(track(tars, "checking tars", len(tars))):
-                samples = list(read_index(folder / shard.path, shard.split))
-                table = tables.pop((shard.split, shard.number), None)
-                if table is None or [sample.image_id for sample in samples] != _read_ids(folder / table.path):
-                    message = "it has not the rows of the file of images that it goes with"
-                    yield _problem(message, shard.path, _FIX)
-                    continue
-                if index.read_group(number).to_pylist() != [sample.model_dump() for sample in samples]:
-                    yield _problem("the index does not say what is where in this tar", shard.path, _FIX)
-                if shard.path not in verified:
-                    yield from _check_samples(folder / shard.path, samples, folder / table.path)
-    except (KitError, pa.ArrowException, OSError, ValueError, KeyError) as error:
-        yield _problem(f"the tars or their index are not readable: {error}", INDEX_PATH, _FIX)
-    for shard in tables.values():
-        yield _problem("no tar has its rows", shard.path, _FIX)
+    others = FORMATS[table.format].read(folder / table.path, columns, with_images=False)
+    for row, other in itertools.zip_longest(rows, others):
+        if row is None or other is None or row["image_id"] != other["image_id"]:
+            yield _problem("it has not the rows of the file of images that it goes with", shard.path, _FIX)
+            return
+        same = all(
+            _digest(row[column.name]["bytes"]) == other["sha256"]
+            if column.image
+            else _text_or_null(row[column.name]) == _text_or_null(other[column.name])
+            for column in columns
+            if with_images or not column.image
+        )
+        if not same:
+            message = "the image or the fields of a row are not those in the file of images"
+            yield _problem(message, shard.path, _FIX, other["image_id"])
 
 
-def _read_ids(path: Path) -> list[str]:
-    with open_table(path) as file:
-        return list(file.read(["image_id"])["image_id"].to_pylist())
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
 
 
-def _check_samples(tar: Path, samples: Sequence[IndexRow], table: Path) -> Iterator[Problem]:
-    """Check that each sample is what its row in Parquet is: the image by digest, the texts byte for byte."""
-    columns = [column for column in CONFIGS["webdataset"].columns if not column.image]
-    remaining = iter(samples)
-    with tar.open("rb") as file, open_table(table) as rows:
-
-        def read(offset: int, size: int) -> bytes:
-            file.seek(offset)
-            return file.read(size)
-
-        for group in rows.row_groups([column.name for column in columns]):
-            for row in group.to_pylist():
-                sample = next(remaining)
-                digest = hashlib.sha256(read(sample.image_offset, sample.image_size)).hexdigest()
-                texts = read(sample.json_offset, sample.json_size), read(sample.txt_offset, sample.txt_size)
-                if (digest, texts) != (row["sha256"], sample_texts(row, columns)):
-                    message = "the image or the texts of a sample are not those of its row"
-                    yield _problem(message, tar.name, _FIX, sample.key)
+def _text_or_null(value: object) -> object:
+    """Return a value as formats that have no null text can hold it."""
+    return None if value == "" else value
 
 
 def _check_card(folder: Path, manifest: Manifest) -> Iterator[Problem]:
