@@ -31,7 +31,6 @@ from builders.catalog import Catalog, Part
 from builders.features.encoding import Features
 from builders.features.likeness import compare_embeddings, compare_hashes
 from builders.features.near_duplicates import find_near_duplicates, write_near_duplicates
-from builders.features.vectors import EmbeddingTable
 from builders.parallel import Execution
 from builders.release.changes import (
     ShardChange,
@@ -41,7 +40,8 @@ from builders.release.changes import (
     read_changes,
     write_changes,
 )
-from builders.release.formats import INDEX_PATH, write_index
+from builders.release.embeddings import EmbeddingTable
+from builders.release.formats import write_indexes
 from builders.release.journal import Journal
 from builders.release.part_job import PartJob, read_groups, write_part_job
 from builders.release.previous import PreviousRelease, keep_shard
@@ -49,7 +49,7 @@ from builders.release.reader import ReleaseReader
 from builders.sources.exclusions import Exclusions
 from schemas import KIT_VERSION, SCHEMA_VERSION
 from schemas.columns import arrow_schema, type_names
-from schemas.configs import CONFIG_OF, Config, Format, Table
+from schemas.configs import CONFIG_OF, Config, Table
 from schemas.manifest import (
     CHANGES_NAME,
     MANIFEST_NAME,
@@ -252,8 +252,7 @@ def build_release(
     texts = inputs.search.queries if inputs.search else ()
     queries = Queries(texts, features.encode_queries(texts) if texts else {})
     figures = draw_figures(FigureInputs(release, facts, queries, pairs))
-    if tars := [shard for shard in shards if shard.format is Format.WEBDATASET]:
-        write_index(folder / INDEX_PATH, folder, tars)
+    write_indexes(folder, shards)
     if plan.changes is not None and plan.previous is not None:
         write_changes(catalog, inputs, plan.changes, plan.previous, folder / CHANGES_NAME)
     _write_card(release, plan, notes, facts, catalog.counts(), figures)

@@ -2,13 +2,14 @@
 
 `CONFIGS` lists those that any release can have, each made of the fields of one row type; `configs_with` adds
 those of the encoders that one release was made with. Those that have no rows are not part of a release;
-`default` and `prompts` always are. `webdataset` is the second format of the images: a folder of tars, which
-no card can declare beside Parquet, and a choice of the maintainer's.
+`default` and `prompts` always are. Each format except Parquet has a config of its own name: the rows of
+`default` once more, which no card can declare beside Parquet, and a choice of the maintainer's.
 """
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Self
 
 from schemas.captions import CaptionRecord
 from schemas.columns import ColumnSpec, columns_of
@@ -18,10 +19,42 @@ from schemas.records import ImageRecord, ImageRow
 
 
 class Format(StrEnum):
-    """File formats of data; the value is also what the settings and the manifest say."""
+    """File formats of data; the value is also what the settings and the manifest say.
 
-    PARQUET = "parquet"
-    WEBDATASET = "webdataset"
+    `builders.release.formats.FORMATS` holds how each is written and read.
+
+    Attributes:
+        extension: Of its files, without a dot; no other format has it.
+        media_type: As Croissant names it.
+        about: What its files are for.
+    """
+
+    extension: str
+    media_type: str
+    about: str
+
+    PARQUET = (
+        "parquet",
+        "parquet",
+        "application/x-parquet",
+        "Tables that the card declares.",
+    )
+    WEBDATASET = (
+        *("webdataset", "tar", "application/x-tar"),
+        "The rows of `default` once more as tar files, for streaming training.",
+    )
+
+    def __new__(cls, value: str, extension: str, media_type: str, about: str) -> Self:
+        """Make a member that equals its value."""
+        member = str.__new__(cls, value)
+        member._value_ = value
+        member.extension, member.media_type, member.about = extension, media_type, about
+        return member
+
+    @property
+    def is_tar(self) -> bool:
+        """Whether its files are archives, which some hosts unpack."""
+        return self.extension == "tar"
 
 
 class Table(StrEnum):
@@ -30,10 +63,6 @@ class Table(StrEnum):
     IMAGES = "images"
     CAPTIONS = "captions"
     PREFERENCES = "preferences"
-
-
-# The extension of a format's files.
-EXTENSIONS: Mapping[Format, str] = {Format.PARQUET: "parquet", Format.WEBDATASET: "tar"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +94,7 @@ class Config:
     @property
     def extension(self) -> str:
         """Return the extension of its files."""
-        return EXTENSIONS[self.format]
+        return self.format.extension
 
     @property
     def image_columns(self) -> tuple[str, ...]:
@@ -95,14 +124,18 @@ _CONFIGS = (
         columns_of(ImageRecord),
         "The same rows without the images: small, for text and search.",
     ),
-    Config(
-        "webdataset",
-        "webdataset",
-        Table.IMAGES,
-        ("image_id",),
-        _begin_with(columns_of(ImageRow), "image"),
-        "The rows of `default` once more as tar files, for streaming training.",
-        Format.WEBDATASET,
+    *(
+        Config(
+            each.value,
+            each.value,
+            Table.IMAGES,
+            ("image_id",),
+            _begin_with(columns_of(ImageRow), "image"),
+            each.about,
+            each,
+        )
+        for each in Format
+        if each is not Format.PARQUET
     ),
     Config(
         "captions",

@@ -11,7 +11,7 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from schemas.configs import CONFIGS, EXTENSIONS, Config, Format, Table, configs_of, configs_with
+from schemas.configs import CONFIGS, Config, Format, Table, configs_of, configs_with
 from schemas.features import Provenance
 from schemas.settings import (
     BuildSettings,
@@ -64,7 +64,7 @@ class Shard(FileEntry):
     @property
     def format(self) -> Format:
         """Its format, which its extension says."""
-        return next(each for each in Format if self.path.endswith(f".{EXTENSIONS[each]}"))
+        return next(each for each in Format if self.path.endswith(f".{each.extension}"))
 
 
 class SplitCounts(_Frozen):

@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,7 +26,7 @@ from builders.sources.intake import Source
 from builders.sources.sfhq import COLUMNS, TABLE_NAME, SfhqSource
 from publish.checks.loading import Loaded, LoadingError
 from schemas.configs import Table
-from schemas.manifest import Counts
+from schemas.manifest import Counts, Manifest
 from schemas.preferences import PreferencePair
 from schemas.problems import Problem, Severity
 from schemas.records import RejectedRow
@@ -137,6 +137,17 @@ def read_into_catalog(
             rejected=list(catalog.ledger.rejected()),
             problems=problems,
         )
+
+
+def rewrite_manifest(folder: Path, change: Callable[[dict[str, object]], None] = lambda _: None) -> None:
+    """Make the manifest agree with the files again, as somebody would who covers their tracks."""
+    path = folder / "manifest.json"
+    values = json.loads(path.read_bytes())
+    for entry in [*values["shards"], *values["files"]]:
+        data = (folder / entry["path"]).read_bytes()
+        entry["num_bytes"], entry["sha256"] = len(data), hashlib.sha256(data).hexdigest()
+    change(values)
+    path.write_bytes(Manifest.model_validate_json(json.dumps(values)).to_json())
 
 
 def load_with_pyarrow(folder: Path, streamed: Collection[str], scratch: Path | None) -> Loaded:

@@ -138,3 +138,48 @@ def test_only_one_module_repeats_requests() -> None:
         )
     }
     assert sleepers == {"publish.network"}
+
+
+# Who reads Parquet with pyarrow itself. Everybody else asks `builders.release.reader`.
+PARQUET_READERS = {
+    "builders.release.reader": "the files of a release",
+    "builders.release.formats.parquet": "asks pyarrow for the leaves of a schema, in memory",
+    "builders.sources.tables.parquet": "the maintainer's tables, which are no release",
+    "publish.checks.consumer": "`datasets` alone, no code of ours; it takes an option for that from pyarrow",
+    # `builders.features` is below `builders.release`: the previous release's features come to it as paths.
+    "builders.features.vectors": "embeddings of the previous release",
+    "builders.features.encoding": "texts and similarities of the previous release",
+}
+READS_OF_PARQUET = {
+    "ParquetFile",
+    "ParquetDataset",
+    "ParquetReader",
+    "read_table",
+    "read_pandas",
+    "read_metadata",
+    "read_schema",
+}
+
+
+def test_only_the_reader_of_releases_reads_their_parquet() -> None:
+    readers = set()
+    for name, _, tree in modules():
+        for node in ast.walk(tree):
+            is_module = isinstance(node, ast.Attribute) and ast.unparse(node.value) in (
+                "pq",
+                "parquet",
+                "pa.parquet",
+                "pyarrow.parquet",
+            )
+            if isinstance(node, ast.Attribute) and is_module and node.attr in READS_OF_PARQUET:
+                readers.add(name)
+            # By another name, a reader could not be found above.
+            if isinstance(node, ast.ImportFrom) and node.module in ("pyarrow.parquet", "pyarrow.dataset"):
+                readers.add(name)
+            if isinstance(node, ast.Import) and any(
+                alias.name.startswith("pyarrow.dataset")
+                or (alias.name == "pyarrow.parquet" and alias.asname not in ("pq", None))
+                for alias in node.names
+            ):
+                readers.add(name)
+    assert readers == set(PARQUET_READERS)

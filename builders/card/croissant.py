@@ -12,13 +12,11 @@ import pyarrow as pa
 
 from builders.card.readme import CardInputs
 from schemas.columns import ColumnSpec
-from schemas.configs import Config, Format
+from schemas.configs import Config
 from schemas.generators import GENERATORS
 
 CROISSANT_NAME = "croissant.json"
 _CONFORMS_TO = ["http://mlcommons.org/croissant/1.1", "http://mlcommons.org/croissant/RAI/1.0"]
-_PARQUET = "application/x-parquet"
-_MEDIA_TYPES = {Format.PARQUET: _PARQUET, Format.WEBDATASET: "application/x-tar"}
 _TERMS = (
     "arrayShape citeAs column containedIn equivalentProperty extract field fileProperty fileObject fileSet "
     "format includes isArray isLiveDataset jsonPath key md5 parentField path recordSet references regex "
@@ -97,7 +95,7 @@ def _distribution(inputs: CardInputs) -> Iterable[dict[str, Any]]:
             "name": shard.path,
             "contentUrl": shard.path,
             "contentSize": f"{shard.num_bytes} B",
-            "encodingFormat": _MEDIA_TYPES[shard.format],
+            "encodingFormat": shard.format.media_type,
             "sha256": shard.sha256,
         }
     for config in inputs.configs:
@@ -105,8 +103,8 @@ def _distribution(inputs: CardInputs) -> Iterable[dict[str, Any]]:
             "@type": "cr:FileSet",
             "@id": f"{config.name}-files",
             "name": f"{config.name}-files",
-            "encodingFormat": _PARQUET,
-            "includes": f"{config.folder}/*.parquet",
+            "encodingFormat": config.format.media_type,
+            "includes": f"{config.folder}/*.{config.extension}",
         }
 
 

@@ -1,7 +1,7 @@
 """The dataset card: README.md and LICENSES.md, rendered from facts read back from the written files."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -230,7 +230,7 @@ def _info(config: Config, inputs: CardInputs) -> DatasetInfo:
 
 def _data_files(config: Config, facts: Facts) -> dict[str, Any]:
     splits = facts.splits[config.name]
-    files = [{"split": split, "path": f"{config.folder}/{split}-*.parquet"} for split in splits]
+    files = [{"split": split, "path": f"{config.folder}/{split}-*.{config.extension}"} for split in splits]
     return {"data_files": files} | ({"default": True} if config.name == "default" else {})
 
 
@@ -246,10 +246,7 @@ def _render(template: str, inputs: CardInputs, more_figures: Mapping[str, str] =
         terms=terms,
         configs=inputs.configs,
         hub=f"hf://datasets/{inputs.dataset.repository}",
-        webdataset=any(shard.config == "webdataset" for shard in inputs.shards),
-        without_webdataset=[
-            name for name, formats in inputs.formats.items() if Format.WEBDATASET not in formats
-        ],
+        copies=_copies(inputs),
         flatten=flatten,
         excluded=inputs.counts[Table.IMAGES].rejected.get(Reason.EXCLUDED, 0),
         more_figures=more_figures,
@@ -259,6 +256,16 @@ def _render(template: str, inputs: CardInputs, more_figures: Mapping[str, str] =
         model_terms={model: PREFERENCE_MODELS[model] for model in models if model in PREFERENCE_MODELS},
     )
     return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
+
+
+def _copies(inputs: CardInputs) -> Mapping[Format, Sequence[str]]:
+    """Return each format besides Parquet that the release has, with the targets that are not given it."""
+    there = {shard.format for shard in inputs.shards} - {Format.PARQUET}
+    return {
+        each: [name for name, formats in inputs.formats.items() if each not in formats]
+        for each in Format
+        if each in there
+    }
 
 
 def _yaml_header(card: str) -> dict[str, Any]:

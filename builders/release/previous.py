@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from builders.catalog import Placed
 from builders.files import is_intact
 from builders.images.integrity import ImageFacts
+from builders.release.reader import ReleaseReader, open_table
 from schemas.columns import arrow_schema, type_names
 from schemas.configs import CONFIG_OF, CONFIGS, Config, Table
 from schemas.manifest import Manifest, PreviousEntry, Shard
@@ -52,6 +52,11 @@ class PreviousRelease:
     manifest: Manifest
 
     @property
+    def reader(self) -> ReleaseReader:
+        """Its files, to be read."""
+        return ReleaseReader(self.folder, self.manifest.shards)
+
+    @property
     def entry(self) -> PreviousEntry:
         """Name it."""
         return PreviousEntry(version=self.manifest.version, manifest_sha256=self.manifest.digest)
@@ -79,7 +84,7 @@ class PreviousRelease:
     def image_facts(self) -> Iterator[ImageFacts]:
         """Yield what is known of each image, which has been decoded and found sound."""
         names = [field.name for field in fields(ImageFacts)]
-        for shard in self._shards(CONFIG_OF[Table.IMAGES]):
+        for shard in self.reader.shards_of(CONFIG_OF[Table.IMAGES].name):
             for row in _read_rows(self.folder / shard.path, names):
                 yield ImageFacts(*(row[name] for name in names))
 
@@ -87,7 +92,7 @@ class PreviousRelease:
         """Yield where each row of a table is, with a digest over the columns that there are still."""
         config = CONFIG_OF[table]
         columns = self.shared_columns(config)
-        for shard in self._shards(config):
+        for shard in self.reader.shards_of(config.name):
             needed = {*columns, *config.key, *_ALSO_NEEDED[table]}
             groups = self._groups(table, shard)
             group = 0
@@ -136,7 +141,7 @@ class PreviousRelease:
 
     def shards_of(self, config: Config) -> Mapping[tuple[str, int], Shard]:
         """Return the files of a config by split and number."""
-        return {(shard.split, shard.number): shard for shard in self._shards(config)}
+        return {(shard.split, shard.number): shard for shard in self.reader.shards_of(config.name)}
 
     def feature_files(self, config: Config) -> Iterator[tuple[Path, Path]]:
         """Yield each intact file of a config of features, with the file of the texts that it goes with.
@@ -155,16 +160,12 @@ class PreviousRelease:
         file = self.shards_of(config).get((shard.split, shard.number), shard)
         groups: dict[str, int] = {}
         try:
-            with pq.ParquetFile(self.folder / file.path) as parquet:
-                for group in range(parquet.num_row_groups):
-                    rows = parquet.read_row_group(group, columns=list(config.key)).to_pylist()
-                    groups |= {row_key(config, row): group for row in rows}
+            with open_table(self.folder / file.path) as parquet:
+                for group, keys in enumerate(parquet.row_groups(config.key)):
+                    groups |= {row_key(config, row): group for row in keys.to_pylist()}
         except (pa.ArrowException, OSError):  # damaged, so it is written again
             return {}
         return groups
-
-    def _shards(self, config: Config) -> Iterator[Shard]:
-        return (shard for shard in self.manifest.shards if shard.config == config.name)
 
 
 def keep_shard(previous: Path, folder: Path, shard: Shard) -> bool:
@@ -230,11 +231,11 @@ def _read_rows(path: Path, columns: Iterable[str]) -> Iterator[dict[str, Any]]:
     """
     wanted = list(columns)
     try:
-        with pq.ParquetFile(path) as file:
-            if missing := set(wanted) - set(file.schema_arrow.names):
+        with open_table(path) as file:
+            if missing := set(wanted) - set(file.schema.names):
                 raise ReleaseError(_unreadable(path, f"columns are missing: {', '.join(sorted(missing))}"))
-            for group in range(file.num_row_groups):
-                yield from file.read_row_group(group, columns=wanted).to_pylist()
+            for group in file.row_groups(wanted):
+                yield from group.to_pylist()
     except pa.ArrowException as error:
         raise ReleaseError(_unreadable(path, str(error))) from error
 

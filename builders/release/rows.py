@@ -11,7 +11,7 @@ from pathlib import Path
 from builders.catalog import Catalog, Part, Stored
 from builders.images.integrity import read_again
 from builders.parallel import IN_THREADS, Threads
-from schemas.configs import CONFIG_OF, CONFIGS, Config, Table
+from schemas.configs import CONFIG_OF, CONFIGS, Config, Format, Table
 from schemas.preferences import BinarizedPair, Decision, PreferencePair
 from schemas.records import EncodedImage, image_path
 from schemas.settings import BuildSettings
@@ -85,7 +85,7 @@ def _binarized(record: Record) -> Mapping[str, object] | None:
 ROWS: Mapping[str, Callable[[Record], Mapping[str, object] | None]] = {
     "default": _with_image,
     "prompts": _without_images,
-    "webdataset": _with_image,
+    **{config.name: _with_image for config in CONFIGS.values() if config.format is not Format.PARQUET},
     "captions": _without_images,
     "preferences": _without_images,
     "binarized": _binarized,

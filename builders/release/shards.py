@@ -125,4 +125,4 @@ def _open_file(path: Path, config: Config) -> ShardFile:
     """Begin a file; one of features says what made them, which Parquet has a place for."""
     if config.provenance is not None:
         return ParquetShard(path, config.columns, {PROVENANCE_KEY: config.provenance.text})
-    return FORMATS[config.format](path, config.columns)
+    return FORMATS[config.format].write(path, config.columns)

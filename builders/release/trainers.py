@@ -3,15 +3,15 @@
 A new layout is one row type, one function and one line in `LAYOUTS`.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-import pyarrow.parquet as pq
 from pydantic import BaseModel, Field
 
 from builders.release.formats import ParquetShard
+from builders.release.reader import ReleaseReader
 from schemas.columns import Column, columns_of
 from schemas.manifest import Shard
 from schemas.records import EncodedImage
@@ -59,6 +59,7 @@ def _trl(pair: Mapping[str, Any]) -> TrlPair:
     return TrlPair(prompt=pair["prompt"], chosen=pair["chosen"], rejected=pair["rejected"])
 
 
+_PAIR_COLUMNS = ("prompt", "chosen", "rejected", "chosen_id", "rejected_id")
 LAYOUTS: Mapping[str, Layout] = {
     "diffusers-dpo": Layout(DiffusersDpoPair, _diffusers),
     "trl": Layout(TrlPair, _trl),
@@ -79,7 +80,8 @@ def write_layout(release: Path, shard: Shard, layout: Layout, path: Path) -> tup
     """
     writer = ParquetShard(path, columns_of(layout.row))
     written = left_out = 0
-    for group in _row_groups(release / shard.path):
+    for table in ReleaseReader(release, [shard]).row_groups(shard.config, _PAIR_COLUMNS):
+        group = table.to_pylist()
         rows = [
             layout.lay_out(pair).model_dump()
             for pair in group
@@ -90,10 +92,3 @@ def write_layout(release: Path, shard: Shard, layout: Layout, path: Path) -> tup
             writer.write_group(rows)
     writer.close()
     return written, left_out
-
-
-def _row_groups(path: Path) -> Iterator[list[dict[str, Any]]]:
-    columns = ["prompt", "chosen", "rejected", "chosen_id", "rejected_id"]
-    with pq.ParquetFile(path) as file:
-        for group in range(file.num_row_groups):
-            yield file.read_row_group(group, columns).to_pylist()

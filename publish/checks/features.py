@@ -10,14 +10,13 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from pydantic import ValidationError
 
 from builders.features.vectors import check_vectors
+from builders.release.reader import TableFile, open_table
 from schemas.columns import arrow_schema, columns_of, type_names
 from schemas.configs import Config
 from schemas.duplicates import NearDuplicate
-from schemas.features import PROVENANCE_KEY
 from schemas.manifest import NEAR_DUPLICATES_NAME, Manifest
 from schemas.problems import EmbeddingError, Problem, Reason
 from schemas.settings import DuplicateSettings
@@ -27,15 +26,15 @@ _FIX = "build the release again"
 _ROUNDING = 1e-6  # similarities are compared exactly, and then written as float32
 
 
-def check_feature_file(file: pq.ParquetFile, config: Config, path: str) -> Iterator[Problem]:
+def check_feature_file(file: TableFile, config: Config, path: str) -> Iterator[Problem]:
     """Check that a file of features has their columns, and says that its config's encoder made them."""
     if config.provenance is None:
         return
-    found, stated = type_names(file.schema_arrow), type_names(arrow_schema(config.columns))
+    found, stated = type_names(file.schema), type_names(arrow_schema(config.columns))
     if found != stated:
         value = ", ".join(f"{name}: {kind}" for name, kind in found.items() if stated.get(name) != kind)
         yield _problem("the columns are not those of features of its encoder", path, value)
-    if (file.schema_arrow.metadata or {}).get(PROVENANCE_KEY) != config.provenance.text.encode():
+    if file.provenance != config.provenance.text.encode():
         yield _problem("another encoder made this file than the manifest says", path)
 
 
@@ -78,14 +77,15 @@ def check_near_duplicates(
         yield _problem(message, NEAR_DUPLICATES_NAME)
     elif limits is not None:
         try:
-            table = pq.read_table(path)
-            if type_names(table.schema) != type_names(arrow_schema(columns_of(NearDuplicate))):
-                yield _problem("these are not the columns of near-duplicates", NEAR_DUPLICATES_NAME)
-                return
-            encoder = manifest.inputs.features.get(limits.features or "")
-            if (table.schema.metadata or {}).get(PROVENANCE_KEY) != (encoder and encoder.text.encode()):
-                yield _problem("another encoder decided than the manifest says", NEAR_DUPLICATES_NAME)
-            rows = [NearDuplicate.model_validate(row, strict=False) for row in table.to_pylist()]
+            with open_table(path) as file:
+                if type_names(file.schema) != type_names(arrow_schema(columns_of(NearDuplicate))):
+                    yield _problem("these are not the columns of near-duplicates", NEAR_DUPLICATES_NAME)
+                    return
+                encoder = manifest.inputs.features.get(limits.features or "")
+                if file.provenance != (encoder and encoder.text.encode()):
+                    yield _problem("another encoder decided than the manifest says", NEAR_DUPLICATES_NAME)
+                listed = file.read().to_pylist()
+            rows = [NearDuplicate.model_validate(row, strict=False) for row in listed]
         except (pa.ArrowException, OSError, ValidationError) as error:
             yield _problem(f"it is not a table of near-duplicates: {error}", NEAR_DUPLICATES_NAME)
             return

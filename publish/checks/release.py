@@ -5,19 +5,19 @@ bytes, the card's numbers, the viewer's limits; and `datasets` loads every confi
 """
 
 import hashlib
+import itertools
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from builders.card.facts import read_facts
 from builders.card.readme import CARD_NAME, read_numbers, true_numbers
 from builders.parallel import Track, untracked
-from builders.release.formats import INDEX_PATH, IndexRow, read_index, sample_texts
-from builders.release.reader import ReleaseReader
+from builders.release.formats import FORMATS
+from builders.release.reader import ReleaseReader, TableFile, open_table
 from publish.checks.features import (
     SIMILARITIES,
     check_feature_file,
@@ -27,7 +27,7 @@ from publish.checks.features import (
 from publish.checks.files import check_files, read_manifest
 from publish.checks.loading import Load, check_loading
 from schemas.columns import type_names
-from schemas.configs import CONFIG_OF, CONFIGS, Config
+from schemas.configs import CONFIG_OF, CONFIGS, Config, Format
 from schemas.manifest import MANIFEST_NAME, Manifest, Shard
 from schemas.problems import KitError, Problem, Reason, ReleaseError
 from schemas.records import image_id_of
@@ -36,6 +36,8 @@ from schemas.records import image_id_of
 MAX_IMAGE_ROWS_PER_GROUP = 100
 MAX_BYTES_PER_GROUP = 100_000_000
 _FIX = "build the release again"
+# What reading a damaged file raises; see `builders.release.formats.ReadRows`.
+_UNREADABLE = (KitError, pa.ArrowException, OSError, ValueError, KeyError, TypeError)
 _CHECKED = (
     *("image", "image_id", "sha256", "captions", "caption_id", "caption", "source", "id"),
     *("chosen", "chosen_id", "rejected", "rejected_id"),
@@ -73,7 +75,7 @@ def check_release(
     if not problems:
         problems = [
             *_check_tables(folder, manifest, track, verified),
-            *_check_tars(folder, manifest, track, verified),
+            *_check_copies(folder, manifest, track, verified),
             *_check_card(folder, manifest),
         ]
     return problems or list(check_loading(folder, manifest, scratch, load))
@@ -86,23 +88,20 @@ def _check_tables(
     rows: Counter[tuple[str, str]] = Counter()
     configs = manifest.inputs.configs
     keys = _Keys(configs)
-    shards = [shard for shard in manifest.shards if not shard.path.endswith(".tar")]
+    shards = [shard for shard in manifest.shards if shard.format is Format.PARQUET]
     for shard in track(shards, "checking tables", len(shards)):
         config = configs.get(shard.config)
         if config is None:
             yield _problem("there is no such config", shard.path, "use the kit that built it", shard.config)
             continue
         try:
-            with pq.ParquetFile(folder / shard.path) as file:
+            with open_table(folder / shard.path) as file:
                 yield from _check_footer(file, shard, manifest, config)
                 yield from check_feature_file(file, config, shard.path)
-                rows[shard.config, shard.split] += file.metadata.num_rows
+                rows[shard.config, shard.split] += file.num_rows
                 left_out = config.image_columns if shard.path in verified else ()
-                columns = [
-                    name for name in _CHECKED if name in file.schema_arrow.names and name not in left_out
-                ]
-                for group in range(file.num_row_groups):
-                    batch = file.read_row_group(group, columns=columns)
+                columns = [name for name in _CHECKED if name in file.schema.names and name not in left_out]
+                for group, batch in enumerate(file.row_groups(columns)):
                     place = f"{shard.path}, row group {group}"
                     keys.add(config, batch)
                     yield from check_features(config, batch, place)
@@ -115,25 +114,22 @@ def _check_tables(
     yield from check_near_duplicates(folder, manifest, keys.has_image)
 
 
-def _check_footer(
-    file: pq.ParquetFile, shard: Shard, manifest: Manifest, config: Config
-) -> Iterator[Problem]:
-    footer, stated = file.metadata, manifest.columns.get(shard.config, {})
-    found = type_names(file.schema_arrow)
+def _check_footer(file: TableFile, shard: Shard, manifest: Manifest, config: Config) -> Iterator[Problem]:
+    stated = manifest.columns.get(shard.config, {})
+    found = type_names(file.schema)
     if found != stated:
         different = sorted(
             name for name in found.keys() | stated.keys() if found.get(name) != stated.get(name)
         )
         yield _problem("columns differ from the manifest's", shard.path, _FIX, ", ".join(different))
-    if footer.num_rows != shard.num_rows:
-        value = f"{footer.num_rows} rows, {shard.num_rows} in the manifest"
+    if file.num_rows != shard.num_rows:
+        value = f"{file.num_rows} rows, {shard.num_rows} in the manifest"
         yield _problem("the number of rows differs from the manifest's", shard.path, _FIX, value)
     has_images = bool(config.image_columns)
-    max_rows = MAX_IMAGE_ROWS_PER_GROUP if has_images else footer.num_rows
-    for index in range(footer.num_row_groups):
-        group = footer.row_group(index)
-        if group.num_rows > max_rows or group.total_byte_size > MAX_BYTES_PER_GROUP:
-            value = f"row group {index}: {group.num_rows} rows, {group.total_byte_size:,} bytes"
+    max_rows = MAX_IMAGE_ROWS_PER_GROUP if has_images else file.num_rows
+    for index, group in enumerate(file.groups):
+        if group.num_rows > max_rows or group.num_bytes > MAX_BYTES_PER_GROUP:
+            value = f"row group {index}: {group.num_rows} rows, {group.num_bytes:,} bytes"
             limits = f"at most {MAX_IMAGE_ROWS_PER_GROUP} rows with images and {MAX_BYTES_PER_GROUP:,} bytes"
             yield _problem(
                 "a row group is too large for the Hub's viewer", shard.path, f"write {limits}", value
@@ -263,58 +259,63 @@ def _check_rows(manifest: Manifest, rows: Counter[tuple[str, str]]) -> Iterator[
             yield _problem("the manifest's counts differ from the files", MANIFEST_NAME, _FIX, value)
 
 
-def _check_tars(
+def _check_copies(
     folder: Path, manifest: Manifest, track: Track, verified: Collection[str]
 ) -> Iterator[Problem]:
-    """Check that each tar has the rows of a file of images, and that the index says what is where."""
-    tars = [shard for shard in manifest.shards if shard.config == "webdataset"]
+    """Check the rows of `default` in other formats: each file has those of a file of images, and no other."""
     tables = {(shard.split, shard.number): shard for shard in manifest.shards if shard.config == "default"}
-    if not tars:
+    for name, kind in FORMATS.items():
+        shards = [shard for shard in manifest.shards if shard.format is name]
+        if name is Format.PARQUET or not shards:
+            continue
+        for shard in track(shards, f"checking {name}", len(shards)):
+            table = tables.get((shard.split, shard.number))
+            try:
+                yield from _check_copy(folder, shard, table, with_images=shard.path not in verified)
+            except _UNREADABLE as error:
+                yield _problem(f"the file is not readable {name}: {error}", shard.path, _FIX)
+        places = {(shard.split, shard.number) for shard in shards}
+        for place, table in tables.items():
+            if place not in places:
+                yield _problem(f"no file of {name} has its rows", table.path, _FIX)
+        if kind.check_index is not None:
+            try:
+                yield from kind.check_index(folder, shards)
+            except _UNREADABLE as error:
+                yield _problem(f"the index of {name} is not readable: {error}", shards[0].path, _FIX)
+
+
+def _check_copy(folder: Path, shard: Shard, table: Shard | None, *, with_images: bool) -> Iterator[Problem]:
+    """Check that each row is the one in Parquet: images by digest, everything else value by value."""
+    columns = CONFIGS[shard.config].columns
+    rows = FORMATS[shard.format].read(folder / shard.path, columns, with_images=with_images)
+    if table is None:
+        yield _problem("no file of images has its rows", shard.path, _FIX)
         return
-    try:
-        with pq.ParquetFile(folder / INDEX_PATH) as index:
-            if index.num_row_groups != len(tars):
-                yield _problem("the index is not of the tars that there are", INDEX_PATH, _FIX)
-                return
-            for number, shard in enumerate(track(tars, "checking tars", len(tars))):
-                samples = list(read_index(folder / shard.path, shard.split))
-                table = tables.pop((shard.split, shard.number), None)
-                if table is None or [sample.image_id for sample in samples] != _read_ids(folder / table.path):
-                    message = "it has not the rows of the file of images that it goes with"
-                    yield _problem(message, shard.path, _FIX)
-                    continue
-                if index.read_row_group(number).to_pylist() != [sample.model_dump() for sample in samples]:
-                    yield _problem("the index does not say what is where in this tar", shard.path, _FIX)
-                if shard.path not in verified:
-                    yield from _check_samples(folder / shard.path, samples, folder / table.path)
-    except (KitError, pa.ArrowException, OSError, ValueError, KeyError) as error:
-        yield _problem(f"the tars or their index are not readable: {error}", INDEX_PATH, _FIX)
-    for shard in tables.values():
-        yield _problem("no tar has its rows", shard.path, _FIX)
+    others = FORMATS[table.format].read(folder / table.path, columns, with_images=False)
+    for row, other in itertools.zip_longest(rows, others):
+        if row is None or other is None or row["image_id"] != other["image_id"]:
+            yield _problem("it has not the rows of the file of images that it goes with", shard.path, _FIX)
+            return
+        same = all(
+            _digest(row[column.name]["bytes"]) == other["sha256"]
+            if column.image
+            else _text_or_null(row[column.name]) == _text_or_null(other[column.name])
+            for column in columns
+            if with_images or not column.image
+        )
+        if not same:
+            message = "the image or the fields of a row are not those in the file of images"
+            yield _problem(message, shard.path, _FIX, other["image_id"])
 
 
-def _read_ids(path: Path) -> list[str]:
-    return list(pq.read_table(path, columns=["image_id"])["image_id"].to_pylist())
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
 
 
-def _check_samples(tar: Path, samples: Sequence[IndexRow], table: Path) -> Iterator[Problem]:
-    """Check that each sample is what its row in Parquet is: the image by digest, the texts byte for byte."""
-    columns = [column for column in CONFIGS["webdataset"].columns if not column.image]
-    remaining = iter(samples)
-    with tar.open("rb") as file, pq.ParquetFile(table) as rows:
-
-        def read(offset: int, size: int) -> bytes:
-            file.seek(offset)
-            return file.read(size)
-
-        for group in range(rows.num_row_groups):
-            for row in rows.read_row_group(group, [column.name for column in columns]).to_pylist():
-                sample = next(remaining)
-                digest = hashlib.sha256(read(sample.image_offset, sample.image_size)).hexdigest()
-                texts = read(sample.json_offset, sample.json_size), read(sample.txt_offset, sample.txt_size)
-                if (digest, texts) != (row["sha256"], sample_texts(row, columns)):
-                    message = "the image or the texts of a sample are not those of its row"
-                    yield _problem(message, tar.name, _FIX, sample.key)
+def _text_or_null(value: object) -> object:
+    """Return a value as formats that have no null text can hold it."""
+    return None if value == "" else value
 
 
 def _check_card(folder: Path, manifest: Manifest) -> Iterator[Problem]:

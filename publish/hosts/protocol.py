@@ -292,8 +292,8 @@ class HostKind:
             raise ValueError(f"host {self.name}: every host is given 'parquet'")
         if not set(self.default_formats) <= set(self.formats):
             raise ValueError(f"host {self.name}: default formats that it does not take")
-        if Format.WEBDATASET in self.formats and not self.keeps_tars:
-            raise ValueError(f"host {self.name}: takes 'webdataset', and keeps no tars")
+        if (tars := [each.value for each in self.formats if each.is_tar]) and not self.keeps_tars:
+            raise ValueError(f"host {self.name}: takes {', '.join(map(repr, tars))}, and keeps no tars")
 
     @property
     def needs_table(self) -> bool:
@@ -304,7 +304,7 @@ class HostKind:
         """Return why it is not given a format; None if it can be."""
         if wanted in self.formats:
             return None
-        if wanted is Format.WEBDATASET and not self.keeps_tars:
+        if wanted.is_tar and not self.keeps_tars:
             return f"whose tars {self.title} would unpack"
         return f"which {self.title} does not take"
 

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from builders.features.adherence import AdherenceSummary, summarize_adherence
 from builders.features.near_duplicates import DuplicateSummary, summarize_near_duplicates
@@ -96,8 +95,8 @@ def _side_by_side(
         if other is None:
             raise EmbeddingError(_problem(f"no file of {config} has the rows of this one", shard.path))
         similarity = "prompt_similarity" if key == "image_id" else "similarity"
-        one = pq.read_table(release.folder / shard.path, columns=said[1])
-        two = pq.read_table(release.folder / other.path, columns=[key, similarity])
+        one = release.read(shard, said[1])
+        two = release.read(other, [key, similarity])
         if not one[key].equals(two[key]):
             raise EmbeddingError(_problem(f"it has not the rows of {shard.path}", other.path))
         yield one, two

@@ -6,14 +6,16 @@ https://arrow.apache.org/docs/python/parquet.html#content-defined-chunking.
 """
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from builders.release.formats.hashing import HashingFile
+from builders.release.reader import open_table
 from schemas.columns import ColumnSpec, arrow_schema
 
 # Small chunks put each image into pages of its own; large ones re-send neighbours of a deleted image.
@@ -72,6 +74,26 @@ class ParquetShard:
         """Finish the file."""
         self._writer.close()
         self.file.close()
+
+
+def read_parquet(
+    path: Path, columns: Sequence[ColumnSpec], *, with_images: bool = True
+) -> Iterator[dict[str, Any]]:
+    """Yield the rows of a file, in order, one row group at a time.
+
+    Args:
+        path: A file as `ParquetShard` makes it.
+        columns: Its columns.
+        with_images: Whether to read the images; rows have none otherwise.
+
+    Raises:
+        ArrowException: It is not Parquet.
+        OSError: It cannot be read.
+    """
+    names = [column.name for column in columns if with_images or not column.image]
+    with open_table(path) as file:
+        for group in file.row_groups(names):
+            yield from group.to_pylist()
 
 
 def _leaves(schema: pa.Schema) -> list[str]:

@@ -33,6 +33,7 @@ import pyarrow.parquet as pq
 from pydantic import BaseModel, Field
 
 from builders.release.formats.hashing import HashingFile
+from builders.release.reader import open_table
 from schemas.columns import Column, ColumnSpec, arrow_schema, columns_of
 from schemas.configs import CONFIGS
 from schemas.manifest import Shard
@@ -159,6 +160,73 @@ def read_index(path: Path, split: str) -> Iterator[IndexRow]:
         )
 
 
+def read_tar(
+    path: Path, columns: Sequence[ColumnSpec], *, with_images: bool = True
+) -> Iterator[dict[str, Any]]:
+    """Yield the rows of a finished tar, in order.
+
+    A null text and an empty one are the same in a tar: nullable columns have null for both.
+
+    Args:
+        path: A tar as `TarShard` makes it.
+        columns: Its columns.
+        with_images: Whether to read the images; rows have none otherwise.
+
+    Raises:
+        BuildError: It is no such tar, or not whole, or `TarShard` would write a sample in other bytes.
+        ValueError: Fields or a prompt are not UTF-8, or not JSON.
+    """
+    fields = [column for column in columns if not column.image]
+    (image,) = (column.name for column in columns if column.image)
+    with path.open("rb") as file:
+
+        def read(offset: int, size: int) -> bytes:
+            file.seek(offset)
+            return file.read(size)
+
+        for sample in read_index(path, path.name.partition("-")[0]):  # shards begin with their split
+            texts = read(sample.json_offset, sample.json_size), read(sample.txt_offset, sample.txt_size)
+            row = _parse_fields(path, sample.key, texts[0], fields)
+            is_own = sample_key(row["generator"], row["image_id"]) == sample.key
+            if not is_own or sample_texts(row, fields) != texts:
+                raise _refusal(path, "the fields or the prompt of a sample are not its own", sample.key)
+            if with_images:
+                row[image] = {"bytes": read(sample.image_offset, sample.image_size), "path": None}
+            yield row
+
+
+def _parse_fields(path: Path, key: str, text: bytes, columns: Sequence[ColumnSpec]) -> dict[str, Any]:
+    fields = json.loads(text)
+    if not isinstance(fields, dict) or list(fields) != [column.name for column in columns]:
+        raise _refusal(path, "the fields of a sample are not the columns of its config", key)
+    return {column.name: _value(column, fields[column.name]) for column in columns}
+
+
+def check_index(folder: Path, shards: Sequence[Shard]) -> Iterator[Problem]:
+    """Check that the index says where each sample of each tar lies.
+
+    Args:
+        folder: The release.
+        shards: Its tars, in order.
+
+    Raises:
+        BuildError: A tar is damaged.
+        ArrowException: The index is not Parquet.
+        OSError: A file cannot be read.
+    """
+    fix = "build the release again"
+    with open_table(folder / INDEX_PATH) as index:
+        if len(index.groups) != len(shards):
+            message = "the index is not of the tars that there are"
+            yield Problem(Reason.RELEASE, message, file=INDEX_PATH, fix=fix)
+            return
+        for number, shard in enumerate(shards):
+            samples = [sample.model_dump() for sample in read_index(folder / shard.path, shard.split)]
+            if index.read_group(number).to_pylist() != samples:
+                message = "the index does not say what is where in this tar"
+                yield Problem(Reason.RELEASE, message, file=shard.path, fix=fix)
+
+
 # Read the index back from the tars: new and kept tars take one path, and the index describes the bytes.
 # webdataset 1.0 has no `wids`.
 def write_index(path: Path, folder: Path, shards: Iterable[Shard]) -> None:
@@ -215,6 +283,13 @@ def _field(column: ColumnSpec, value: object) -> object:
     if pa.types.is_string(column.arrow):
         return value or ""
     return _json(value) if column.nullable or pa.types.is_nested(column.arrow) else value
+
+
+def _value(column: ColumnSpec, field: Any) -> Any:
+    """Return the value that `_field` was made of."""
+    if pa.types.is_string(column.arrow):
+        return field or None if column.nullable else field
+    return json.loads(field) if column.nullable or pa.types.is_nested(column.arrow) else field
 
 
 _json = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode

@@ -1,6 +1,5 @@
 """The check finds every way in which a release is not what it says."""
 
-import hashlib
 import io
 import json
 import re
@@ -13,20 +12,9 @@ import pytest
 
 from publish.check import main
 from publish.checks.release import check_release
-from schemas.manifest import Manifest
+from tests.support import rewrite_manifest
 
 Tamper = Callable[[Path], object]
-
-
-def rewrite_manifest(folder: Path, change: Callable[[dict[str, object]], None] = lambda _: None) -> None:
-    """Make the manifest agree with the files again, as somebody would who covers their tracks."""
-    path = folder / "manifest.json"
-    values = json.loads(path.read_bytes())
-    for entry in [*values["shards"], *values["files"]]:
-        data = (folder / entry["path"]).read_bytes()
-        entry["num_bytes"], entry["sha256"] = len(data), hashlib.sha256(data).hexdigest()
-    change(values)
-    path.write_bytes(Manifest.model_validate_json(json.dumps(values)).to_json())
 
 
 def shard(folder: Path, config: str) -> Path:
@@ -172,10 +160,10 @@ TAMPERINGS: dict[str, tuple[Tamper, str]] = {
     ),
     "image in a tar": (
         edit_tar(lambda tar: tar.replace(b"\xff\xd8\xff\xe0", b"\xff\xd8\xff\xe1", 1)),
-        "the image or the texts of a sample are not those of its row",
+        "the image or the fields of a row are not those in the file of images",
     ),
     "sample lost from a tar": (edit_tar(lose_first_sample), "it has not the rows of the file of images"),
-    "tar cut": (edit_tar(lambda tar: tar[: len(tar) // 2]), "the tars or their index are not readable"),
+    "tar cut": (edit_tar(lambda tar: tar[: len(tar) // 2]), "the file is not readable webdataset"),
     "index of other tars": (
         rewrite_index,
         "the index does not say what is where",
