@@ -77,6 +77,7 @@ def run(command: str, checkout: Path) -> None:
     assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
 
 
+@pytest.mark.slow
 def test_every_command_runs(checkout: Path) -> None:
     listed = commands()
     assert len(listed) >= 6

@@ -76,6 +76,7 @@ def assert_others_read(release: Path, num_rows: int, num_prompts: int) -> None:
         assert hashlib.sha256(data).hexdigest() == sha256
 
 
+@pytest.mark.slow
 def test_the_sample_is_read_by_all(sample_release: Path, tmp_path: Path) -> None:
     write_sample(tmp_path / "sample")
     assert_equals_source(sample_release, tmp_path / "sample", tmp_path)

@@ -130,6 +130,7 @@ def test_a_plan_encodes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert "encoding" not in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_version_with_one_more_image_keeps_the_files_of_features(world: Path, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(world, tmp_path / "world"))
     collection = collect(folder)
@@ -175,6 +176,7 @@ sys.exit(status)
 """
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_with_the_batches_that_are_missing(world: Path, tmp_path: Path) -> None:
     write_settings(tmp_path)
     shutil.copytree(world / "faces", tmp_path / "faces")

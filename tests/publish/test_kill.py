@@ -59,6 +59,7 @@ def assert_survives(moment: int, tmp_path: Path) -> None:
     assert sorted(path.name for path in out.iterdir()) == ["1.0", "checked.txt", "receipts"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("moment", [3, 12])
 def test_a_killed_run_leaves_no_half_release(moment: int, tmp_path: Path) -> None:
     assert_survives(moment, tmp_path)
@@ -93,6 +94,7 @@ def run_until_two_files_are_finished(folder: Path, out: Path) -> dict[Path, int]
     return {path: (work / "1.0" / path).stat().st_ino for path in paths}
 
 
+@pytest.mark.slow
 def test_files_that_a_killed_run_had_finished_are_kept_and_not_written_again(tmp_path: Path) -> None:
     folder, out = good_folder(tmp_path / "good").write(), tmp_path / "dist"
     finished = run_until_two_files_are_finished(folder, out)
@@ -105,6 +107,7 @@ def test_files_that_a_killed_run_had_finished_are_kept_and_not_written_again(tmp
     assert check_release(out / "1.0") == []
 
 
+@pytest.mark.slow
 def test_what_was_finished_from_other_inputs_is_not_kept(tmp_path: Path) -> None:
     folder, out = good_folder(tmp_path / "good"), tmp_path / "dist"
     finished = run_until_two_files_are_finished(folder.write(), out)
@@ -114,6 +117,7 @@ def test_what_was_finished_from_other_inputs_is_not_kept(tmp_path: Path) -> None
     assert check_release(out / "1.0") == []
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_told_and_leaves_nothing(tmp_path: Path) -> None:
     folder, out = good_folder(tmp_path / "good").write(), tmp_path / "dist"
     limited = (
@@ -129,6 +133,7 @@ def test_a_full_disk_is_told_and_leaves_nothing(tmp_path: Path) -> None:
     assert run_release("--version", "1.0", "--sfhq", folder, "--out", out).status == 0
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_says_so(tmp_path: Path) -> None:
     folder, out = good_folder(tmp_path / "good").write(), tmp_path / "dist"
     interrupted = (
@@ -142,6 +147,7 @@ def test_an_interrupted_run_says_so(tmp_path: Path) -> None:
     assert "Traceback" not in run.err
 
 
+@pytest.mark.slow
 def test_a_release_is_not_changed_by_a_later_run(sample_copy: Path) -> None:
     before = tree_digest(sample_copy)
     assert run_release("--version", "1.0", "--out", sample_copy.parent).status == 0

@@ -380,6 +380,7 @@ def publish_killed(world: World, points: tuple[Point, ...]) -> None:
     assert 2 <= num_old < len(found)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("world", ["lfs"], indirect=True)
 def test_a_run_killed_between_commit_and_tag_is_finished_by_the_next(world: World) -> None:
     run_killed(world, Point("hub", "commit", 1, True), "1.0", "--to", "hub")

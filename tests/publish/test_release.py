@@ -30,6 +30,7 @@ def spoiled(path: Path) -> SfhqFolder:
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "door", [["publish/release.py"], ["-m", "publish.release"]], ids=["as a file", "as a module"]
 )
@@ -104,6 +105,7 @@ def test_the_same_content_again_is_a_no_op_that_says_so(
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "dist").rglob("*")} == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("plan", [[], ["--plan"]])
 def test_a_version_with_other_content_is_never_overwritten(
     plan: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -219,6 +221,7 @@ def test_the_flags_are_these(capsys: pytest.CaptureFixture[str]) -> None:
     }
 
 
+@pytest.mark.slow
 def test_a_finished_release_is_not_refused_for_a_newer_kit_or_a_mark_in_the_changelog(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -245,6 +248,7 @@ def test_a_finished_release_is_not_refused_for_a_newer_kit_or_a_mark_in_the_chan
     assert tree_digest(tmp_path / "dist") == before
 
 
+@pytest.mark.slow
 def test_an_exclusion_is_another_content_and_is_found_in_the_rejected_rows(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

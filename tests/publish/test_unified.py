@@ -156,6 +156,7 @@ def test_two_folders_captions_and_preferences_make_one_release(tmp_path: Path) -
     assert only["chosen"].size == (24, 16)
 
 
+@pytest.mark.slow
 def test_kinds_are_told_from_content_and_asked_for_where_they_cannot(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -220,6 +221,7 @@ def server() -> Iterator[tuple[str, list[str]]]:
         thread.join()
 
 
+@pytest.mark.slow
 def test_images_are_fetched_only_if_asked_for_and_once(
     tmp_path: Path, server: tuple[str, list[str]], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -266,6 +268,7 @@ def test_images_are_fetched_only_if_asked_for_and_once(
     assert asked.count("/70.jpg") == 1
 
 
+@pytest.mark.slow
 def test_a_folder_of_images_takes_the_place_of_addresses(tmp_path: Path) -> None:
     good_folder(tmp_path / "images").write()
     place = tmp_path / "files" / "image_quality_dev"
@@ -287,6 +290,7 @@ def test_a_folder_of_images_takes_the_place_of_addresses(tmp_path: Path) -> None
         assert terms in licenses
 
 
+@pytest.mark.slow
 def test_the_secret_for_annotators_names_them_alike_over_versions_and_is_nowhere(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -321,6 +325,7 @@ def test_the_secret_for_annotators_names_them_alike_over_versions_and_is_nowhere
     assert "short" not in err
 
 
+@pytest.mark.slow
 def test_the_rule_is_a_setting_and_is_stored(tmp_path: Path) -> None:
     folder = good_folder(tmp_path / "images").write()
     names = sorted(path.name for path in (folder / "images").iterdir())

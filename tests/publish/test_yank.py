@@ -123,6 +123,7 @@ def test_what_a_host_says_is_withdrawn_is_published_nowhere_whatever_is_here(wor
     assert world.read("status").status == 0
 
 
+@pytest.mark.slow
 def test_what_is_nowhere_cannot_be_withdrawn_and_a_host_that_is_down_is_done_later(world: World) -> None:
     status, _, err = _yank(world)
     assert status == 1

@@ -111,6 +111,7 @@ class LocalHub(LocalFileSystem):
 """
 
 
+@pytest.mark.slow
 def test_every_snippet_runs_in_a_process_without_the_kit(
     card: str, sample_release: Path, tmp_path: Path
 ) -> None:
@@ -143,6 +144,7 @@ def test_croissant_is_valid_and_carries_checksums(sample_release: Path) -> None:
         assert len(list(dataset.records(config))) == num_rows  # through Croissant, from the local files
 
 
+@pytest.mark.slow
 def test_text_from_a_hostile_source_stays_text(tmp_path: Path) -> None:
     """A folder's name is published; it must not become markup or YAML."""
     folder = good_folder(tmp_path / "a|b<script>`{{7*7}}`---").write()

@@ -122,6 +122,7 @@ def test_the_lowest_are_shown_of_each_author_and_known_errors_are_among_them(sam
         assert similarities == sorted(similarities)
 
 
+@pytest.mark.slow
 def test_the_snippet_searches(sample_release: Path, card: str, tmp_path: Path) -> None:
     section = card.partition("## CLIP features")[2]
     snippet = re.findall(r"```python\n(.*?)```", section, re.DOTALL)[0]

@@ -57,6 +57,7 @@ def adherence(path: Path) -> None:
     draw_adherence(path, [AdherencePanel("Prompts", groups), AdherencePanel("Captions", captions)])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("draw", "name", "width"),
     [

@@ -222,6 +222,7 @@ def hash_distance(one: bytes, other: bytes) -> int:
     return (int.from_bytes(one) ^ int.from_bytes(other)).bit_count()
 
 
+@pytest.mark.slow
 def test_a_reduced_scale_changes_little(encoder: Encoder) -> None:
     faces = [draw_face(random_face(seed), 1024) for seed in range(2)]
     reduced = encoder.encode_images([saved(face, quality=90) for face in faces]).astype(np.float32)

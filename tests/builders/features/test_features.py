@@ -231,6 +231,7 @@ def test_every_caption_has_its_similarity_and_attributes_without_a_sentence_have
     assert [row["similarity"] for row in features].count(None) == 1
 
 
+@pytest.mark.slow
 def test_an_image_without_a_prompt_has_no_similarity(world: World) -> None:
     world.folder.rows[0][2] = ""
     world.build("1.0")
@@ -260,6 +261,7 @@ def test_without_features_there_is_nothing_of_them(world: World) -> None:
 # --- encoded once ---------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_images_are_encoded_once_and_seen_to_be(world: World) -> None:
     world.build("1.0")
     assert world.stages[f"encoding images, {CONFIG}"] == 8
@@ -271,6 +273,7 @@ def test_images_are_encoded_once_and_seen_to_be(world: World) -> None:
     assert world.manifest("1.0") == first
 
 
+@pytest.mark.slow
 def test_a_new_version_encodes_new_images_and_keeps_files(world: World) -> None:
     world.build("1.0")
     digest = add_image(world, 8)
@@ -285,6 +288,7 @@ def test_a_new_version_encodes_new_images_and_keeps_files(world: World) -> None:
     assert plan.changes.bump is Bump.MINOR
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("remake", [False, True])
 def test_the_previous_release_stands_in_for_a_store_that_is_gone(world: World, remake: bool) -> None:
     world.build("1.0")
@@ -300,6 +304,7 @@ def test_the_previous_release_stands_in_for_a_store_that_is_gone(world: World, r
     assert len(world.encoder.texts) == (15 if remake else prompts)
 
 
+@pytest.mark.slow
 def test_a_damaged_file_of_the_previous_release_is_encoded_again(world: World) -> None:
     world.build("1.0")
     world.store.unlink()
@@ -311,6 +316,7 @@ def test_a_damaged_file_of_the_previous_release_is_encoded_again(world: World) -
     assert len(set(world.encoder.images)) == 4
 
 
+@pytest.mark.slow
 def test_a_damaged_store_is_made_anew(world: World) -> None:
     world.build("1.0")
     world.store.write_bytes(world.store.read_bytes()[:5000] + b"x" * 3000)
@@ -339,6 +345,7 @@ def stop_after(num_batches: int, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return kept
 
 
+@pytest.mark.slow
 def test_a_run_that_is_stopped_loses_no_batch_that_was_finished(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -356,6 +363,7 @@ def test_a_run_that_is_stopped_loses_no_batch_that_was_finished(
 # --- what changes, and what does not --------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_an_edited_prompt_edits_one_row_of_features(world: World) -> None:
     world.build("1.0")
     world.folder.rows[0][2] = "another prompt"
@@ -366,6 +374,7 @@ def test_an_edited_prompt_edits_one_row_of_features(world: World) -> None:
     assert len(world.files("1.0", CONFIG).items() & world.files("2.0", CONFIG).items()) == 1
 
 
+@pytest.mark.slow
 def test_what_features_do_not_see_leaves_their_files_alone(world: World) -> None:
     world.build("1.0")
     world.captions.append({"file_name": world.folder.rows[0][0], "caption": "more"})
@@ -377,6 +386,7 @@ def test_what_features_do_not_see_leaves_their_files_alone(world: World) -> None
     assert world.files("1.0", CAPTIONS).items() < world.files("2.0", CAPTIONS).items()
 
 
+@pytest.mark.slow
 def test_another_encoder_edits_all_rows_of_its_configs_and_no_other_file(world: World) -> None:
     world.build("1.0")
     world.encoder = PlainEncoder(provenance(libraries={"torch": "3"}))
@@ -393,6 +403,7 @@ def test_another_encoder_edits_all_rows_of_its_configs_and_no_other_file(world: 
     assert len(changed) == 17
 
 
+@pytest.mark.slow
 def test_features_of_another_dimension_are_columns_of_another_type(world: World) -> None:
     world.build("1.0")
     world.encoder = PlainEncoder(provenance(dimension=16))
@@ -403,6 +414,7 @@ def test_features_of_another_dimension_are_columns_of_another_type(world: World)
     assert {len(row["embedding"]) for row in world.rows("2.0", CONFIG)} == {16}
 
 
+@pytest.mark.slow
 def test_first_features_are_a_minor_change_and_lost_ones_a_major_one(world: World) -> None:
     world.build("1.0", encode=False)
     plan = world.build("1.1", "1.0")
@@ -420,6 +432,7 @@ def test_first_features_are_a_minor_change_and_lost_ones_a_major_one(world: Worl
 # --- near-duplicates ------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("encode", [False, True])
 def test_an_image_saved_again_is_a_near_duplicate(world: World, encode: bool) -> None:
     names = list(world.folder.images)[:2]
@@ -438,6 +451,7 @@ def test_an_image_saved_again_is_a_near_duplicate(world: World, encode: bool) ->
     assert world.stages["hashing images"] == 1
 
 
+@pytest.mark.slow
 def test_planted_copies_are_found_through_a_build_and_nothing_else(tmp_path: Path) -> None:
     """Each face that the encoder has not seen lies beside one copy; kinds of copies take turns."""
     folder, planted = SfhqFolder(tmp_path / "faces"), []
@@ -468,6 +482,7 @@ class BlindEncoder(PlainEncoder):
         return np.stack([vector_of(b"any", self.provenance.dimension) for _ in images])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("decides", [CONFIG, "clip_a_blind_one"])
 def test_the_features_that_are_named_decide_and_card_and_table_name_them(world: World, decides: str) -> None:
     blind = BlindEncoder(provenance(model="blind"))

@@ -128,6 +128,7 @@ def test_images_that_are_all_alike_are_one_group() -> None:
     assert {(rung.num_images, rung.num_groups) for rung in found.ladder} == {(1500, 1)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cosine", [0.55, 0.8, 0.9])
 def test_however_narrow_the_cone_few_pairs_are_looked_at_one_by_one(
     cosine: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -302,6 +302,7 @@ def test_strengths_carry_counts_and_intervals() -> None:
         assert item.low < item.strength < item.high
 
 
+@pytest.mark.slow
 @given(data=st.data(), models=st.integers(2, 6))
 def test_strengths_are_the_most_likely(data: st.DataObject, models: int) -> None:
     rows = data.draw(
@@ -370,6 +371,7 @@ def test_negative_wins_are_refused() -> None:
         bradley_terry({("a", "b"): -1})
 
 
+@pytest.mark.slow
 def test_a_model_with_itself_is_left_out() -> None:
     apart = {pair: count for pair, count in _GAMES.items() if pair[0] != pair[1]}
 
@@ -392,6 +394,7 @@ def test_strengths_are_the_same_for_a_seed_in_any_order() -> None:
     assert bradley_terry(_GAMES, resamples=0)[0].low is None
 
 
+@pytest.mark.slow
 def test_strength_intervals_cover() -> None:
     truth = dict(zip("abcd", (0.9, 0.2, -0.3, -0.8), strict=True))
     generator = np.random.default_rng(11)

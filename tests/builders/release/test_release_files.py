@@ -125,6 +125,7 @@ def test_every_row_is_in_every_config_in_order(sizes: list[int]) -> None:
         assert not list(folder.rglob("*.open"))
 
 
+@pytest.mark.slow
 def test_two_builds_of_one_input_are_byte_identical(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = good_folder(tmp_path / "good", 40).write()
     first = tree_digest(release(folder, tmp_path / "a"))
@@ -133,6 +134,7 @@ def test_two_builds_of_one_input_are_byte_identical(tmp_path: Path, monkeypatch:
     assert tree_digest(release(folder, tmp_path / "b")) == first
 
 
+@pytest.mark.slow
 def test_data_files_do_not_depend_on_the_order_of_rows_or_the_place_of_images(tmp_path: Path) -> None:
     folder = good_folder(tmp_path / "a" / "good", 12)
     first = release(folder.write(), tmp_path / "one")
@@ -184,6 +186,7 @@ def test_shared_ids_are_refused(tmp_path: Path, work: Path, monkeypatch: pytest.
         read_folders(work, good_folder(tmp_path / "good", 2).write())
 
 
+@pytest.mark.slow
 def test_the_sample_is_drawn_as_its_prompts_say(tmp_path: Path) -> None:
     write_sample(tmp_path / "a")
     write_sample(tmp_path / "b")

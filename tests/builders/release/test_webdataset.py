@@ -278,6 +278,7 @@ print(json.dumps(found, default=lambda data: data.decode("latin-1")))
 """
 
 
+@pytest.mark.slow
 def test_from_the_hub_datasets_and_a_reader_that_seeks_find_the_same(
     tmp_path: Path, work: Path, hub: str
 ) -> None:
@@ -372,6 +373,7 @@ def _follow(index: Iterable[Row], read: Callable[[str, int, int], bytes]) -> Ite
 texts = st.text(st.characters(codec="utf-8"), max_size=40)
 
 
+@pytest.mark.slow
 @given(st.lists(st.tuples(st.binary(max_size=1500), texts, st.lists(texts, max_size=3)), max_size=6))
 def test_any_content_is_found_by_seeking_and_by_readers(contents: list[tuple[bytes, str, list[str]]]) -> None:
     rows = [

@@ -47,6 +47,7 @@ def test_copies_are_found_among_unseen_faces_and_hardly_anything_else(quality: Q
         assert report.precision >= 0.98, (name, report)
 
 
+@pytest.mark.slow
 def test_it_is_measured_on_faces_that_it_has_not_seen() -> None:
     from benchmarks.demo_encoder import train
 

@@ -105,6 +105,7 @@ def results(some: Iterable[Record]) -> Counter[tuple[str, str]]:
     return wins
 
 
+@pytest.mark.slow
 def test_the_same_bytes_come_out_each_time(folder: Path, tmp_path: Path) -> None:
     write_sample(tmp_path)
     assert tree_digest(tmp_path) == tree_digest(folder)

@@ -1172,6 +1172,7 @@ def careful_choice(row: Row) -> str:
     return sides[0] if sides else "undecided" if counted else "no_votes"
 
 
+@pytest.mark.slow
 def test_ten_thousand_dirty_pairs_are_decided_as_the_references_decide(tmp_path: Path, work: Path) -> None:
     rows = list(argilla_records(10_000))
     good = {row["id"]: row for row in rows if is_good(row)}

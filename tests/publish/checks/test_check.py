@@ -222,7 +222,7 @@ TAMPERINGS: dict[str, tuple[Tamper, str]] = {
 @pytest.mark.parametrize(
     "name",
     [
-        pytest.param(name, marks=pytest.mark.loads if "datasets" in says else ())
+        pytest.param(name, marks=[pytest.mark.loads, pytest.mark.slow] if "datasets" in says else ())
         for name, (_, says) in TAMPERINGS.items()
     ],
 )
@@ -250,6 +250,7 @@ def test_the_command_tells_problems_and_exits_with_1(
     assert shown.err.count("[release]") == 2
 
 
+@pytest.mark.slow
 def test_a_row_group_above_the_byte_limit_is_found(sample_copy: Path) -> None:
     big = pa.array([bytes(60_000_000)] * 2)
     path = shard(sample_copy, "images")

@@ -502,6 +502,7 @@ def test_a_repository_that_cannot_be_seen_when_it_is_made_is_told(
 # While `datasets` loads what has been committed
 
 
+@pytest.mark.slow
 def test_a_fault_while_datasets_loads_the_release_does_not_stop_a_run(
     hub: HubSite, sample_release: Path
 ) -> None:
@@ -511,6 +512,7 @@ def test_a_fault_while_datasets_loads_the_release_does_not_stop_a_run(
     assert list(hub.server.repos[REPO].tags) == ["v1.0"]
 
 
+@pytest.mark.slow
 def test_a_release_that_datasets_is_kept_from_has_no_tag_until_the_same_run_later(
     hub: HubSite, sample_release: Path
 ) -> None:
@@ -527,6 +529,7 @@ def test_a_release_that_datasets_is_kept_from_has_no_tag_until_the_same_run_late
     assert list(hub.server.repos[REPO].tags) == ["v1.0"]
 
 
+@pytest.mark.slow
 def test_a_folder_called_as_the_repository_is_not_loaded_in_its_place(
     hub: HubSite, sample_release: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -634,6 +637,7 @@ def test_a_fault_of_the_xet_store_ends_in_a_sentence_and_the_same_run_later_fini
         assert not [secret for secret in SECRETS if secret in said_in_all]
 
 
+@pytest.mark.slow
 def test_a_xet_store_that_says_nothing_is_not_waited_for_as_long_as_its_library_would(
     releases: tuple[Path, Path], tmp_path: Path
 ) -> None:
@@ -645,6 +649,7 @@ def test_a_xet_store_that_says_nothing_is_not_waited_for_as_long_as_its_library_
         assert server.kinds("commit") == []
 
 
+@pytest.mark.slow
 def test_a_question_that_is_only_the_clients_own_holds_nothing_up(
     releases: tuple[Path, Path], tmp_path: Path
 ) -> None:

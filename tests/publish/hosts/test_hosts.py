@@ -23,6 +23,7 @@ def world(tmp_path: Path) -> Iterator[World]:
         yield found
 
 
+@pytest.mark.slow
 def test_both_hosts_hold_what_the_folder_holds_and_once_is_enough(world: World) -> None:
     run = world.run()
     assert run.status == 0, run.err
@@ -206,6 +207,7 @@ def test_a_host_is_given_only_its_formats(world: World) -> None:
     assert world.writes == ([], [])
 
 
+@pytest.mark.slow
 def test_every_reason_is_told_before_anything_is_built(world: World) -> None:
     (world.work / "CHANGELOG.md").write_text("# Changelog\n\n## Dataset\n")
     world.hub.users[WRITE_TOKEN] = User("alice", ("others",))
@@ -218,6 +220,7 @@ def test_every_reason_is_told_before_anything_is_built(world: World) -> None:
     assert world.writes == ([], [])
 
 
+@pytest.mark.slow
 def test_a_folder_only_asks_no_host(world: World) -> None:
     run = world.run("--to", "folder", HF_TOKEN="", KAGGLE_API_TOKEN="")
     assert run.status == 0, run.err
@@ -226,6 +229,7 @@ def test_a_folder_only_asks_no_host(world: World) -> None:
     assert set(world.receipts()) == {"1.0.folder"}
 
 
+@pytest.mark.slow
 def test_a_version_that_is_nowhere_is_told_in_a_line_for_each_host(world: World) -> None:
     run = world.read("verify", "--version", "7.0")
     assert run.status == 1

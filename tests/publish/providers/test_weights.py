@@ -154,6 +154,7 @@ def test_a_repository_without_weights_is_named(hub: Hub) -> None:
     assert f"{REPOSITORY} has none of open_clip_model.safetensors, open_clip_pytorch_model.bin" in message
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("offline", [True, False])
 def test_without_a_network_it_is_said_what_to_do(
     hub: Hub, monkeypatch: pytest.MonkeyPatch, offline: bool

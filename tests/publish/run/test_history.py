@@ -156,6 +156,7 @@ CHANGES: dict[
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CHANGES)
 def test_a_version_costs_what_changed(
     name: str, releases: Releases, capsys: pytest.CaptureFixture[str]
@@ -220,6 +221,7 @@ def test_a_plan_says_what_becomes_of_files_and_changes_nothing(
     assert tree_digest(releases.out) == before
 
 
+@pytest.mark.slow
 def test_the_previous_release_is_the_newest_older_one_or_the_one_that_is_given(
     releases: Releases, tmp_path: Path
 ) -> None:
@@ -324,6 +326,7 @@ def test_webdataset_can_be_left_out_and_added_later(releases: Releases, tmp_path
     assert plain.release("2.0") == 0
 
 
+@pytest.mark.slow
 def test_splits_keep_prompts_together_and_captions_with_their_image(
     collection: SfhqFolder, tmp_path: Path
 ) -> None:
@@ -423,6 +426,7 @@ def test_what_a_version_claims(old: str, new: str, bump: Bump | None) -> None:
         assert bump_between(old, next_version(old, bump)) is bump
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", ["cut", "gone"])
 def test_groups_keep_their_limits_where_the_file_that_says_them_is_damaged(
     damage: str, tmp_path: Path
@@ -438,6 +442,7 @@ def test_groups_keep_their_limits_where_the_file_that_says_them_is_damaged(
     assert [groups.row_group(index).num_rows for index in range(groups.num_row_groups)] == [100, 30]
 
 
+@pytest.mark.slow
 def test_undecided_pairs_are_not_added_to_the_decided_ones(releases: Releases, tmp_path: Path) -> None:
     first, second = (row[0] for row in releases.collection.rows[:2])
     images = {"image_1": first, "image_2": second, "prompt": "a prompt"}
@@ -457,6 +462,7 @@ def test_undecided_pairs_are_not_added_to_the_decided_ones(releases: Releases, t
     assert ("binarized", "added") in {(row["config"], row["change"]) for row in listed}
 
 
+@pytest.mark.slow
 def test_a_release_is_run_again_without_its_predecessor(
     releases: Releases, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -75,6 +75,7 @@ def test_plan_goes_on_where_a_run_ended_after_making_the_repository(world: World
     assert world.hub_digest("v1.0") == world.manifest().digest
 
 
+@pytest.mark.slow
 def test_plan_needs_no_right_to_write_and_says_what_a_run_would_lack(world: World) -> None:
     path = world.work / "plan.json"
     planned = world.run("--plan", str(path), "--to", "hub", HF_TOKEN=READ_TOKEN)

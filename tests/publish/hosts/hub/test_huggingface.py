@@ -256,6 +256,7 @@ def test_what_is_sent_is_told_batch_by_batch_and_every_batch_counts_as_requests(
     assert len(hub.writes()) <= plan.num_requests
 
 
+@pytest.mark.slow
 def test_a_second_release_sends_what_is_new_and_removes_what_is_gone_in_one_commit(
     hub: HubServer, make: Make, first: Built, second: Built
 ) -> None:
@@ -337,6 +338,7 @@ def test_long_listings_are_read_to_their_end(
 # What people have written
 
 
+@pytest.mark.slow
 def test_hand_written_parts_of_the_card_survive_and_count_as_no_difference(
     hub: HubServer, make: Make, first: Built, second: Built
 ) -> None:
@@ -810,6 +812,7 @@ def test_a_flipped_byte_in_the_store_is_found_by_reading_back(
     assert make().read_back(first.manifest, sorted(first.paths - {bad})) == ()
 
 
+@pytest.mark.slow
 def test_a_release_that_does_not_load_is_not_tagged(
     hub: HubServer, make: Make, first: Built, tmp_path: Path
 ) -> None:
@@ -886,6 +889,7 @@ def test_a_new_repository_is_the_same_world_as_none(hub: HubServer, make: Make, 
     assert_holds(hub, first, "main")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", ["HF_DATASETS_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_HUB_DISABLE_IMPLICIT_TOKEN"]
 )
@@ -1056,6 +1060,7 @@ def xet(first: Built, second: Built, tmp_path: Path, monkeypatch: pytest.MonkeyP
         assert_no_secrets_leaked(server)
 
 
+@pytest.mark.slow
 def test_releases_go_through_xet_both_ways(
     xet: HubServer, first: Built, second: Built, tmp_path: Path
 ) -> None:
@@ -1096,6 +1101,7 @@ def test_an_upload_to_xet_that_is_refused_is_one_sentence_and_a_second_run_finis
     assert_holds(xet, first, "v1.0")
 
 
+@pytest.mark.slow
 def test_an_upload_to_xet_that_breaks_off_is_tried_again(
     xet: HubServer, first: Built, watched: Watched, monkeypatch: pytest.MonkeyPatch
 ) -> None:

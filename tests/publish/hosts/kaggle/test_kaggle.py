@@ -676,6 +676,7 @@ def test_lost_answer_never_makes_two_versions(kaggle: Kaggle, release: Path, fir
     assert len(kaggle.versions) == (1 if first else 2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("looks", "failing"), [(15, 0), (45, 1), (300, 9)])
 @pytest.mark.parametrize("first", [True, False])
 def test_version_that_appears_late_is_never_made_twice(
@@ -1120,6 +1121,7 @@ def test_site_that_hangs_while_the_client_is_loaded_does_not_hang_the_run(
     assert done.stderr == ""
 
 
+@pytest.mark.slow
 def test_verbose_client_prints_nothing(
     kaggle: Kaggle, release: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
