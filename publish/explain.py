@@ -29,6 +29,11 @@ def main(argv: Sequence[str] | None = None) -> int:
             print(f"{name:<{width}}  {known.meaning}")
         return 0
     if code not in CODES:
+        from publish.hosts import TARGETS  # noqa: PLC0415 - loads pyarrow, and few codes get here
+
+        host, _, word = code.partition("/")
+        code = f"host/{word}" if host in TARGETS else code
+    if code not in CODES:
         print(f"there is no code {code!r}: {suggest(code, CODES)}", file=sys.stderr)
         return 2
     print(f"{code}\n\n  {CODES[code].meaning}\n\n  What to do: {CODES[code].fix}")

@@ -139,9 +139,84 @@ CODES: Mapping[str, Explanation] = {
     "host/version-older": Explanation(
         "The version is not newer than the one that it would follow.", "Give a later version."
     ),
+    "host/in-the-way": Explanation(
+        "Something that the kit did not put there is in the release's place.", "Move it away, or rename it."
+    ),
+    # What a host answers
+    "host/unreachable": Explanation(
+        "The host gave no usable answer: no connection, no answer in time, or an error of its own.",
+        "Look at the connection and at the host's status page, and run the same command again: it continues.",
+    ),
+    "host/client": Explanation(
+        "The host's client is missing, too old, or set to write elsewhere.", "Do what the message names."
+    ),
+    "host/sign-in": Explanation(
+        "There are no credentials, or the host does not accept them.",
+        "Make a token with write access, and set it as PUBLISHING.md says.",
+    ),
+    "host/no-rights": Explanation(
+        "The credentials are accepted, and do not allow this.",
+        "Use a token with write access to the repository's owner, or correct the repository's name.",
+    ),
+    "host/no-space": Explanation(
+        "The host takes no more data from this account.", "Free or buy space, and run the same command again."
+    ),
+    "host/refused": Explanation(
+        "The host refuses the request as it is, so asking again does not help.", "Do what the message says."
+    ),
+    "host/limits": Explanation(
+        "The release has more or larger files than the host takes.",
+        "Build with another build.max_shard_bytes, or leave the host out.",
+    ),
+    "host/page": Explanation(
+        "A setting of the host's page breaks one of the host's rules.",
+        "Correct the key in release.toml that the message names.",
+    ),
+    # What a host holds
+    "host/not-found": Explanation(
+        "The host has no such repository or release, or does not show it to this token.",
+        "See what is there with `sfhq status`, and correct the name or the version.",
+    ),
+    "host/file-differs": Explanation(
+        "What the host has differs from the manifest: a file is missing, added, or has other bytes.",
+        "Publish the release again; if it stays so, withdraw it and release the next version.",
+    ),
+    "host/unfinished": Explanation(
+        "The release is on the host and not complete: it is not processed, verified or tagged yet.",
+        "Run the same command again later: it continues.",
+    ),
+    "host/not-loadable": Explanation(
+        "`datasets` cannot load the release from the host, so it gets no tag.",
+        "Do what the message says; if it is the host's trouble, run the same command again later.",
+    ),
+    "host/moved": Explanation(
+        "Somebody else changed the repository while this run was publishing.",
+        "See who, and run the same command again.",
+    ),
     "host/withdrawn": Explanation(
         "This version was withdrawn; a withdrawn version is never published again.",
         "Release the next version.",
+    ),
+    # What is wrong with a built release
+    "check/manifest": Explanation(
+        "The folder is no release: manifest.json is missing, damaged, or of another version of the kit.",
+        "Build the release, or use the kit that built it.",
+    ),
+    "check/file": Explanation(
+        "A file of the release is missing, added, or is not the one that the manifest names.",
+        "Build the release again, or restore the file.",
+    ),
+    "check/content": Explanation(
+        "Rows, columns, images or limits of a file are not what the manifest and the schemas say.",
+        "Build the release again.",
+    ),
+    "check/features": Explanation(
+        "CLIP features or near-duplicates are not what the manifest says of them.", "Build the release again."
+    ),
+    "check/card": Explanation("A number on the card is not true.", "Build the release again."),
+    "check/loading": Explanation(
+        "`datasets` cannot load a config, or reads something else than was written.",
+        "Read the message; then build the release again.",
     ),
     # What refuses a run
     "run/folder-locked": Explanation(
@@ -159,6 +234,9 @@ CODES: Mapping[str, Explanation] = {
     ),
     "run/other-dataset": Explanation(
         "The previous release is of another dataset.", "Name one of this dataset with --previous."
+    ),
+    "run/receipt": Explanation(
+        "A receipt in OUT/receipts cannot be read.", "Remove it; the release command writes it again."
     ),
     "run/bump": Explanation(
         "The version claims a smaller change than what differs from the previous release: removed or edited "

@@ -113,4 +113,4 @@ def _check_groups(
 
 
 def _problem(message: str, place: str, value: str | None = None) -> Problem:
-    return Problem(Reason.RELEASE, message, file=place, value=value, fix=_FIX)
+    return Problem(Reason.RELEASE, message, file=place, value=value, fix=_FIX, code="check/features")

@@ -26,7 +26,9 @@ def read_manifest(folder: Path) -> Manifest:
         data = place.read_bytes()
     except OSError as error:
         message = f"there is no release here: {error.strerror}"
-        raise ReleaseError(Problem(Reason.RELEASE, message, file=str(place), fix="build it")) from error
+        raise ReleaseError(
+            Problem(Reason.RELEASE, message, file=str(place), fix="build it", code="check/manifest")
+        ) from error
     return parse_manifest(data, str(place))
 
 
@@ -43,7 +45,9 @@ def parse_manifest(data: bytes, place: str) -> Manifest:
             f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors()[:5]
         )
         message = f"the manifest is damaged: {printable(details)}"
-        raise ReleaseError(Problem(Reason.RELEASE, message, file=place, fix=_OTHER_KIT)) from error
+        raise ReleaseError(
+            Problem(Reason.RELEASE, message, file=place, fix=_OTHER_KIT, code="check/manifest")
+        ) from error
 
 
 def check_files(
@@ -98,4 +102,4 @@ def _digest(path: Path) -> str:
 
 
 def _problem(message: str, file: str, value: str | None = None, fix: str = _FIX) -> Problem:
-    return Problem(Reason.RELEASE, message, file=file, value=value, fix=fix)
+    return Problem(Reason.RELEASE, message, file=file, value=value, fix=fix, code="check/file")

@@ -70,7 +70,14 @@ def check_loading(
         found = (load or load_with_datasets)(folder, streamed, scratch)
     except LoadingError as error:
         message = "`datasets` cannot load the release"
-        yield Problem(Reason.RELEASE, message, file=folder.name, value=str(error), fix="see the message")
+        yield Problem(
+            Reason.RELEASE,
+            message,
+            file=folder.name,
+            value=str(error),
+            fix="see the message",
+            code="check/loading",
+        )
         return
     rows = {
         config: {split: size.num_rows for split, size in splits.items()}
@@ -82,4 +89,6 @@ def check_loading(
             if loaded != rows.get(config):
                 value = f"{loaded} loaded, {rows.get(config)} in the manifest"
                 message = f"`datasets` loads other rows of {config} ({way})"
-                yield Problem(Reason.RELEASE, message, file=folder.name, value=value, fix=_FIX)
+                yield Problem(
+                    Reason.RELEASE, message, file=folder.name, value=value, fix=_FIX, code="check/loading"
+                )

@@ -327,13 +327,17 @@ def _check_card(folder: Path, manifest: Manifest) -> Iterator[Problem]:
         yield from error.problems
         return
     except (OSError, ValueError, KeyError, TypeError) as error:
-        yield _problem(f"the card cannot be read: {error}", CARD_NAME, _FIX)
+        yield _problem(f"the card cannot be read: {error}", CARD_NAME, _FIX, code="check/card")
         return
     for name in sorted(stated.keys() | true.keys()):
         if stated.get(name) != true.get(name):
             value = f"{stated.get(name, 'nothing')} on the card, {true.get(name, 'nothing')} in the files"
-            yield _problem(f"the card's number for {name} is not true", CARD_NAME, _FIX, value)
+            yield _problem(
+                f"the card's number for {name} is not true", CARD_NAME, _FIX, value, code="check/card"
+            )
 
 
-def _problem(message: str, file: str, fix: str, value: str | None = None) -> Problem:
-    return Problem(Reason.RELEASE, message, file=file, value=value, fix=fix)
+def _problem(
+    message: str, file: str, fix: str, value: str | None = None, *, code: str = "check/content"
+) -> Problem:
+    return Problem(Reason.RELEASE, message, file=file, value=value, fix=fix, code=code)

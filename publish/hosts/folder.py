@@ -43,7 +43,7 @@ class FolderTarget:
             others = tuple(differences(there.inputs, inputs))
             return TargetPlan("folder", str(place), Action.KEEP, differences=others)
         message = f"version {inputs.version} exists with other content ({'; '.join(different)})"
-        problem = _refusal(place, message, NEXT_VERSION)
+        problem = _refusal(place, message, NEXT_VERSION, "host/version-exists")
         return TargetPlan("folder", str(place), Action.REFUSE, (problem,))
 
     def upload(self, folder: Path, manifest: Manifest) -> None:
@@ -90,8 +90,8 @@ def _data(inputs: Inputs) -> Inputs:
     return inputs.model_copy(update={"kit_version": "", "tools": {}, "notes": {}, "features": features})
 
 
-def _refusal(place: Path, message: str, fix: str) -> Problem:
-    return Problem(Reason.RELEASE, message, file=str(place), fix=fix)
+def _refusal(place: Path, message: str, fix: str, code: str = "host/in-the-way") -> Problem:
+    return Problem(Reason.RELEASE, message, file=str(place), fix=fix, code=code)
 
 
 def _sync_tree(folder: Path) -> None:

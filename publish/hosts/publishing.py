@@ -164,7 +164,9 @@ def publish(
             place = getattr(error, "filename", None) or str(folder)
             message = f"publishing to {name} ended: {error.strerror or type(error).__name__}"
             fix = "mend this, and run the same command again"
-            published.problems.append(Problem(Reason.RELEASE, message, file=str(place), fix=fix))
+            published.problems.append(
+                Problem(Reason.RELEASE, message, file=str(place), fix=fix, code="run/system")
+            )
     return published
 
 

@@ -100,7 +100,7 @@ def _unmarked(lines: Sequence[Line], withdrawn: Mapping[str, str]) -> Iterator[P
             message = f"version {version} is withdrawn on a host, and not in the changelog here: {reason}"
             again = f"sfhq yank --version {version} --reason {shlex.quote(reason)}"
             fix = f"run {again}, and commit the changelog"
-            yield Problem(Reason.RELEASE, message, file="CHANGELOG.md", fix=fix)
+            yield Problem(Reason.RELEASE, message, file="CHANGELOG.md", fix=fix, code="host/withdrawn")
 
 
 def _read_receipts(folder: Path, problems: list[Problem]) -> Iterator[Receipt]:
@@ -109,7 +109,7 @@ def _read_receipts(folder: Path, problems: list[Problem]) -> Iterator[Receipt]:
             receipt = Receipt.model_validate_json(path.read_bytes())
         except (OSError, ValidationError):
             message, fix = "the receipt cannot be read", "remove it; the release command writes it again"
-            problems.append(Problem(Reason.RELEASE, message, file=str(path), fix=fix))
+            problems.append(Problem(Reason.RELEASE, message, file=str(path), fix=fix, code="run/receipt"))
             continue
         if VERSION_PATTERN.fullmatch(receipt.version):
             yield receipt

@@ -42,7 +42,11 @@ def verify(options: argparse.Namespace, terminal: Terminal) -> int:
     if len(set(digests.values())) > 1:
         told = ", ".join(f"{digest[:12]}… on {name}" for name, digest in digests.items())
         message = f"the hosts hold different releases {options.version}: manifest {told}"
-        problems.append(Problem(Reason.RELEASE, message, fix="withdraw it and give the next version"))
+        problems.append(
+            Problem(
+                Reason.RELEASE, message, fix="withdraw it and give the next version", code="host/file-differs"
+            )
+        )
     terminal.title(f"{settings.dataset.name} {options.version}")
     terminal.table([("manifest", digest) for digest in dict.fromkeys(digests.values())])
     if own is None:

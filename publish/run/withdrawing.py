@@ -37,7 +37,9 @@ def withdraw(options: argparse.Namespace, terminal: Terminal) -> int:
         if not problems and not any(there.values()) and version not in find_releases(options.out):
             message = f"there is no release {version}, neither in the folder nor on a host"
             fix = "see which there are: sfhq status"
-            problems.append(Problem(Reason.RELEASE, message, file=str(options.out), fix=fix))
+            problems.append(
+                Problem(Reason.RELEASE, message, file=str(options.out), fix=fix, code="host/not-found")
+            )
         if problems:
             raise ReleaseError(problems)
         rows = [("changelog", f"{_told(marked != text)} ({changelog})")]

@@ -243,11 +243,14 @@ class Hub:
         try:
             return get_token()
         except Exception as error:  # signing in without a stored token can fail in many ways
-            problem = self._problem(f"the client cannot get its token: {type(error).__name__}", _SIGN_IN)
+            problem = self._problem(
+                f"the client cannot get its token: {type(error).__name__}", _SIGN_IN, "host/sign-in"
+            )
             raise ReleaseError(problem) from error
 
-    def _problem(self, message: str, fix: str) -> Problem:
-        return Problem(Reason.RELEASE, message, file=f"{self.endpoint}/datasets/{self.repository}", fix=fix)
+    def _problem(self, message: str, fix: str, code: str = "host/unreachable") -> Problem:
+        place = f"{self.endpoint}/datasets/{self.repository}"
+        return Problem(Reason.RELEASE, message, file=place, fix=fix, code=code)
 
     def _explain(self, error: Exception) -> HubError:
         """Return in one sentence what went wrong, and what to do."""
@@ -273,23 +276,25 @@ class Hub:
 
     def _refused(self, status: int, said: str) -> HubError:
         quoted = f" ({said})" if said else ""
-        namespace = self.repository.partition("/")[0]
+        namespace, code = self.repository.partition("/")[0], "host/unreachable"
         if status in (402, 413, 507) or (status == 403 and _QUOTA.search(said)):
             message = f"the Hub takes no more data{quoted}"
-            fix = f"free or buy space, or ask the Hub for more, then {AGAIN}"
+            fix, code = f"free or buy space, or ask the Hub for more, then {AGAIN}", "host/no-space"
         elif status == 401 and self.token is None:
-            message, fix = "the Hub wants a token, and none is set", f"{_SIGN_IN}, then {AGAIN}"
+            message = "the Hub wants a token, and none is set"
+            fix, code = f"{_SIGN_IN}, then {AGAIN}", "host/sign-in"
         elif status == 401:
-            message, fix = "the token is wrong or has expired", f"{_SIGN_IN}, then {AGAIN}"
+            message = "the token is wrong or has expired"
+            fix, code = f"{_SIGN_IN}, then {AGAIN}", "host/sign-in"
         elif status == 403:
             message = f"the token may not do this: it only reads, or has no rights in {namespace}{quoted}"
-            fix = f"{_SIGN_IN}, then {AGAIN}"
+            fix, code = f"{_SIGN_IN}, then {AGAIN}", "host/no-rights"
         elif status == 404:
             message = f"there is no such thing, or the token may not see it{quoted}"
-            fix = "see that the repository's name is right and that it still exists"
+            fix, code = "see that the repository's name is right and that it still exists", "host/not-found"
         else:
             message, fix = f"the Hub answers {status} while {self._doing}{quoted}", AGAIN
-        return HubError(self._problem(message, fix), status)
+        return HubError(self._problem(message, fix, code), status)
 
     def _strange(self, error: BaseException) -> HubError:
         said = self.redact(str(error))
@@ -297,14 +302,18 @@ class Hub:
         is_xet = isinstance(error, OSError) and error.filename is None
         found = _XET_STATUS.search(said) if is_xet else None
         if type(error).__name__ == "XetAuthenticationError" or (found and found[1] == "401"):
-            return HubError(self._problem("the upload's token has expired or is not accepted", AGAIN), 401)
+            return HubError(
+                self._problem("the upload's token has expired or is not accepted", AGAIN, "host/sign-in"), 401
+            )
         if found and found[1] in ("402", "403", "413", "507"):
             return self._refused(int(found[1]), said)
         if is_transient_error(error):
             return HubError(self._problem(f"the upload broke off ({said})", AGAIN), is_transient=True)
         if isinstance(error, OSError) and error.filename is not None:
             message = f"{error.filename} cannot be read: {error.strerror}"
-            return HubError(self._problem(self.redact(message), "see what happened to the file"))
+            return HubError(
+                self._problem(self.redact(message), "see what happened to the file", "run/system")
+            )
         if "LFS batch" in said and _QUOTA.search(said):
             return self._refused(403, said)
         message = f"the Hub's answer cannot be used while {self._doing} ({type(error).__name__}: {said})"
@@ -345,7 +354,7 @@ class _LimitedClient(httpx2.Client):
         except (httpx2.InvalidURL, ValueError, ImportError):  # the last where support for SOCKS is missing
             # Without the library's reason: it may quote a part of the proxy's password.
             message = "the proxy in the environment cannot be used"
-            raise HubError(Problem(Reason.RELEASE, message, fix=_PROXY)) from None
+            raise HubError(Problem(Reason.RELEASE, message, fix=_PROXY, code="host/unreachable")) from None
         self._times, self._check_time = times, check_time
 
     def send(self, request: httpx2.Request, *, stream: bool = False, **options: Any) -> httpx2.Response:

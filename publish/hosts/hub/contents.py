@@ -230,15 +230,17 @@ class Contents:
 
     def absent(self, version: str) -> Problem:
         """Return the problem of a release that is not there."""
-        return self.problem(f"the repository has no release {version}", "see which releases are there")
+        return self.problem(
+            f"the repository has no release {version}", "see which releases are there", "host/not-found"
+        )
 
-    def problem(self, message: str, fix: str) -> Problem:
+    def problem(self, message: str, fix: str, code: str) -> Problem:
         """Make a problem of the whole repository."""
-        return Problem(Reason.RELEASE, message, file=self.url, fix=fix)
+        return Problem(Reason.RELEASE, message, file=self.url, fix=fix, code=code)
 
     def file_problem(self, message: str, path: str, fix: str = "publish the release again") -> Problem:
         """Make a problem of one of its files."""
-        return Problem(Reason.RELEASE, message, file=f"{self.url}: {path}", fix=fix)
+        return Problem(Reason.RELEASE, message, file=f"{self.url}: {path}", fix=fix, code="host/file-differs")
 
     def _text(self, path: str, sha: str) -> bytes | None:
         file = self.files(sha).get(path)

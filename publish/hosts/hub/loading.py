@@ -34,18 +34,22 @@ class Loader:
                 self._hub.pause()
                 done = self._run_consumer(sha)
         except subprocess.TimeoutExpired:
-            yield self._contents.problem("`datasets` takes too long to load the release", AGAIN)
+            yield self._contents.problem(
+                "`datasets` takes too long to load the release", AGAIN, "host/not-loadable"
+            )
             return
         if done.returncode != 0:
             message = f"`datasets` cannot load the release: {self._hub.redact(_last_error(done.stderr))}"
-            yield self._contents.problem(message, f"see the message; if it may pass, {AGAIN}")
+            yield self._contents.problem(
+                message, f"see the message; if it may pass, {AGAIN}", "host/not-loadable"
+            )
             return
         found: dict[str, dict[str, list[str]]] = json.loads(done.stdout.splitlines()[-1])
         wanted = {config: sorted(splits) for config, splits in manifest.configs.items()}
         loaded = {config: sorted(splits) for config, splits in found.items()}
         if loaded != wanted:
             message = f"`datasets` finds other configs and splits: {loaded}, not {wanted}"
-            yield self._contents.problem(message, "see the card's header")
+            yield self._contents.problem(message, "see the card's header", "host/not-loadable")
 
     def _run_consumer(self, sha: str) -> "subprocess.CompletedProcess[str]":
         """Run it in a process of its own, with fresh caches, where no folder is called as the repository."""

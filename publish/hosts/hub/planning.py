@@ -114,9 +114,13 @@ class Planner:
             return self._plan_tagged(manifest, refs.tags[tag])
         problem = None
         if tag in refs.branches:
-            problem = self._contents.problem(f"a branch is called {tag}, as the tag will be", "rename it")
+            problem = self._contents.problem(
+                f"a branch is called {tag}, as the tag will be", "rename it", "host/in-the-way"
+            )
         if refs.head is None:
-            problem = self._contents.problem(f"the repository has no branch {BRANCH}", "give it one")
+            problem = self._contents.problem(
+                f"the repository has no branch {BRANCH}", "give it one", "host/in-the-way"
+            )
         if problem is not None or refs.head is None:
             return HubPlan(url=url, action=Action.REFUSE, problems=(problem,) if problem else ())
         return self._with_access(self._plan_on(manifest, folder, refs, refs.head))
@@ -129,7 +133,7 @@ class Planner:
             return HubPlan(url=self._contents.url, action=Action.KEEP, keep=there, base=sha)
         if release is None:
             message = f"{tag_of(version)} is there, and holds no release that can be read"
-            problem = self._contents.problem(message, NEXT_VERSION)
+            problem = self._contents.problem(message, NEXT_VERSION, "host/version-exists")
         else:
             digests = f"manifest {release.manifest_sha256[:12]}… there, {manifest.digest[:12]}… here"
             problem = other_content(version, self._contents.url, digests)
@@ -217,7 +221,7 @@ class Planner:
         """Ask who the token is, and say what keeps it from writing; a fine-grained one is known by trying."""
         if self._hub.token is None:
             fix = "make a token with write access, and put it into HF_TOKEN or use `hf auth login`"
-            yield self._contents.problem("no token is set", fix)
+            yield self._contents.problem("no token is set", fix, "host/sign-in")
             return
         try:
             who = self._who = self._who or self._hub.ask(lambda api: api.whoami())
@@ -225,11 +229,13 @@ class Planner:
             yield from error.problems
             return
         if not isinstance(_dig(who, "name"), str):
-            yield self._contents.problem("the Hub does not say whose token it is", AGAIN)
+            yield self._contents.problem("the Hub does not say whose token it is", AGAIN, "host/unreachable")
             return
         role = _dig(who, "auth", "accessToken", "role")
         if role == "read":
-            yield self._contents.problem("the token can only read", "use one with write access")
+            yield self._contents.problem(
+                "the token can only read", "use one with write access", "host/no-rights"
+            )
         found = _dig(who, "orgs")
         orgs = found if isinstance(found, list) else []
         named = [_dig(who, "name"), *(_dig(org, "name") for org in orgs)]
@@ -239,10 +245,14 @@ class Planner:
         own = next((org for org in orgs if _dig(org, "name") == namespace), None)
         if _dig(own, "roleInOrg") == "read" and not _dig(own, "resourceGroups"):
             message = f"whoever has the token may only read in {namespace}"
-            yield self._contents.problem(message, "ask for the role of a contributor, or use another token")
+            yield self._contents.problem(
+                message, "ask for the role of a contributor, or use another token", "host/no-rights"
+            )
         if role != "fineGrained" and namespace not in names:
             message = f"the token has no rights in the namespace {namespace}, only in {', '.join(names)}"
-            yield self._contents.problem(message, "correct the repository's name, or use another token")
+            yield self._contents.problem(
+                message, "correct the repository's name, or use another token", "host/no-rights"
+            )
 
 
 def batches(sizes: Mapping[str, int]) -> Iterator[list[str]]:

@@ -148,7 +148,7 @@ class Sender:
     def _check_tag(self, tag: str, found: str, sha: str) -> None:
         if found != sha:
             message = f"{tag} is there and is another commit ({found[:12]}…, not {sha[:12]}…)"
-            raise ReleaseError(self._contents.problem(message, NEXT_VERSION))
+            raise ReleaseError(self._contents.problem(message, NEXT_VERSION, "host/version-exists"))
 
     def _send(
         self, folder: Path, manifest: Manifest, plan: HubPlan, base: str, watcher: Watcher

@@ -178,7 +178,9 @@ class HubTarget:
                     self._tell_who_moved(seen[0], watcher, exact)
                 if current.base is None and is_made:
                     message = "the repository has been made, and cannot be seen"
-                    raise ReleaseError(self._contents.problem(message, "see that the token may read there"))
+                    raise ReleaseError(
+                        self._contents.problem(message, "see that the token may read there", "host/no-rights")
+                    )
                 if current.base is None:
                     self._sender.create(private=self._private)
                     is_made = True
@@ -187,7 +189,9 @@ class HubTarget:
                     return
                 seen = None if current.base is None else (current.base,)
         message = f"{BRANCH} has moved {_MAX_PLANS} times while this run was sending"
-        raise ReleaseError(self._contents.problem(message, "see who else publishes here, then run it again"))
+        raise ReleaseError(
+            self._contents.problem(message, "see who else publishes here, then run it again", "host/moved")
+        )
 
     def verify(self, manifest: Manifest, *, load: bool = True) -> tuple[Problem, ...]:
         """Compare the commit that holds a release with its manifest, and have `datasets` load it.
@@ -215,7 +219,11 @@ class HubTarget:
                 problems = [*self._loader.load(manifest, sha)]
             if not is_named:
                 message = f"{BRANCH} holds {manifest.version}, and it has no tag: it is unfinished"
-                problems.append(self._contents.problem(message, "publish it again, or the next version"))
+                problems.append(
+                    self._contents.problem(
+                        message, "publish it again, or the next version", "host/unfinished"
+                    )
+                )
         if not problems:
             self._commits[manifest.digest] = sha
             self._verified.add(manifest.digest)
@@ -256,7 +264,11 @@ class HubTarget:
             ReleaseError: The commit is not verified, the tag is elsewhere, or the Hub did not do it.
         """
         if manifest.digest not in self._verified:
-            raise ReleaseError(self._contents.problem("only what is verified is tagged", "verify it first"))
+            raise ReleaseError(
+                self._contents.problem(
+                    "only what is verified is tagged", "verify it first", "host/unfinished"
+                )
+            )
         with self._hub.stage("tagging"):
             self._sender.tag(manifest, self._commits[manifest.digest])
 
@@ -268,7 +280,9 @@ class HubTarget:
         """
         sha = self._commits.get(manifest.digest)
         if sha is None:
-            raise ReleaseError(self._contents.problem("the release is not known to be there", "verify it"))
+            raise ReleaseError(
+                self._contents.problem("the release is not known to be there", "verify it", "host/unfinished")
+            )
         return Receipt(
             target="hub",
             url=f"{self._contents.url}/tree/{tag_of(manifest.version)}",
@@ -307,7 +321,9 @@ class HubTarget:
                 if self._sender.commit(operations, refs.head, title, text, UNWATCHED) is not None:
                     return True
         message = f"{BRANCH} has moved {_MAX_PLANS} times while this run was marking a release"
-        raise ReleaseError(self._contents.problem(message, "see who else publishes here, then run it again"))
+        raise ReleaseError(
+            self._contents.problem(message, "see who else publishes here, then run it again", "host/moved")
+        )
 
     def _plan(self, manifest: Manifest, folder: Path | None) -> HubPlan:
         plan = self._planner.plan(manifest, folder)
@@ -348,7 +364,9 @@ class HubTarget:
         told = "; ".join(f"{', '.join(map(str, commit.authors))}: {commit.title}" for commit in since)
         message = f"{BRANCH} has moved since it was planned ({self._hub.redact(told) or 'it was taken back'})"
         if exact:
-            raise ReleaseError(self._contents.problem(message, "make a new plan, and look at it"))
+            raise ReleaseError(
+                self._contents.problem(message, "make a new plan, and look at it", "run/plan-changed")
+            )
         watcher.note(f"{message}; planned anew")
 
 

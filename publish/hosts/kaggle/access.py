@@ -70,8 +70,9 @@ class SiteError(ReleaseError, RequestError):
         status: int | None = None,
         is_transient: bool = False,
         asked_seconds: float | None = None,
+        code: str = "host/unreachable",
     ) -> None:
-        super().__init__(Problem(Reason.RELEASE, message, file="kaggle", fix=fix))
+        super().__init__(problem(message, fix, code=code))
         self.status, self.is_transient, self.asked_seconds = status, is_transient, asked_seconds
 
     @property
@@ -116,15 +117,21 @@ def _check_setup() -> Iterator[Problem]:
             message = (
                 f"the kaggle client is too old: {MIN_CLIENT} or newer is needed, since older ones lose files"
             )
-            yield problem(message, install, installed)
+            yield problem(message, install, installed, code="host/client")
     except metadata.PackageNotFoundError:
-        yield problem(f"publishing to Kaggle needs the kaggle client, {MIN_CLIENT} or newer", install)
+        yield problem(
+            f"publishing to Kaggle needs the kaggle client, {MIN_CLIENT} or newer",
+            install,
+            code="host/client",
+        )
     except InvalidVersion:
-        yield problem("nobody can tell which version of the kaggle client this is", install)
+        yield problem(
+            "nobody can tell which version of the kaggle client this is", install, code="host/client"
+        )
     if _place() not in _PLACES:
         message = "the client does not know this place and would write to the real site in its stead"
         fix = f"unset KAGGLE_API_ENVIRONMENT, or use one of: {', '.join(_PLACES)}"
-        yield problem(message, fix, _place(), "KAGGLE_API_ENVIRONMENT")
+        yield problem(message, fix, _place(), "KAGGLE_API_ENVIRONMENT", code="host/client")
 
 
 def _place() -> str:
@@ -149,18 +156,28 @@ def _load(seconds: float) -> None:
         thread.join(seconds)
     if thread.is_alive():
         message = f"Kaggle said nothing for {seconds:g} s while its client was loaded"
-        raise ReleaseError(problem(message, "look at the connection, and run the same command again"))
+        raise ReleaseError(
+            problem(
+                message, "look at the connection, and run the same command again", code="host/unreachable"
+            )
+        )
     if errors:
         raise ReleaseError(
-            problem(f"the kaggle client cannot be loaded: {type(errors[0]).__name__}", "install it anew")
+            problem(
+                f"the kaggle client cannot be loaded: {type(errors[0]).__name__}",
+                "install it anew",
+                code="host/client",
+            )
         ) from errors[0]
 
 
-def problem(message: str, fix: str, value: str | None = None, column: str | None = None) -> Problem:
+def problem(
+    message: str, fix: str, value: str | None = None, column: str | None = None, *, code: str
+) -> Problem:
     """Return a problem with Kaggle, or with how it is reached."""
-    return Problem(Reason.RELEASE, message, file="kaggle", column=column, value=value, fix=fix)
+    return Problem(Reason.RELEASE, message, file="kaggle", column=column, value=value, fix=fix, code=code)
 
 
-def error(message: str, fix: str, value: str | None = None) -> ReleaseError:
+def error(message: str, fix: str, *, code: str) -> ReleaseError:
     """Return the error of one problem with Kaggle."""
-    return ReleaseError(problem(message, fix, value))
+    return ReleaseError(problem(message, fix, code=code))

@@ -84,7 +84,11 @@ class Client(KaggleApi):  # type: ignore[misc] # it is not typed
         actual = super().build_kaggle_client().http_client().get_non_api_endpoint()
         if actual != expected:
             message = f"the client would write to {actual}, and not to {expected}"
-            raise SiteError(message, "start a new process with KAGGLE_API_ENVIRONMENT set as it should be")
+            raise SiteError(
+                message,
+                "start a new process with KAGGLE_API_ENVIRONMENT set as it should be",
+                code="host/client",
+            )
 
     def sign_in(self) -> None:
         """Find credentials in the environment or in the client's own store, and try those it can.
@@ -102,9 +106,13 @@ class Client(KaggleApi):  # type: ignore[misc] # it is not typed
         _, place = get_access_token_from_env()
         if place:
             message = f"Kaggle does not accept the token in {place}: it is wrong or has expired"
-            return SiteError(message, "make a new one in Kaggle's settings, and run the same command again")
+            return SiteError(
+                message,
+                "make a new one in Kaggle's settings, and run the same command again",
+                code="host/sign-in",
+            )
         fix = "set KAGGLE_API_TOKEN, or KAGGLE_USERNAME and KAGGLE_KEY, or run: kaggle auth login"
-        return SiteError("there are no credentials for Kaggle", fix)
+        return SiteError("there are no credentials for Kaggle", fix, code="host/sign-in")
 
     # What the site has
 
@@ -430,7 +438,9 @@ class Client(KaggleApi):  # type: ignore[misc] # it is not typed
 
     def _refused(self, what: str, answer: str) -> SiteError:
         fix = "mend that, and run the same command again"
-        return SiteError(f"Kaggle refused to {what}: {self._clean(answer)}", fix, status=400)
+        return SiteError(
+            f"Kaggle refused to {what}: {self._clean(answer)}", fix, status=400, code="host/refused"
+        )
 
     def _explain(self, what: str, error: requests.RequestException) -> SiteError:
         again = "run the same command again: it continues"

@@ -166,7 +166,7 @@ class Contents:
             file.seek(0)
             if file_digest(file, "sha256").hexdigest() != entry.sha256:
                 message = "the file has other bytes on Kaggle than in the release"
-                yield problem(message, "publish the next version", value=entry.path)
+                yield problem(message, "publish the next version", value=entry.path, code="host/file-differs")
 
     def _versions(self, dataset: "RemoteDataset", state: str) -> Iterator[KaggleVersion]:
         notes = {version.number: version.notes for version in dataset.versions}
@@ -221,13 +221,13 @@ class Contents:
         found = self._differences(number, manifest)
         fix = "run the same command again: it sends the release once more"
         for path in found.missing:
-            yield problem("the file is missing on Kaggle", fix, value=path)
+            yield problem("the file is missing on Kaggle", fix, value=path, code="host/file-differs")
         for path, (there, size) in found.resized.items():
             message = f"the file has {there:,} bytes on Kaggle, and {size:,} in the release"
-            yield problem(message, fix, value=path)
+            yield problem(message, fix, value=path, code="host/file-differs")
         for path in found.others:
             message = "the file on Kaggle is not in the release"
-            yield problem(message, "see where it comes from", value=path)
+            yield problem(message, "see where it comes from", value=path, code="host/file-differs")
 
 
 def sent_entries(manifest: Manifest) -> tuple[FileEntry, ...]:
@@ -238,7 +238,7 @@ def sent_entries(manifest: Manifest) -> tuple[FileEntry, ...]:
 
 def absent(version: str, fix: str = "publish it") -> Problem:
     """Return the problem of a release that no version holds."""
-    return problem(f"Kaggle has no version of release {version}", fix)
+    return problem(f"Kaggle has no version of release {version}", fix, code="host/not-found")
 
 
 def newest_holding(site: Site, version: str) -> KaggleVersion:

@@ -133,4 +133,6 @@ def page_mark(page: KagglePage, manifest: Manifest) -> str:
 
 
 def _problem(column: str, message: str, value: str, fix: str) -> Problem:
-    return Problem(Reason.SETTINGS, message, file="kaggle", column=column, value=value, fix=fix)
+    return Problem(
+        Reason.SETTINGS, message, file="kaggle", column=column, value=value, fix=fix, code="host/page"
+    )

@@ -156,7 +156,7 @@ class Planner:
         fix = f"look at {self._url} and ask Kaggle's support"
         if not site.holding(manifest):
             fix = f"{fix}; to send it again all the same, remove {self._uploads.place(manifest)}"
-        return ReleaseError([problem(message, fix), *problems])
+        return ReleaseError([problem(message, fix, code="host/unfinished"), *problems])
 
 
 def check_layout(manifest: Manifest) -> Iterator[Problem]:
@@ -165,11 +165,13 @@ def check_layout(manifest: Manifest) -> Iterator[Problem]:
     for entry in sent:
         if entry.num_bytes >= MAX_FILE_BYTES:
             message = f"the file has {entry.num_bytes:,} bytes, and Kaggle gets none of 2 GB or more"
-            yield problem(message, "build with a smaller build.max_shard_bytes", value=entry.path)
+            yield problem(
+                message, "build with a smaller build.max_shard_bytes", value=entry.path, code="host/limits"
+            )
     num_top = sum("/" not in entry.path for entry in sent)
     if num_top > MAX_TOP_FILES:
         message = f"{num_top} files lie outside of folders, and Kaggle takes {MAX_TOP_FILES}"
-        yield problem(message, "put them into folders")
+        yield problem(message, "put them into folders", code="host/limits")
 
 
 def missing_files(folder: Path, manifest: Manifest) -> Iterator[Problem]:
@@ -177,7 +179,12 @@ def missing_files(folder: Path, manifest: Manifest) -> Iterator[Problem]:
     for entry in sent_entries(manifest):
         path = folder / entry.path
         if not path.is_file() or path.stat().st_size != entry.num_bytes:
-            yield problem("the file is missing from the release, or has another size", "build it", entry.path)
+            yield problem(
+                "the file is missing from the release, or has another size",
+                "build it",
+                entry.path,
+                code="check/file",
+            )
 
 
 def until(wall_seconds: float) -> str:

@@ -99,7 +99,9 @@ class Sender:
             if self._limits.clock.seconds() >= end:
                 spent = self._limits.processing_seconds / 60
                 message = f"Kaggle has been processing a version for {spent:,.0f} minutes ({site.state})"
-                raise error(message, "run the same command again later: nothing is sent twice")
+                raise error(
+                    message, "run the same command again later: nothing is sent twice", code="host/unfinished"
+                )
             self._limits.clock.sleep(self._limits.poll_seconds)
 
     def _send_files(self, site: Site, parcel: Parcel) -> None:
@@ -112,7 +114,9 @@ class Sender:
         with silence(), UploadState(uploads) as state:
             tree = self._contents.client.send_files(staged, state, self._tell(parcel.manifest))
             if _count(tree) != len(sent_entries(parcel.manifest)):
-                raise error("the client has left out files", "see whether it has a newer version")
+                raise error(
+                    "the client has left out files", "see whether it has a newer version", code="host/client"
+                )
             try:
                 self._create(site, tree, parcel)
             except SiteError as failure:
@@ -173,7 +177,9 @@ class Sender:
         message = "nobody knows yet whether Kaggle has taken the release: its answer got lost"
         doubt = self._uploads.doubt(site)
         then = f"; {until(doubt)} it only looks" if doubt is not None else ""
-        raise error(message, f"nothing is lost: run the same command again later{then}")
+        raise error(
+            message, f"nothing is lost: run the same command again later{then}", code="host/unfinished"
+        )
 
     def _has_appeared(self, site: Site, manifest: Manifest) -> bool:
         """Whether there is a version that was not there before.
@@ -187,7 +193,7 @@ class Sender:
         if now.newest_number == site.newest_number:
             return False
         message = f"somebody else has created version {now.newest_number} on Kaggle meanwhile"
-        raise error(message, "see what it is, and run the same command again")
+        raise error(message, "see what it is, and run the same command again", code="host/moved")
 
     def _wait_for(self, before: Site, manifest: Manifest) -> None:
         """Wait until the newest version is processed and holds a release.
@@ -203,10 +209,12 @@ class Sender:
             message = f"Kaggle could not process release {manifest.version}"
             is_last = self._uploads.num_tries(site, manifest) >= MAX_TRIES
             then = "ask Kaggle's support" if is_last else "the same command sends it once more"
-            raise error(message, f"look at {self._url}; {then}")
+            raise error(message, f"look at {self._url}; {then}", code="host/unfinished")
         if not site.holding(manifest, before.newest_number):
             message = f"the newest version on Kaggle, {site.newest_number}, does not hold this release"
-            raise error(message, "see who else publishes there, and run the same command again")
+            raise error(
+                message, "see who else publishes there, and run the same command again", code="host/moved"
+            )
 
 
 def _is_about_tokens(failure: SiteError) -> bool:

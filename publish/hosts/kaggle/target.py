@@ -148,7 +148,7 @@ class KaggleTarget:
                 f"Kaggle has version {site.newest_number} now; it was {plan.newest} when this was planned"
             )
             if exact:
-                raise error(message, "make a new plan, and look at it")
+                raise error(message, "make a new plan, and look at it", code="run/plan-changed")
             watcher.note(f"{message}; planned anew")
         if not site.is_settled:
             site = sender.wait()
@@ -157,7 +157,7 @@ class KaggleTarget:
         steps = self._planner.steps(contents, site, manifest)
         if exact and plan is not None and not set(steps) <= set(plan.steps):
             message = "what is to be done on Kaggle has changed since it was planned"
-            raise error(message, "make a new plan, and look at it")
+            raise error(message, "make a new plan, and look at it", code="run/plan-changed")
         text = describe(self._dataset, _read_card(folder), manifest)
         description = carry_over(text, withdrawals(site.description))
         if steps and steps[0] is not Step.DESCRIBE:
@@ -176,7 +176,7 @@ class KaggleTarget:
             return (absent(manifest.version),)
         if held[-1].state != "ready":
             message = f"Kaggle has not processed version {held[-1].number}"
-            return (problem(message, "wait, and verify again"),)
+            return (problem(message, "wait, and verify again", code="host/unfinished"),)
         problems = contents.compare(held[-1].number, manifest)
         if MANIFEST_NAME not in {found.value for found in problems}:
             (entry,) = (entry for entry in sent_entries(manifest) if entry.path == MANIFEST_NAME)
@@ -274,4 +274,6 @@ def _read_card(folder: Path) -> str:
     try:
         return (folder / "README.md").read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as failure:
-        raise error("the card of the release cannot be read", "build the release again") from failure
+        raise error(
+            "the card of the release cannot be read", "build the release again", code="check/file"
+        ) from failure

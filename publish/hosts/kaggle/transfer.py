@@ -141,7 +141,9 @@ def copy(chunks: Iterator[bytes], file: BinaryIO, max_bytes: int) -> None:
         size += len(chunk)
         # What Kaggle packs can be a little larger than the file.
         if size > max_bytes + max_bytes // 100 + 65536:
-            raise SiteError("the file is larger on Kaggle than in the release", "see what it is")
+            raise SiteError(
+                "the file is larger on Kaggle than in the release", "see what it is", code="host/file-differs"
+            )
         file.write(chunk)
 
 
@@ -164,6 +166,10 @@ def _unpack_into(file: BinaryIO, packed: BinaryIO, max_bytes: int) -> None:
             while chunk := member.read(_CHUNK_BYTES):
                 file.write(chunk)
                 if file.tell() > max_bytes:
-                    raise SiteError("the file is larger on Kaggle than in the release", "see what it is")
+                    raise SiteError(
+                        "the file is larger on Kaggle than in the release",
+                        "see what it is",
+                        code="host/file-differs",
+                    )
     except (zipfile.BadZipFile, IndexError, NotImplementedError, RuntimeError):
         raise SiteError("Kaggle sends a damaged archive", "run the same command again") from None
