@@ -12,7 +12,7 @@ if __package__ in (None, ""):  # run as a file: `publish/` must not stand for th
 import argparse
 from collections.abc import Sequence
 
-from schemas.codes import CODES
+from schemas.codes import CODES, write_table
 from schemas.problems import suggest
 
 
@@ -22,7 +22,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         prog="sfhq explain", description="Explain the code of a problem.", allow_abbrev=False
     )
     parser.add_argument("code", nargs="?", help="a code as messages show it; all are listed without one")
-    code = parser.parse_args(argv).code
+    parser.add_argument("--table", action="store_true", help="write the table in PUBLISHING.md")
+    options = parser.parse_args(argv)
+    if options.table:
+        print(write_table())
+        return 0
+    code = options.code
     if code is None:
         width = max(map(len, CODES))
         for name, known in CODES.items():

@@ -25,6 +25,16 @@ _SEE_ROW = "Correct the row, or leave it: a rejected row is listed in OUT/reject
 _SEE_IMAGE = "Replace the image file with a sound copy, or leave it: the row is listed in OUT/rejected."
 _NOTHING = "Nothing has to be done: the row is published, and the case is counted on the card."
 
+
+def write_table() -> str:
+    """Return the codes that are not of single rows as a Markdown table, for PUBLISHING.md."""
+    lines = ["| Code | Meaning | What to do |", "|---|---|---|"]
+    for code, known in CODES.items():
+        if not code.startswith("row/"):
+            lines.append(f"| `{code}` | {known.meaning} | {known.fix} |")
+    return "\n".join(lines)
+
+
 CODES: Mapping[str, Explanation] = {
     # A row that cannot be read as text
     "row/wrong-cell-count": Explanation("The row has more or fewer cells than the header.", _SEE_ROW),
@@ -144,8 +154,10 @@ CODES: Mapping[str, Explanation] = {
     ),
     # What a host answers
     "host/unreachable": Explanation(
-        "The host gave no usable answer: no connection, no answer in time, or an error of its own.",
-        "Look at the connection and at the host's status page, and run the same command again: it continues.",
+        "The host gave no usable answer: no connection, a proxy that cannot be used, no answer in time, or "
+        "an error of its own. The kit has waited and tried several times.",
+        "Look at the connection and at the host's status page, and run the same command again. In a proxy's "
+        "password, write `/` as `%2F` and `@` as `%40`.",
     ),
     "host/client": Explanation(
         "The host's client is missing, too old, or set to write elsewhere.", "Do what the message names."
@@ -159,10 +171,12 @@ CODES: Mapping[str, Explanation] = {
         "Use a token with write access to the repository's owner, or correct the repository's name.",
     ),
     "host/no-space": Explanation(
-        "The host takes no more data from this account.", "Free or buy space, and run the same command again."
+        "The host takes no more data from this account.",
+        "Free or buy space, and run the same command again: finished uploads are kept.",
     ),
     "host/refused": Explanation(
-        "The host refuses the request as it is, so asking again does not help.", "Do what the message says."
+        "The host refuses the request and says why, so the same request would not help.",
+        "Do what the message says, such as verifying the phone number of the account.",
     ),
     "host/limits": Explanation(
         "The release has more or larger files than the host takes.",
@@ -182,16 +196,18 @@ CODES: Mapping[str, Explanation] = {
         "Publish the release again; if it stays so, withdraw it and release the next version.",
     ),
     "host/unfinished": Explanation(
-        "The release is on the host and not complete: it is not processed, verified or tagged yet.",
-        "Run the same command again later: it continues.",
+        "The release is on the host and not complete: it is not processed, verified or tagged yet, or the "
+        "host's answer was lost.",
+        "Run the same command again later: it continues, and creates no second version. After a lost answer "
+        "of Kaggle's, runs only look for an hour; then the kit asks again, and sends no file twice.",
     ),
     "host/not-loadable": Explanation(
         "`datasets` cannot load the release from the host, so it gets no tag.",
         "Do what the message says; if it is the host's trouble, run the same command again later.",
     ),
     "host/moved": Explanation(
-        "Somebody else changed the repository while this run was publishing.",
-        "See who, and run the same command again.",
+        "The repository changed while this run was publishing: another client publishes there.",
+        "See which, and run the same command again.",
     ),
     "host/withdrawn": Explanation(
         "This version was withdrawn; a withdrawn version is never published again.",

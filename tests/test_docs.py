@@ -13,6 +13,7 @@ import pytest
 from PIL import Image, ImageChops, ImageStat
 
 from publish.release import main
+from schemas.codes import write_table
 from tests.exports import REAL_RECORD
 from tests.support import ROOT, good_folder
 
@@ -169,3 +170,7 @@ def test_words_are_plain(page: str) -> None:
 @pytest.mark.parametrize("page", sorted(HELD_TO_STYLE))
 def test_no_heading_is_repeated(page: str) -> None:
     assert len(anchors(page)) == len(set(anchors(page)))
+
+
+def test_the_table_of_failures_is_the_one_that_the_kit_writes() -> None:
+    assert f"\n{write_table()}\n" in (ROOT / "PUBLISHING.md").read_text(encoding="utf-8")

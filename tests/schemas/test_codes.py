@@ -10,7 +10,6 @@ from schemas.codes import CODES
 from schemas.problems import Problem, Reason
 from tests.support import ROOT
 
-
 CODE = re.compile(r"(check|host|row|run)/[a-z0-9-]+")
 
 
