@@ -3,7 +3,9 @@ PYTHON ?= python3
 VENV ?= .venv
 VERSION ?= 1.0
 BIN := $(VENV)/bin
+# What a release needs, and what checks and tests need beside it.
 READY := $(VENV)/.ready
+READY_DEV := $(VENV)/.ready-dev
 # CI runs every test; by hand the slow ones are left out. `make test TESTS=` runs all.
 TESTS ?= $(if $(CI),,-m "not slow")
 
@@ -11,35 +13,51 @@ TESTS ?= $(if $(CI),,-m "not slow")
 
 setup: $(READY)
 
-# Exact versions with hashes, and the kit itself without building in isolation: nothing else is fetched.
-$(READY): requirements.lock pyproject.toml
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable .
-	touch $@
+# Exact versions with hashes, and the kit itself without building in isolation: nothing else is fetched. uv
+# installs in seconds what takes pip minutes; where it cannot, pip does it. $(1): the lock file.
+define INSTALL
+@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+@echo "Setting up $(VENV): $$(grep -c '^[a-z0-9]' $(1)) packages of $(1)$(2)"
+@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements-uv.lock \
+	&& $(BIN)/uv pip install --python $(BIN)/python --quiet --require-hashes --no-deps -r $(1) \
+	|| { echo "uv cannot install here; pip does, which takes minutes"; \
+	$(BIN)/python -m pip install --disable-pip-version-check --require-hashes --no-deps -r $(1); }
+@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable .
+@touch $@
+endef
+
+$(READY): requirements.lock requirements-uv.lock pyproject.toml
+	$(call INSTALL,requirements.lock,; torch and its libraries are most of the 5 GB)
+
+$(READY_DEV): $(READY) requirements-dev.lock
+	$(call INSTALL,requirements-dev.lock,; those that are there stay)
 
 release: $(READY)  ## build, check and publish a release to dist/VERSION
 	$(BIN)/python publish/release.py --version $(VERSION)
 
-fmt: $(READY)
+fmt: $(READY_DEV)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-check: $(READY)
+check: $(READY_DEV)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
 test: check
-	$(BIN)/python -m pytest -n auto $(TESTS)
+	$(BIN)/python -m pytest -n auto --dist loadfile $(TESTS)
 
-build: $(READY)  ## the kit as a wheel, in dist/kit
+build: $(READY_DEV)  ## the kit as a wheel, in dist/kit
 	$(BIN)/python -m hatchling build -t wheel -d dist/kit
 
-lock: $(READY)  ## newest versions that pyproject.toml allows; names no registry
-	$(BIN)/python -m pip install --quiet uv
-	$(BIN)/python -m uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --extra dev pyproject.toml -o requirements.lock
+# `requirements.lock` is a part of `requirements-dev.lock`, with the same versions.
+COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
+
+lock: $(READY_DEV)  ## newest versions that pyproject.toml allows; names no registry
+	$(COMPILE) --upgrade --extra dev pyproject.toml -o requirements-dev.lock
+	$(COMPILE) --upgrade --extra build --extra features --extra kaggle -c requirements-dev.lock pyproject.toml -o requirements.lock
+	echo uv | $(COMPILE) --upgrade - -o requirements-uv.lock
 
 clean:
 	rm -rf $(VENV) dist .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

@@ -93,6 +93,7 @@ def real_release(sfhq_sample: Path, tmp_path_factory: pytest.TempPathFactory) ->
     return out / "1.0"
 
 
+@pytest.mark.slow
 def test_real_images_are_read_by_all(real_release: Path, sfhq_sample: Path, tmp_path: Path) -> None:
     assert_equals_source(real_release, sfhq_sample, tmp_path)
     assert_others_read(real_release, 400, 372)

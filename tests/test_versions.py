@@ -3,6 +3,7 @@
 import re
 import tomllib
 
+import pytest
 import yaml
 
 from builders.card.notes import changelog_entry, dataset_changelog
@@ -25,11 +26,26 @@ def test_the_citation_leaves_the_version_to_the_release() -> None:
     assert "date-released" not in citation
 
 
-def test_the_lock_names_every_dependency_with_a_hash_and_no_registry() -> None:
-    lock = (ROOT / "requirements.lock").read_text()
+EXTRAS = {"requirements.lock": ["build", "features", "kaggle"], "requirements-dev.lock": ["dev"]}
+
+
+def versions(lock: str) -> dict[str, str]:
+    """Return what a lock file pins: name → version."""
+    return dict(re.findall(r"^([a-z0-9._-]+)==(\S+)", (ROOT / lock).read_text(), re.MULTILINE))
+
+
+@pytest.mark.parametrize("lock", EXTRAS)
+def test_a_lock_names_every_dependency_with_a_hash_and_no_registry(lock: str) -> None:
+    text = (ROOT / lock).read_text()
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    locked = set(re.findall(r"^([a-z0-9._-]+)==", lock, re.MULTILINE))
-    wanted = [*project["dependencies"], *project["optional-dependencies"]["dev"]]
-    assert {re.split(r"[<>=]", name)[0].replace("_", "-") for name in wanted} <= locked
-    assert "http" not in re.sub(r"httpx\S*|httpcore\S*|http\S*-\S*", "", lock)
-    assert lock.count("==") <= lock.count("--hash=sha256:")
+    wanted = [*project["dependencies"]]
+    for extra in EXTRAS[lock]:
+        wanted += project["optional-dependencies"][extra]
+    assert {re.split(r"[<>=]", name)[0].replace("_", "-") for name in wanted} <= versions(lock).keys()
+    assert "http" not in re.sub(r"httpx\S*|httpcore\S*|http\S*-\S*", "", text)
+    assert text.count("==") <= text.count("--hash=sha256:")
+
+
+def test_a_release_and_the_tests_use_the_same_versions() -> None:
+    assert versions("requirements.lock").items() <= versions("requirements-dev.lock").items()
+    assert not {"ruff", "mypy", "pytest", "import-linter"} & versions("requirements.lock").keys()

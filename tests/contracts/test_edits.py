@@ -172,6 +172,7 @@ def add_json_lines(copy: Path) -> None:
     insert(copy / "schemas/configs.py", "    def __new__(", line)
 
 
+@pytest.mark.slow
 def test_a_format_is_one_module_and_its_lines_in_two_tables(copy: Path) -> None:
     add_json_lines(copy)
     table = copy / "builders/release/formats/__init__.py"
@@ -198,6 +199,7 @@ def test_a_format_is_one_module_and_its_lines_in_two_tables(copy: Path) -> None:
     assert kinds[f"jsonlines/{path.name}"] == "application/jsonl"
 
 
+@pytest.mark.slow
 def test_a_format_that_is_half_there_is_an_error(copy: Path) -> None:
     add_json_lines(copy)
     done = release(copy)
@@ -205,6 +207,7 @@ def test_a_format_that_is_half_there_is_an_error(copy: Path) -> None:
     assert "formats without a line in FORMATS: ['jsonlines']" in done.stderr
 
 
+@pytest.mark.slow
 def test_a_host_is_one_folder_and_one_entry(copy: Path) -> None:
     folder = copy / "publish/hosts/shelf"
     folder.mkdir()

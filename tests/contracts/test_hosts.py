@@ -39,6 +39,7 @@ def journey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Journey]:
         yield Journey(world, published, receipts, again, writes, world.read("verify", "--version", "1.0"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TARGETS)
 def test_a_release_goes_there_and_its_receipt_names_the_manifest(journey: Journey, name: str) -> None:
     assert journey.published.status == 0, journey.published.err
@@ -49,6 +50,7 @@ def test_a_release_goes_there_and_its_receipt_names_the_manifest(journey: Journe
     assert receipt["url"] in journey.published.out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TARGETS)
 def test_the_same_again_changes_nothing(journey: Journey, name: str) -> None:
     assert journey.again.status == 0, journey.again.err
@@ -56,6 +58,7 @@ def test_the_same_again_changes_nothing(journey: Journey, name: str) -> None:
     assert journey.world.receipts()[f"1.0.{name}"] == journey.receipts[f"1.0.{name}"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", HOSTS)
 def test_what_is_there_can_be_read_back(journey: Journey, name: str) -> None:
     assert journey.verified.status == 0, journey.verified.err

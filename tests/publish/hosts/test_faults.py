@@ -366,6 +366,7 @@ def attempt(site: Site, folder: Path) -> str | None:
     return None
 
 
+@pytest.mark.slow
 def test_every_request_that_a_run_makes_is_tried(
     hub: HubSite, kaggle: KaggleSite, releases: tuple[Path, Path]
 ) -> None:
@@ -378,6 +379,7 @@ def test_every_request_that_a_run_makes_is_tried(
     assert set(kaggle.server.names) == set(KAGGLE_REQUESTS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("place", "kind", "name"), matrix(("503", "reset"), PASSING, without=DOUBTFUL))
 def test_a_fault_that_passes_does_not_stop_a_run(
     request: pytest.FixtureRequest, releases: tuple[Path, Path], place: str, kind: str, name: str
@@ -425,6 +427,7 @@ def test_a_creation_that_may_have_been_heard_is_not_asked_for_again_before_its_t
     assert kaggle.sent_twice() == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("place", "kind", "name"), matrix(("503", "expired")))
 def test_a_fault_that_stays_ends_in_a_sentence_and_the_same_run_later_finishes(
     request: pytest.FixtureRequest, releases: tuple[Path, Path], place: str, kind: str, name: str
@@ -460,6 +463,7 @@ def test_a_fault_that_stays_ends_in_a_sentence_and_the_same_run_later_finishes(
 # Where an answer is worse than none
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", range(4))
 def test_what_somebody_wrote_into_the_card_outlives_a_wrong_answer(
     hub: HubSite, releases: tuple[Path, Path], number: int
@@ -475,6 +479,7 @@ def test_what_somebody_wrote_into_the_card_outlives_a_wrong_answer(
     assert hub.waits == [1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("status", [409, 412])
 def test_a_conflict_with_nobody_is_tried_again_and_told_as_what_it_is(
     hub: HubSite, releases: tuple[Path, Path], status: int
@@ -489,6 +494,7 @@ def test_a_conflict_with_nobody_is_tried_again_and_told_as_what_it_is(
     assert hub.visible() == tree_digest(releases[0])
 
 
+@pytest.mark.slow
 def test_a_repository_that_cannot_be_seen_when_it_is_made_is_told(
     hub: HubSite, releases: tuple[Path, Path]
 ) -> None:
