@@ -14,12 +14,13 @@ TESTS ?= $(if $(CI),,-m "not slow")
 setup: $(READY)
 
 # Exact versions with hashes, and the kit itself without building in isolation: nothing else is fetched. uv
-# installs in seconds what takes pip minutes; where it cannot, pip does it. $(1): the lock file.
+# installs in seconds what takes pip minutes; where it cannot, pip does it. The overrides in pyproject.toml are for
+# `make lock` only, so uv reads no settings. $(1): the lock file, $(2): what to say of it.
 define INSTALL
 @test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 @echo "Setting up $(VENV): $$(grep -c '^[a-z0-9]' $(1)) packages of $(1)$(2)"
 @$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements-uv.lock \
-	&& $(BIN)/uv pip install --python $(BIN)/python --quiet --require-hashes --no-deps -r $(1) \
+	&& $(BIN)/uv pip install --no-config --python $(BIN)/python --require-hashes --no-deps -r $(1) \
 	|| { echo "uv cannot install here; pip does, which takes minutes"; \
 	$(BIN)/python -m pip install --disable-pip-version-check --require-hashes --no-deps -r $(1); }
 @$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable .
