@@ -74,11 +74,10 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def build_once(out: Path, *arguments: str) -> Path:
-    """Return the release 1.0 in a shared folder; the first worker that needs it builds it, and loads it."""
+    """Return the release 1.0 in a shared folder; the first worker that needs it builds it."""
     release = out / "1.0"
-    with lock(out.with_suffix(".lock")), pytest.MonkeyPatch.context() as patch:
+    with lock(out.with_suffix(".lock")):
         if not release.exists():  # it comes to its place whole
-            patch.setattr(loading, "load_with_datasets", load_with_datasets)
             arguments = ("--config", str(ROOT / "release.toml"), "--out", str(out), *arguments)
             assert main(["--version", "1.0", *arguments]) == 0
             protect(release)

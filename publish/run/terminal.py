@@ -203,7 +203,7 @@ class Terminal:
             )
         for row in rows:
             table.add_row(*(Text(f"{cell:,}" if isinstance(cell, int) else cell) for cell in row))
-        self._out.print(table)
+        self._show(table)
 
     def table(self, rows: Sequence[tuple[str, str]]) -> None:
         """Show results as a table of names and values."""
@@ -212,7 +212,13 @@ class Terminal:
         table.add_column(overflow="fold")
         for name, value in rows:
             table.add_row(Text(name), Text(value))
-        self._out.print(table)
+        self._show(table)
+
+    def _show(self, table: RichTable) -> None:
+        with self._out.capture() as capture:
+            self._out.print(table)
+        for line in capture.get().splitlines():  # cells are padded, which a pipe or a file has no use for
+            self._out.out(line.rstrip(), highlight=False)
 
     def line(self, text: str) -> None:
         """Show one line of results as it is, to be copied."""

@@ -196,6 +196,7 @@ def test_a_killed_run_goes_on_with_the_batches_that_are_missing(world: Path, tmp
 # --- settings -------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_demonstration_encoder_is_refused_for_real_images(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

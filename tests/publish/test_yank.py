@@ -138,6 +138,7 @@ def test_what_is_nowhere_cannot_be_withdrawn_and_a_host_that_is_down_is_done_lat
     assert (status, "can be printed" in err) == (2, True)
 
 
+@pytest.mark.slow
 def test_other_run_is_named_with_its_process_and_start(tmp_path: Path) -> None:
     code = (
         "import sys, time; from pathlib import Path; from publish.run.workspace import lock_output\n"

@@ -85,6 +85,7 @@ def test_a_stream_is_cut_into_batches_of_names_and_vectors(encoder: Encoder, fac
         np.testing.assert_allclose(vectors, alone, atol=2e-3)
 
 
+@pytest.mark.slow
 def test_a_vector_does_not_depend_on_the_images_beside_it(encoder: Encoder, faces: list[bytes]) -> None:
     together = encode_all(encoder, faces)
     assert np.array_equal(encode_all(encoder, faces[::-1]), together[::-1])
@@ -301,6 +302,7 @@ def test_a_truncated_checkpoint_is_refused(tmp_path: Path, name: str, share: flo
     assert "the checkpoint is damaged or of another kind: " in refusal(pretrained=str(path))
 
 
+@pytest.mark.slow
 def test_weights_of_another_model_are_refused() -> None:
     message = refusal(pretrained=str(demo_encoder.WEIGHTS))
     assert "ViT-S-32 does not load with these weights: " in message

@@ -216,6 +216,7 @@ def test_every_image_has_its_own_vector_in_the_order_of_the_images(world: World)
         assert row["prompt_similarity"] == np.float32(dot)
 
 
+@pytest.mark.slow
 def test_every_caption_has_its_similarity_and_attributes_without_a_sentence_have_none(world: World) -> None:
     world.build("1.0")
     images = {row["image_id"]: row["image"]["bytes"] for row in world.rows("1.0", "default")}

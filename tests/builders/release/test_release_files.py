@@ -75,6 +75,7 @@ def read_ids(folder: Path, shards: tuple[Shard, ...], config: str) -> list[str]:
     return [image_id for path in paths for image_id in pq.read_table(path)["image_id"].to_pylist()]
 
 
+@pytest.mark.slow
 def test_image_bytes_are_the_files_own(tmp_path: Path) -> None:
     folder = good_folder(tmp_path / "good", 10)
     built = release(folder.write(), tmp_path / "dist")

@@ -228,6 +228,7 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
         thread.join()
 
 
+@pytest.mark.slow
 def test_webdataset_finds_the_same_bytes_and_fields(tmp_path: Path) -> None:
     rows = awkward_rows()
     shards = write(tmp_path, [rows[:7], rows[7:]])
@@ -302,6 +303,7 @@ def test_from_the_hub_datasets_and_a_reader_that_seeks_find_the_same(
         assert found(samples) == expected(rows)
 
 
+@pytest.mark.slow
 def test_a_shuffled_training_loop_sees_each_sample_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -406,6 +408,7 @@ def test_keys_are_plain_words_whatever_a_generator_is_called(generator: str) -> 
     assert len(f"{key}.json") <= 100
 
 
+@pytest.mark.slow
 def test_no_sample_is_hidden_by_what_its_generator_is_called(tmp_path: Path, work: Path) -> None:
     rows = [
         make_row(number) | {"generator": generator} for number, generator in enumerate(ODD_GENERATORS)

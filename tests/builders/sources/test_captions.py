@@ -526,6 +526,7 @@ def test_presets() -> None:
     assert preset_of("aura") is None
 
 
+@pytest.mark.slow
 @given(seed=st.integers(0, 1000))
 def test_the_order_of_rows_changes_nothing_but_places(
     seed: int, tmp_path_factory: pytest.TempPathFactory

@@ -97,6 +97,7 @@ def test_csv_and_tsv_come_back(delimiter: str, rows: list[list[str]]) -> None:
     assert [list(cells.values()) for cells in found] == rows
 
 
+@pytest.mark.slow
 @given(rows=RECORDS, ascii_only=st.booleans(), blank=st.sampled_from(["", "\n", "\r\n", " \n\n"]))
 def test_json_lines_come_back(rows: list[Cells], ascii_only: bool, blank: str) -> None:
     text = "".join(json.dumps(row, ensure_ascii=ascii_only) + "\n" + blank for row in rows)

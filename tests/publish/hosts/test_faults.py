@@ -402,6 +402,7 @@ def test_a_fault_that_passes_does_not_stop_a_run(
     assert site.writes() == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "name"),
     [pytest.param(*it, marks=() if it[1] in ("503", "reset") else pytest.mark.slow) for it in DOUBTFUL],
@@ -612,6 +613,7 @@ def run_through_xet(
     return subprocess.run(command, env=kept | settings, capture_output=True, text=True, check=False)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["xet_write", "cas"])
 @pytest.mark.parametrize(
     "name",

@@ -194,6 +194,7 @@ def test_a_version_costs_what_changed(
     assert len(listed) == sum(sum(each.model_dump().values()) for each in manifest.changes.rows.values())
 
 
+@pytest.mark.slow
 def test_a_version_that_claims_too_little_is_refused(
     releases: Releases, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -217,7 +218,7 @@ def test_a_plan_says_what_becomes_of_files_and_changes_nothing(
     assert releases.release("2.0", "--plan") == 0
     out = capsys.readouterr().out
     assert re.search(r"rewritten default train-\d{5} \(.*\): 1 removed of \d rows", out)
-    assert re.search(r"\n  prompts +0 +0 +1\n", out)
+    assert re.search(r"\n +prompts +0 +0 +1\n", out)
     assert tree_digest(releases.out) == before
 
 
@@ -256,6 +257,7 @@ def test_a_previous_release_that_cannot_be_followed_is_refused(
     )
 
 
+@pytest.mark.slow
 def test_a_damaged_file_of_images_is_written_anew(releases: Releases) -> None:
     name, (digest, _) = next(iter(releases.files("1.0", "default").items()))
     path = releases.out / "1.0" / name
@@ -265,6 +267,7 @@ def test_a_damaged_file_of_images_is_written_anew(releases: Releases) -> None:
     assert check_release(releases.out / "1.0.1") == []
 
 
+@pytest.mark.slow
 def test_a_file_that_is_written_anew_is_checked_like_any_other(
     releases: Releases, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -352,6 +355,7 @@ def test_splits_keep_prompts_together_and_captions_with_their_image(
     )
 
 
+@pytest.mark.slow
 def test_an_image_is_decoded_once_over_versions(
     releases: Releases, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

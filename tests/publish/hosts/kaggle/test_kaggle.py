@@ -555,6 +555,7 @@ def test_token_that_expires_in_the_middle_loses_nothing(kaggle: Kaggle, release:
     assert kaggle.site.num_put_bytes == sum(len(data) for data in kaggle.versions[0].files.values())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "proxy",
     ["http://me:s3cret/more@127.0.0.1:9", "http://me:s3cret@127.0.0.1:port", "socks5://me:s3cret@a:9"],
@@ -701,6 +702,7 @@ def test_version_that_appears_late_is_never_made_twice(
     assert not (kaggle.work / "state").exists()
 
 
+@pytest.mark.slow
 def test_version_that_never_appears_is_asked_for_again_when_it_cannot_any_more(
     kaggle: Kaggle, release: Path
 ) -> None:
@@ -893,6 +895,7 @@ def test_run_that_dies_while_kaggle_processes_is_finished_without_sending(
     assert len(kaggle.versions) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shown", [True, False])
 def test_processing_that_never_ends_has_an_end(kaggle: Kaggle, release: Path, shown: bool) -> None:
     kaggle.publish(release)
@@ -965,6 +968,7 @@ def test_version_that_failed_does_not_touch_the_one_before(kaggle: Kaggle, relea
     assert len(kaggle.versions) == 2
 
 
+@pytest.mark.slow
 def test_lost_file_is_found_and_sent_once_more_but_not_for_ever(kaggle: Kaggle, release: Path) -> None:
     lost = next(path for path in tree_digest(release) if path.startswith("prompts/"))
     kaggle.site.loses = {lost}
@@ -1112,6 +1116,7 @@ def run_plan(release: Path, work: Path, limit: str) -> subprocess.CompletedProce
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
 
 
+@pytest.mark.slow
 def test_site_that_hangs_while_the_client_is_loaded_does_not_hang_the_run(
     kaggle: Kaggle, release: Path
 ) -> None:
