@@ -18,7 +18,7 @@ _YES, _NO = frozenset({"1", "yes", "true", "1.0"}), frozenset({"-1", "0", "no", 
 
 
 class Attribute(BaseModel):
-    """One thing that somebody or some model says of the person or the picture."""
+    """One thing that a person or a model says of the person or the picture."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

@@ -3,6 +3,8 @@
 import re
 from enum import StrEnum
 
+from packaging.version import Version
+
 VERSION_PATTERN = re.compile(r"(0|[1-9]\d{0,5})(\.(0|[1-9]\d{0,5})){1,2}")
 
 
@@ -29,10 +31,10 @@ def parse_version(version: str) -> tuple[int, int, int]:
     Raises:
         ValueError: It is neither.
     """
-    if not VERSION_PATTERN.fullmatch(version):
+    if not VERSION_PATTERN.fullmatch(version):  # PEP 440, which the library reads, allows much more
         raise ValueError(f"{version!r} is not a version")
-    major, minor, patch = [*map(int, version.split(".")), 0][:3]
-    return major, minor, patch
+    found = Version(version)
+    return found.major, found.minor, found.micro
 
 
 def bump_between(old: str, new: str) -> Bump | None:

@@ -66,7 +66,7 @@ class HostPlan(Protocol):
 
     @property
     def access(self) -> tuple[Problem, ...]:
-        """What keeps whoever runs this from doing it. To plan, nobody needs a right to write."""
+        """What keeps this user from doing it. Planning needs no right to write."""
         ...
 
     @property
@@ -113,7 +113,7 @@ class Watcher(Protocol):
 
 
 class Unwatched:
-    """A watcher that nobody listens to."""
+    """A watcher that shows nothing."""
 
     def note(self, text: str) -> None:
         """Show nothing."""

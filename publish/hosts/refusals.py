@@ -32,7 +32,7 @@ def respelled(version: str, there: str, file: str) -> Problem | None:
 
     Args:
         version: The version to publish.
-        there: One that is published, or what somebody's notes call one; what is none is never the same.
+        there: One that is published, or what notes on a host call one; what is none is never the same.
         file: The host, or the folder.
     """
     if version == there or not VERSION_PATTERN.fullmatch(there):
@@ -48,7 +48,7 @@ def older(version: str, there: str, file: str, why: str, *, or_equal: bool = Fal
 
     Args:
         version: The version to publish.
-        there: One that is published, or what somebody's notes call one; what is none is never newer.
+        there: One that is published, or what notes on a host call one; what is none is never newer.
         file: The host, or the folder.
         why: Why the other one matters: a clause that begins with "which".
         or_equal: Whether it has to be newer, and not only as new.

@@ -14,6 +14,9 @@ numbers a later 2.5 becomes 2. So every sample has every field, and each field h
 - Everything else (`captions`, `settings`, `other_origins`) is JSON text, which `json.loads` turns into what
   it was: null is "null", an empty list "[]", and a struct has every key.
 
+The tars are written with Python's `tarfile`, not with the library's writer, which stamps each member with
+the user and the time.
+
 An image is called `.jpg` whatever its format, which the field `format` says: `datasets` gives no image for a
 `.png` after five `.jpg`, and refuses a tar that has both among the first five. Both libraries look at the
 bytes of an image, not at its name, to decode it.

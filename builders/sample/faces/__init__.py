@@ -1,6 +1,6 @@
 """Draw the faces of the built-in sample: parametric portraits whose attributes are ground truth.
 
-A generated image carries the prompt that somebody hoped for; a drawn face carries one that is
+A generated image carries the prompt that was asked for; a drawn face carries one that is
 true, because `describe_face` and `draw_face` read the same ten attributes. Everything else about
 a face (proportions, clothes, strands of hair) follows from its seed and stays out of the prompt.
 `portrait` puts a picture together; the other modules each draw what they are named after.

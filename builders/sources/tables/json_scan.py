@@ -1,4 +1,8 @@
-"""JSON arrays and objects taken element by element out of a file of any size."""
+"""JSON arrays and objects taken element by element out of a file of any size.
+
+Own code: `ijson`, made for this, gives no line of a broken element and cannot go on after it, and a rejected
+element must be reported with its place and kept as it came.
+"""
 
 import json
 import re

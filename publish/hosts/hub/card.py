@@ -1,6 +1,6 @@
 """What a card on the Hub has beside what was built: hand-written parts and marks, which a release keeps.
 
-What stands between the two markers is somebody's own text. A new release puts it into the places that its
+What stands between the two markers is text written by hand. A new release puts it into the places that its
 card has for it (a pair of markers, each on its line), in order, and what is left at the end. The manifest
 holds the digest of the card as it was built, so that is compared with the card without these parts, and
 without the lines that say which versions are withdrawn.
@@ -23,7 +23,7 @@ def read_kept(card: bytes) -> list[str]:
     """Return the hand-written parts of a card, in order.
 
     Raises:
-        ValueError: The markers are not pairs, so nobody can say what is to be kept.
+        ValueError: The markers are not pairs, so it is unknown what is to be kept.
     """
     text = _decode(card)
     parts = _PART.findall(text)
@@ -49,7 +49,7 @@ def is_card(card: bytes, sha256: str) -> bool:
 def _is_built(text: str, sha256: str) -> bool:
     if _digest(_encode(text)) == sha256:
         return True
-    # Nobody knows here how many parts stand in places that the card was built with; the others are additions.
+    # Unknown here: how many parts stand in places that the card was built with; the others are additions.
     return any(
         _digest(_encode(_without_parts(text, num_places))) == sha256
         for num_places in range(min(text.count(BEGIN), _MAX_PARTS) + 1)

@@ -164,7 +164,7 @@ class Hub:
         finally:
             if had_bars:
                 enable_progress_bars()
-            # Whoever uses the library next has a limit, too, and the errors that the library knows.
+            # The next user of the library has a limit, too, and the errors that the library knows.
             set_client_factory(lambda: _plain_client(self.limits.times))
 
     def ask(self, call: Callable[[HfApi], T], *, repeat: bool = True) -> T:
@@ -175,7 +175,7 @@ class Hub:
             repeat: Whether to try again what is transient. False for what must not be done twice blindly.
 
         Raises:
-            HubError: It is not done, or nobody can say.
+            HubError: It is not done, or that is unknown.
         """
         policy = self.limits.retry if repeat else replace(self.limits.retry, tries=1)
         return retry(lambda: self._call(call), policy, self._clock, self._deadline)
@@ -187,7 +187,7 @@ class Hub:
             step: Looks at what is there, and asks once for what must not be done twice blindly.
 
         Raises:
-            HubError: It is not done, or nobody can say.
+            HubError: It is not done, or that is unknown.
         """
         return retry(step, self.limits.retry, self._clock, self._deadline)
 
@@ -218,7 +218,7 @@ class Hub:
                     return
 
     def redact(self, text: str) -> str:
-        """Return somebody else's words for a message: in one line, without the token, not too long."""
+        """Return a text of another program for a message: in one line, without the token, not too long."""
         return redact(text, [self.token])
 
     def _call(self, call: Callable[[HfApi], T]) -> T:

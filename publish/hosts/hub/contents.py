@@ -113,7 +113,7 @@ class Contents:
     def find(self, refs: Refs, version: str) -> str | None:
         """Return the commit of a version: its tag's, or `main`'s where that holds it without a tag.
 
-        A tag whose commit has no manifest is somebody's own, and of no release.
+        A tag whose commit has no manifest belongs to no release.
         """
         tagged = refs.tags.get(tag_of(version))
         if tagged is not None and MANIFEST_NAME in self.files(tagged):
@@ -253,7 +253,7 @@ class Contents:
             data = bytearray()
             self._hub.read(file.path, sha, file.size, data.extend)
             if not _is_content(bytes(data), file):
-                # What somebody wrote by hand would be lost if another answer were taken for the card.
+                # Text written by hand would be lost if another answer were taken for the card.
                 problem = self.file_problem("other bytes come back than the Hub lists", file.path, AGAIN)
                 raise HubError(problem, is_transient=True)
             return bytes(data)

@@ -183,7 +183,7 @@ class Planner:
         try:
             self._contents.kept(head)
         except ValueError as error:
-            message = f"nobody can say what of the card is to be kept: {error}"
+            message = f"it is unknown what of the card is to be kept: {error}"
             yield self._contents.file_problem(message, CARD, "mend the markers on the Hub")
 
     def _notes(
@@ -244,7 +244,7 @@ class Planner:
         # A role in a resource group may go further than that in the organisation.
         own = next((org for org in orgs if _dig(org, "name") == namespace), None)
         if _dig(own, "roleInOrg") == "read" and not _dig(own, "resourceGroups"):
-            message = f"whoever has the token may only read in {namespace}"
+            message = f"the token may only read in {namespace}"
             yield self._contents.problem(
                 message, "ask for the role of a contributor, or use another token", "host/no-rights"
             )

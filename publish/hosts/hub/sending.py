@@ -71,7 +71,7 @@ class Sender:
                 ).oid
             except HubError as error:
                 # The Hub may answer 409 or 412 for a branch that has not moved, so look at the branch before
-                # planning again. A conflict with nobody is transient.
+                # planning again. A conflict without another commit is transient.
                 if error.status in (409, 412):
                     if self._has_moved(base):
                         return None
@@ -82,7 +82,7 @@ class Sender:
         try:
             return self._hub.retry(commit_once)
         except HubError as error:
-            # Nobody knows whether the commit was made where no answer came, or one that asks to try again.
+            # It is unknown whether the commit was made where no answer came, or one that asks to try again.
             is_unknown = error.is_transient or error.status is None
             if error is unconfirmed and is_unknown and self._has_moved(base):
                 return None
@@ -188,7 +188,7 @@ class Sender:
         return CommitOperationAdd(entry.path, put_back(card, *self._contents.kept(base)))
 
     def _check_digest(self, entry: FileEntry, found: str) -> None:
-        """See that what was sent is what was checked: somebody may have touched the build since."""
+        """Check that what was sent is what was checked: the build may have changed since."""
         if found != entry.sha256:
             message = "the build's file is not that of its manifest"
             raise ReleaseError(self._contents.file_problem(message, entry.path, "build the release again"))

@@ -125,9 +125,7 @@ def _check_setup() -> Iterator[Problem]:
             code="host/client",
         )
     except InvalidVersion:
-        yield problem(
-            "nobody can tell which version of the kaggle client this is", install, code="host/client"
-        )
+        yield problem("the version of the kaggle client is unknown", install, code="host/client")
     if _place() not in _PLACES:
         message = "the client does not know this place and would write to the real site in its stead"
         fix = f"unset KAGGLE_API_ENVIRONMENT, or use one of: {', '.join(_PLACES)}"

@@ -19,7 +19,7 @@ class Attempts(BaseModel):
 
     Attributes:
         num_taken: How often it took the files: it said so, or was seen to process them.
-        asked_at: When it was asked, in seconds since 1970, while nobody knows whether it heard; else None.
+        asked_at: When it was asked, in seconds since 1970, while it is unknown whether it heard; else None.
         above: Number of its newest version when it was asked.
     """
 

@@ -118,7 +118,7 @@ class Client(KaggleApi):  # type: ignore[misc] # it is not typed
 
     @property
     def is_own(self) -> bool:
-        """Whether the dataset belongs to whoever is signed in, and to no organisation or somebody else."""
+        """Whether the dataset belongs to the signed-in user, not to an organisation or another user."""
         return self._owner == str(self.config_values.get(self.CONFIG_NAME_USER, "")).lower()
 
     def dataset(self) -> RemoteDataset | None:
@@ -258,7 +258,7 @@ class Client(KaggleApi):  # type: ignore[misc] # it is not typed
         """Ask once for a new dataset of uploaded files.
 
         Raises:
-            SiteError: The site refuses, or (`is_unknown`) nobody knows whether it did it.
+            SiteError: The site refuses, or (`is_unknown`) it is unknown whether it did it.
         """
         request = api.ApiCreateDatasetRequest()
         request.owner_slug, request.slug = self._owner, self._slug
@@ -269,7 +269,7 @@ class Client(KaggleApi):  # type: ignore[misc] # it is not typed
         """Ask once for a new version of uploaded files, which replace all those of the version before.
 
         Raises:
-            SiteError: The site refuses, or (`is_unknown`) nobody knows whether it did it.
+            SiteError: The site refuses, or (`is_unknown`) it is unknown whether it did it.
         """
         request = api.ApiCreateDatasetVersionRequest()
         request.owner_slug, request.dataset_slug = self._owner, self._slug

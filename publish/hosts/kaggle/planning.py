@@ -15,7 +15,7 @@ from publish.hosts.refusals import older, other_content, respelled
 from schemas.manifest import Manifest
 from schemas.problems import Problem, ReleaseError
 
-MAX_FILE_BYTES = 2_000_000_000  # nobody says what happens above 2 GB, so everything stays below
+MAX_FILE_BYTES = 2_000_000_000  # Kaggle does not say what happens above 2 GB, so everything stays below
 MAX_TOP_FILES = 50  # what Kaggle takes outside of folders
 # A version that Kaggle has broken is sent once more, not for ever.
 MAX_TRIES = 2
@@ -55,7 +55,7 @@ class KagglePlan(TargetPlan):
 
     @property
     def access(self) -> tuple[Problem, ...]:
-        """What keeps whoever runs this from writing: nothing, since all who can look are signed in."""
+        """What keeps this user from writing: nothing, since all who can look are signed in."""
         return ()
 
     @property

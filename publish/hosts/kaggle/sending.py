@@ -22,7 +22,7 @@ from schemas.problems import ReleaseError
 
 # What a site says of a request that will never do, unlike one that is too early or not allowed.
 _REFUSED = (400, 404, 409, 410, 422)
-# Nobody says how long Kaggle keeps files that are in no version yet. A refusal of older ones may be for that.
+# Kaggle does not say how long it keeps files that are in no version yet; a refusal of older ones may be that.
 _MAX_TOKEN_SECONDS = 24 * 3600
 
 
@@ -139,7 +139,7 @@ class Sender:
         return tell
 
     def _create(self, site: Site, tree: Any, parcel: Parcel) -> None:
-        """Ask for the version, once: while nobody knows whether that was heard, no run asks again."""
+        """Ask for the version, once: while it is unknown whether that was heard, no run asks again."""
         if site.exists:
             self.wait()  # so that what is processed after this is what was asked for
         if self._has_appeared(site, parcel.manifest):
@@ -174,7 +174,7 @@ class Sender:
             self._limits.clock.sleep(self._limits.poll_seconds)
             if self._has_appeared(site, manifest):
                 return
-        message = "nobody knows yet whether Kaggle has taken the release: its answer got lost"
+        message = "it is unknown whether Kaggle has taken the release: its answer was lost"
         doubt = self._uploads.doubt(site)
         then = f"; {until(doubt)} it only looks" if doubt is not None else ""
         raise error(
@@ -185,14 +185,14 @@ class Sender:
         """Whether there is a version that was not there before.
 
         Raises:
-            ReleaseError: There is one, and it is somebody else's.
+            ReleaseError: There is one, and another client made it.
         """
         now = self._contents.look()
         if not now.is_settled or now.holding(manifest, site.newest_number):
             return True  # the site may count a version only when it is processed
         if now.newest_number == site.newest_number:
             return False
-        message = f"somebody else has created version {now.newest_number} on Kaggle meanwhile"
+        message = f"another client has created version {now.newest_number} on Kaggle meanwhile"
         raise error(message, "see what it is, and run the same command again", code="host/moved")
 
     def _wait_for(self, before: Site, manifest: Manifest) -> None:

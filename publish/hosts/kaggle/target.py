@@ -239,7 +239,7 @@ class KaggleTarget:
     def withdraw(self, version: str, reason: str) -> bool:
         """Mark a release as withdrawn above the page's text; later releases keep the line.
 
-        Kaggle lets nobody change the notes of a version, and nothing is removed.
+        Kaggle lets no user change the notes of a version, and nothing is removed.
 
         Args:
             version: The release.

@@ -30,7 +30,7 @@ class UploadState(ResumableUploadContext):  # type: ignore[misc] # the client is
     """The client's memory of what it has sent, in a folder of ours.
 
     Args:
-        folder: Holds addresses and tokens of uploads, so nobody else may read it. Made if missing.
+        folder: Holds addresses and tokens of uploads, so no other user may read it. Made if missing.
     """
 
     # The client knows an unfinished upload by path, size and time only: other bytes of the same size would be

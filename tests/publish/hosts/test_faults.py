@@ -419,7 +419,7 @@ def test_a_creation_that_may_have_been_heard_is_not_asked_for_again_before_its_t
     for _ in range(3):
         told = attempt(kaggle, second)
         assert told is not None
-        assert "nobody knows yet whether Kaggle has taken the release" in told
+        assert "it is unknown whether Kaggle has taken the release" in told
     assert kaggle.asked(kind) == 1
     kaggle.heal()
     kaggle.publish(second)

@@ -370,7 +370,7 @@ def test_a_card_whose_markers_are_broken_stops_the_release(
 ) -> None:
     publish(make(), first)
     hub.edit(REPO, "bob", "Half", {"README.md": b"# T\n<!-- keep: begin -->\nprecious\n"})
-    assert "README.md: nobody can say what of the card is to be kept" in refusal(make(), second)
+    assert "README.md: it is unknown what of the card is to be kept" in refusal(make(), second)
     assert b"precious" in hub.content(REPO, "README.md")
 
 
