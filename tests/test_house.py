@@ -146,9 +146,6 @@ PARQUET_READERS = {
     "builders.release.formats.parquet": "asks pyarrow for the leaves of a schema, in memory",
     "builders.sources.tables.parquet": "the maintainer's tables, which are no release",
     "publish.checks.consumer": "`datasets` alone, no code of ours; it takes an option for that from pyarrow",
-    # `builders.features` is below `builders.release`: the previous release's features come to it as paths.
-    "builders.features.vectors": "embeddings of the previous release",
-    "builders.features.encoding": "texts and similarities of the previous release",
 }
 READS_OF_PARQUET = {
     "ParquetFile",

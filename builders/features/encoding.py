@@ -10,20 +10,18 @@ import hashlib
 import importlib.metadata
 import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Protocol
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from builders.catalog import Catalog, Part, Shown
 from builders.features.adherence import compare_texts
 from builders.features.encoder import Encoder, encode_stream
 from builders.features.encoder import Features as Vectors
 from builders.features.store import FeatureStore
-from builders.features.vectors import check_vectors, read_groups
+from builders.features.vectors import check_vectors, split_group
 from builders.images.hashes import Hashes, hash_image, pack_hashes
 from builders.images.integrity import read_again
 from builders.parallel import Execution, Threads, Track
@@ -41,11 +39,26 @@ _HASHED_BY = ("numpy", "pillow", "scipy")
 _COMPARED = {Table.IMAGES: ("prompt", "prompt_similarity"), Table.CAPTIONS: ("caption", "similarity")}
 
 
-class FeatureFiles(Protocol):
+class FeatureFile(Protocol):
+    """A file of an earlier release; `builders.release.reader.TableFile` is one.
+
+    Its methods raise pyarrow's `ArrowException` or `OSError` where the file is damaged.
+    """
+
+    def row_groups(self, columns: Sequence[str]) -> Iterator[pa.Table]:
+        """Yield some columns, row group by row group."""
+        ...
+
+    def read(self, columns: Sequence[str]) -> pa.Table:
+        """Read some columns of all rows."""
+        ...
+
+
+class EarlierFeatures(Protocol):
     """The features of an earlier release; `builders.release.previous.PreviousRelease` is one."""
 
-    def feature_files(self, config: Config) -> Iterable[tuple[Path, Path]]:
-        """Yield each intact file of features, with the file of the texts that it goes with."""
+    def feature_files(self, config: Config) -> Iterable[tuple[str, FeatureFile, FeatureFile]]:
+        """Yield each intact file of features: its name, the file, and that of its texts."""
         ...
 
 
@@ -70,7 +83,7 @@ class Features:
         catalog: Catalog,
         missing: Mapping[str, Sequence[Part]],
         inputs: Inputs,
-        previous: FeatureFiles | None,
+        previous: EarlierFeatures | None,
         execution: Execution,
     ) -> None:
         """Fill the store with all that rows are made of, and encode only what is missing.
@@ -186,38 +199,39 @@ class Features:
     def _vector(self, maker: str, sha256: str) -> Vectors:
         return np.frombuffer(self._store.image(maker, sha256), _VECTOR)
 
-    def _learn(self, previous: FeatureFiles, configs: Iterable[Config], dimension: int) -> None:
+    def _learn(self, previous: EarlierFeatures, configs: Iterable[Config], dimension: int) -> None:
         """Take over what the previous release says; what is damaged there is encoded again."""
         for config in configs:
-            for path, table in previous.feature_files(config):
-                with contextlib.suppress(EmbeddingError, pa.ArrowException, KeyError):
+            for name, file, texts in previous.feature_files(config):
+                with contextlib.suppress(EmbeddingError, pa.ArrowException, OSError, KeyError):
                     if config.table is Table.IMAGES:
-                        self._learn_vectors(self._makers[config.name], path, dimension)
-                    self._learn_similarities(config, path, table)
+                        self._learn_vectors(self._makers[config.name], name, file, dimension)
+                    self._learn_similarities(config, file, texts)
 
-    def _learn_vectors(self, maker: str, path: Path, dimension: int) -> None:
-        for ids, vectors in read_groups(path, dimension):
-            check_vectors(vectors, path.name)
+    def _learn_vectors(self, maker: str, name: str, file: FeatureFile, dimension: int) -> None:
+        for group in file.row_groups(["image_id", "embedding"]):
+            ids, vectors = split_group(group, dimension, name)
+            check_vectors(vectors, name)
             made = zip(ids.to_pylist(), vectors.astype(_VECTOR), strict=True)
             self._store.learn_images(maker, ((image_id, vector.tobytes()) for image_id, vector in made))
 
-    def _learn_similarities(self, config: Config, path: Path, table: Path) -> None:
-        """Take over similarities from a file of features; `table` has the texts."""
+    def _learn_similarities(self, config: Config, file: FeatureFile, texts_file: FeatureFile) -> None:
+        """Take over similarities from a file of features; `texts_file` has the texts."""
         (key,), (text, similarity) = config.key, _COMPARED[config.table]
-        texts = dict(_columns(table, key, text))
+        texts = dict(_columns(texts_file, key, text))
         self._store.learn_similarities(
             self._makers[config.name],
             (
                 (image_id, texts[name], value)
-                for name, image_id, value in _columns(path, key, "image_id", similarity)
+                for name, image_id, value in _columns(file, key, "image_id", similarity)
                 if value is not None and texts.get(name) is not None
             ),
         )
 
 
-def _columns(path: Path, *names: str) -> Iterator[tuple[Any, ...]]:
+def _columns(file: FeatureFile, *names: str) -> Iterator[tuple[Any, ...]]:
     """Yield some columns of a file, row by row."""
-    table = pq.read_table(path, columns=list(dict.fromkeys(names)))
+    table = file.read(list(dict.fromkeys(names)))
     return zip(*(table[name].to_pylist() for name in names), strict=True)
 
 

@@ -7,13 +7,11 @@ every machine; float32, which is several times faster, only says where to look.
 """
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from schemas.problems import EmbeddingError, Problem, Reason
 
@@ -149,21 +147,6 @@ def split_group(group: pa.Table, dim: int, place: str) -> tuple[pa.Array, Half]:
     if ids.null_count or lists.null_count or values.null_count:
         raise EmbeddingError(_problem("an image id or an embedding is null", place))
     return ids, values.to_numpy().reshape(-1, dim)
-
-
-def read_groups(path: Path, dim: int) -> Iterator[tuple[pa.Array, Half]]:
-    """Yield the ids and the (n, d) vectors of each row group of a shard.
-
-    Raises:
-        EmbeddingError: The file cannot be read, or something is null.
-    """
-    try:
-        with pq.ParquetFile(path) as file:
-            for number in range(file.num_row_groups):
-                yield split_group(file.read_row_group(number, ["image_id", "embedding"]), dim, path.name)
-    except (pa.ArrowException, OSError) as error:
-        message = f"this is not a Parquet file that can be read: {type(error).__name__}"
-        raise EmbeddingError(_problem(message, path.name)) from error
 
 
 def _problem(

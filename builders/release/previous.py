@@ -14,7 +14,7 @@ import pyarrow as pa
 from builders.catalog import Placed
 from builders.files import is_intact
 from builders.images.integrity import ImageFacts
-from builders.release.reader import ReleaseReader, open_table
+from builders.release.reader import ReleaseReader, TableFile, open_table
 from schemas.columns import arrow_schema, type_names
 from schemas.configs import CONFIG_OF, CONFIGS, Config, Table
 from schemas.manifest import Manifest, PreviousEntry, Shard
@@ -143,8 +143,8 @@ class PreviousRelease:
         """Return the files of a config by split and number."""
         return {(shard.split, shard.number): shard for shard in self.reader.shards_of(config.name)}
 
-    def feature_files(self, config: Config) -> Iterator[tuple[Path, Path]]:
-        """Yield each intact file of a config of features, with the file of the texts that it goes with.
+    def feature_files(self, config: Config) -> Iterator[tuple[str, TableFile, TableFile]]:
+        """Yield each intact file of a config of features: its name, the file, and that of its texts.
 
         Files of another encoder, or with other columns, are left out.
         """
@@ -152,7 +152,8 @@ class PreviousRelease:
         for place, shard in self.shards_of(config).items() if self.makes_alike(config) else ():
             path = self.folder / shard.path
             if place in tables and _is_intact(path, shard):
-                yield path, self.folder / tables[place].path
+                with open_table(path) as file, open_table(self.folder / tables[place].path) as texts:
+                    yield path.name, file, texts
 
     def _groups(self, table: Table, shard: Shard) -> Mapping[str, int]:
         """Return the row group of each row: in the file with images, or in its own file."""
