@@ -88,7 +88,7 @@ def waits() -> list[float]:
 
 @pytest.fixture
 def fetch(tmp_path: Path, waits: list[float]) -> Iterator[ImageFetcher]:
-    times, clock = TimeLimits(read_seconds=5), Clock(sleep=waits.append)
+    times, clock = TimeLimits(read_seconds=600), Clock(sleep=waits.append)
     with ImageFetcher(tmp_path / "images", 1_000_000, policy=POLICY, times=times, clock=clock) as fetcher:
         yield fetcher
 

@@ -152,7 +152,7 @@ def make(hub: HubServer, watched: Watched) -> Make:
     """Make a target as a new run would have it, one that never sleeps."""
 
     def make_target(**options: object) -> HubTarget:
-        times = TimeLimits(read_seconds=float(str(options.pop("timeout", 10))))
+        times = TimeLimits(read_seconds=float(str(options.pop("timeout", 600))))
         limits = Limits(times, RetryPolicy(jitter_seconds=0))
         clock = Clock(sleep=watched.waits.append)
         settings = {"endpoint": hub.endpoint, "limits": limits, "clock": clock, **options}

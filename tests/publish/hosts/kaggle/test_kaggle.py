@@ -36,7 +36,7 @@ DATASET = "faces/sfhq-t2i"
 PAGE = KagglePage(
     title="Synthetic faces", subtitle="Portraits by five text-to-image models", keywords=("synthetic",)
 )
-TIMES, RETRY = TimeLimits(read_seconds=5), RetryPolicy(tries=3, jitter_seconds=0)
+TIMES, RETRY = TimeLimits(read_seconds=600), RetryPolicy(tries=3, jitter_seconds=0)
 TOKEN, KEY = "KGAT_marked-token-that-nobody-may-see", "marked-key-that-nobody-may-see"
 
 
