@@ -6,6 +6,7 @@ field that needs a narrower type, a unit or nested columns says so with a `Colum
     width: Annotated[int, Field(ge=1, description="Width of the image."), Column(pa.int32(), unit="px")]
 """
 
+import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from types import UnionType
@@ -25,6 +26,7 @@ ARROW_TYPES: Mapping[type, pa.DataType] = {
     bool: pa.bool_(),
     bytes: pa.binary(),
 }
+_METADATA_KEY = b"huggingface"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +69,26 @@ def columns_of(model: type[BaseModel]) -> tuple[ColumnSpec, ...]:
 
 
 def arrow_schema(columns: Iterable[ColumnSpec]) -> pa.Schema:
-    """Build the Arrow schema of a table, with the Hub's `huggingface` metadata that types images."""
-    return features(columns).arrow_schema
+    """Build the Arrow schema of a table, with the Hub's `huggingface` metadata that types images.
+
+    The metadata names lists as `datasets` did before 4.0, whose versions refuse to read a file with the newer
+    name `List`; newer ones read both. Tried with 2.19, 3.6, 4.0 and 5.2: `tests/test_old_readers.py`.
+    """
+    schema = features(columns).arrow_schema
+    said = json.loads(schema.metadata[_METADATA_KEY])
+    said["info"]["features"] = {name: _older(each) for name, each in said["info"]["features"].items()}
+    return schema.with_metadata({_METADATA_KEY: json.dumps(said)})
+
+
+def _older(feature: Any) -> Any:
+    """Describe a feature without the type `List`: as `[feature]`, or as `Sequence` where it has a length."""
+    if not isinstance(feature, dict):
+        return feature
+    if feature.get("_type") != "List":
+        return {key: _older(value) for key, value in feature.items()}
+    item = _older(feature["feature"])
+    length = feature.get("length", -1)
+    return [item] if length < 0 else {"feature": item, "length": length, "_type": "Sequence"}
 
 
 def features(columns: Iterable[ColumnSpec]) -> "Features":
