@@ -72,7 +72,7 @@ def arrow_schema(columns: Iterable[ColumnSpec]) -> pa.Schema:
     """Build the Arrow schema of a table, with the Hub's `huggingface` metadata that types images.
 
     The metadata names lists as `datasets` did before 4.0, whose versions refuse to read a file with the newer
-    name `List`; newer ones read both. Tried with 2.19, 3.6, 4.0 and 5.2: `tests/test_old_readers.py`.
+    name `List`; newer ones read both. Tried with 2.19, 3.6, 4.0 and 5.2: `tests/readers/test_old_readers.py`.
     """
     schema = features(columns).arrow_schema
     said = json.loads(schema.metadata[_METADATA_KEY])

@@ -120,7 +120,7 @@ class Provenance(BaseModel):
     decoding: str = Field(description="At which scale images are decoded.")
     context_length: _Size = Field(description="Most tokens of a text.")
     quick_gelu: bool = Field(description="Whether the model uses the sigmoid approximation of GELU.")
-    dtype: Dtype = Field(description="Numbers that the model computed in; features are float16.")
+    dtype: Dtype = Field(description="Numbers that the model computed in; vectors are rounded to float16.")
     normalized: bool = Field(description="Whether vectors have length 1.")
     is_demonstration: bool = Field(description="Whether this is the kit's demonstration encoder.")
     libraries: Mapping[str, str] = Field(description="Library → version.")
@@ -143,8 +143,10 @@ class ImageFeatures(BaseModel):
     """What an encoder makes of one image."""
 
     image_id: Identifier = Field(description="The image, as in the other configs.")
-    embedding: Annotated[list[float], Column(pa.list_(pa.float16()))] = Field(
-        description="The image as a vector of length 1; the dot product of two is their cosine similarity."
+    # float32 in files, since Spark and older pyarrow and polars read no file with float16; see DECISIONS.md.
+    embedding: Annotated[list[float], Column(pa.list_(pa.float32()))] = Field(
+        description="The image as a vector of length 1, in numbers that float16 has, too; the dot product of "
+        "two is their cosine similarity."
     )
     prompt_similarity: _Cosine | None = Field(
         description="Cosine similarity of the image and its prompt. Null where there is no prompt."
@@ -164,6 +166,6 @@ class CaptionFeatures(BaseModel):
 def image_feature_columns(dimension: int) -> tuple[ColumnSpec, ...]:
     """Return the columns of `ImageFeatures` for vectors of some dimension."""
     return tuple(
-        replace(column, arrow=pa.list_(pa.float16(), dimension)) if column.name == "embedding" else column
+        replace(column, arrow=pa.list_(pa.float32(), dimension)) if column.name == "embedding" else column
         for column in columns_of(ImageFeatures)
     )

@@ -126,9 +126,10 @@ class Features:
         if config.table is Table.CAPTIONS:
             similarity = self._store.similarity(maker, image_id, _text(row["caption"]))
             return {"caption_id": row["caption_id"], "image_id": image_id, "similarity": similarity}
+        vector = np.frombuffer(self._store.image(maker, str(row["sha256"])), _VECTOR)
         return {
             "image_id": image_id,
-            "embedding": np.frombuffer(self._store.image(maker, str(row["sha256"])), _VECTOR),
+            "embedding": vector.astype(np.float32),
             "prompt_similarity": self._store.similarity(maker, image_id, _text(row["prompt"])),
         }
 

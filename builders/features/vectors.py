@@ -1,9 +1,10 @@
 """Embeddings: arrays of unit vectors.
 
-Vectors are stored as float16. The product of two float16 numbers is a multiple of 2**-48, and a sum of such
-products that stays below 2 has fewer than 53 bits: so dot products of stored vectors are exact in float64, in
-any order of summation. What is compared with a threshold, or published, is computed so, and is the same on
-every machine; float32, which is several times faster, only says where to look.
+Vectors have numbers of float16, which files hold as float32. The product of two float16 numbers is a
+multiple of 2**-48, and a sum of such products that stays below 2 has fewer than 53 bits: so dot products of
+stored vectors are exact in float64, in any order of summation. What is compared with a threshold, or
+published, is computed so, and is the same on every machine; float32, which is several times faster, only says
+where to look.
 """
 
 from collections.abc import Iterator
@@ -131,6 +132,19 @@ def _check_lengths(lengths: Float32, place: str) -> Iterator[Problem]:
         )
 
 
+def to_half(numbers: npt.NDArray[Any], place: str) -> Half:
+    """Return the numbers of a file as float16, which they were before they were written as float32.
+
+    Raises:
+        EmbeddingError: A number is not one that float16 has.
+    """
+    with np.errstate(over="ignore"):
+        half: Half = numbers.astype(np.float16)
+    if not np.array_equal(half.astype(numbers.dtype), numbers, equal_nan=True):
+        raise EmbeddingError(_problem("an embedding has numbers with more digits than float16", place))
+    return half
+
+
 def split_group(group: pa.Table, dim: int, place: str) -> tuple[pa.Array, Half]:
     """Return the ids and the (n, d) vectors of one row group.
 
@@ -140,13 +154,13 @@ def split_group(group: pa.Table, dim: int, place: str) -> tuple[pa.Array, Half]:
         place: Where it comes from, for the message.
 
     Raises:
-        EmbeddingError: Something is null.
+        EmbeddingError: Something is null, or is no number that float16 has.
     """
     ids, lists = (group[name].combine_chunks() for name in ("image_id", "embedding"))
     values = lists.flatten()
     if ids.null_count or lists.null_count or values.null_count:
         raise EmbeddingError(_problem("an image id or an embedding is null", place))
-    return ids, values.to_numpy().reshape(-1, dim)
+    return ids, to_half(values.to_numpy(), place).reshape(-1, dim)
 
 
 def _problem(

@@ -37,7 +37,7 @@ class EmbeddingTable:
 
     @classmethod
     def read(cls, paths: Sequence[Path], image_ids: Sequence[str]) -> "EmbeddingTable":
-        """Read shards with the columns `image_id` and `embedding` (fixed-size list of float16).
+        """Read shards with the columns `image_id` and `embedding` (fixed-size list of float32).
 
         Memory is that of the result (126 MB for 122,726 x 512) and of one row group.
 
@@ -177,12 +177,12 @@ def _read_headers(paths: Sequence[Path]) -> tuple[int, str | None]:
             continue
         names: dict[str, pa.DataType] = {field.name: field.type for field in schema}
         vector = names.get("embedding", pa.null())
-        is_vector = pa.types.is_fixed_size_list(vector) and pa.types.is_float16(vector.value_type)
+        is_vector = pa.types.is_fixed_size_list(vector) and pa.types.is_float32(vector.value_type)
         if not is_vector or not pa.types.is_string(names.get("image_id", pa.null())):
             problems.append(
                 _problem(
                     "a file of embeddings has the columns image_id (string) and embedding (list of a fixed "
-                    "number of float16)",
+                    "number of float32)",
                     path.name,
                     ", ".join(f"{name}: {kind}" for name, kind in names.items()),
                 )

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 from pydantic import ValidationError
 
-from builders.features.vectors import check_vectors
+from builders.features.vectors import check_vectors, to_half
 from builders.release.reader import TableFile, open_table
 from schemas.columns import arrow_schema, columns_of, type_names
 from schemas.configs import Config
@@ -54,7 +54,7 @@ def check_features(config: Config, batch: pa.Table, place: str) -> Iterator[Prob
             yield _problem("a vector, or a number in one, is missing", place)
         elif pa.types.is_fixed_size_list(lists.type):  # if not, its file's columns are told
             try:
-                check_vectors(values.to_numpy().reshape(-1, lists.type.list_size), place)
+                check_vectors(to_half(values.to_numpy(), place).reshape(-1, lists.type.list_size), place)
             except EmbeddingError as error:
                 yield from error.problems
 

@@ -100,7 +100,7 @@ def test_a_user_loads_vectors(world: Path) -> None:
 def test_the_card_declares_the_configs(world: Path) -> None:
     card = (world / "dist" / "1.0" / "README.md").read_text()
     assert f"path: {CONFIG}/train-*.parquet" in card
-    assert "| `embedding` | list of 128 halffloat |" in card
+    assert "| `embedding` | list of 128 float |" in card
 
 
 @pytest.mark.filterwarnings("ignore")  # of libraries below mlcroissant
@@ -350,21 +350,22 @@ DAMAGES: dict[str, tuple[str, Change, str]] = {
     "another order": (CONFIG, lambda table: table.sort_by([("image_id", "descending")]), ROWS),
     "another dimension": (
         CONFIG,
-        set_column("embedding", lambda vectors: [each[:64] for each in vectors], pa.list_(pa.float16(), 64)),
+        set_column("embedding", lambda vectors: [each[:64] for each in vectors], pa.list_(pa.float32(), 64)),
         COLUMNS,
     ),
     "another precision": (
         CONFIG,
-        set_column("embedding", lambda vectors: vectors, pa.list_(pa.float32(), 128)),
+        set_column("embedding", lambda vectors: vectors, pa.list_(pa.float64(), 128)),
         COLUMNS,
     ),
     "lists of any length": (
         CONFIG,
-        set_column("embedding", lambda vectors: vectors, pa.list_(pa.float16())),
+        set_column("embedding", lambda vectors: vectors, pa.list_(pa.float32())),
         COLUMNS,
     ),
     "NaN": (CONFIG, set_first("embedding", [float("nan")] * 128), "numbers that are not finite"),
     "no direction": (CONFIG, set_first("embedding", [0.0] * 128), "vectors that are not of length 1"),
+    "more digits": (CONFIG, set_first("embedding", [128**-0.5] * 128), "more digits than float16"),
     "too long": (CONFIG, set_first("embedding", [1.0] * 128), "vectors that are not of length 1"),
     "no vector": (CONFIG, set_first("embedding", None), "a vector, or a number in one, is missing"),
     "no similarity": (CONFIG, set_first("prompt_similarity", None), "not every text of prompts has"),

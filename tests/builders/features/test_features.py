@@ -245,7 +245,7 @@ def test_files_and_manifest_say_which_encoder_made_them(world: World) -> None:
     world.build("1.0")
     manifest = world.manifest("1.0")
     assert manifest.inputs.features == {CONFIG: world.encoder.provenance}
-    assert manifest.columns[CONFIG]["embedding"] == "list of 8 halffloat"
+    assert manifest.columns[CONFIG]["embedding"] == "list of 8 float"
     for path in (*world.files("1.0", CONFIG), *world.files("1.0", CAPTIONS)):
         metadata = pq.read_schema(world.out / "1.0" / path).metadata
         assert Provenance.model_validate_json(metadata[PROVENANCE_KEY]) == world.encoder.provenance

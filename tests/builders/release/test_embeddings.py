@@ -31,8 +31,8 @@ def write_shard(
     path: Path, ids: Sequence[str | None], vectors: npt.NDArray[Any], provenance: object = "one"
 ) -> Path:
     """Write a file of embeddings as a release has them, two row groups and more."""
-    arrow = pa.float16() if vectors.dtype == np.float16 else pa.float32()
-    lists = pa.FixedSizeListArray.from_arrays(pa.array(vectors.ravel(), arrow), vectors.shape[1])
+    numbers = vectors.astype(np.float32) if vectors.dtype == np.float16 else vectors
+    lists = pa.FixedSizeListArray.from_arrays(pa.array(numbers.ravel()), vectors.shape[1])
     table = pa.table({"image_id": pa.array(ids, pa.string()), "embedding": lists})
     if provenance is not None:
         table = table.replace_schema_metadata({PROVENANCE_KEY: json.dumps(provenance)})
@@ -82,14 +82,14 @@ def test_different_provenance_is_refused(tmp_path: Path) -> None:
 def test_every_file_that_is_not_one_of_embeddings_is_named(tmp_path: Path) -> None:
     broken = tmp_path / "broken.parquet"
     broken.write_bytes(b"PAR1 but not really PAR1")
-    single = write_shard(tmp_path / "single.parquet", IDS[5:], unit_vectors(5).astype(np.float32))
+    double = write_shard(tmp_path / "double.parquet", IDS[5:], unit_vectors(5).astype(np.float64))
     good = write_shard(tmp_path / "good.parquet", IDS[:5], unit_vectors(5))
     wide = write_shard(tmp_path / "wide.parquet", IDS[5:], unit_vectors(5, DIM + 1))
     missing = tmp_path / "missing.parquet"
     with pytest.raises(EmbeddingError) as caught:
-        EmbeddingTable.read([broken, single, good, wide, missing], IDS)
+        EmbeddingTable.read([broken, double, good, wide, missing], IDS)
     places = [problem.file for problem in caught.value.problems]
-    assert places == ["broken.parquet", "single.parquet", "wide.parquet", "missing.parquet"]
+    assert places == ["broken.parquet", "double.parquet", "wide.parquet", "missing.parquet"]
     assert all(problem.fix for problem in caught.value.problems)
 
 
@@ -99,6 +99,14 @@ def test_a_file_damaged_behind_its_footer_is_refused(tmp_path: Path) -> None:
     data[4:300] = bytes(296)
     path.write_bytes(data)
     with pytest.raises(EmbeddingError, match=r"a\.parquet"):
+        EmbeddingTable.read([path], IDS)
+
+
+def test_numbers_with_more_digits_than_float16_are_refused(tmp_path: Path) -> None:
+    vectors = unit_vectors(10).astype(np.float32)
+    vectors[3, 3] = np.nextafter(vectors[3, 3], np.float32(1))
+    path = write_shard(tmp_path / "a.parquet", IDS, vectors)
+    with pytest.raises(EmbeddingError, match=r"a\.parquet: .* more digits than float16"):
         EmbeddingTable.read([path], IDS)
 
 

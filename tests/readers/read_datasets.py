@@ -1,6 +1,6 @@
 """Reads a release with whichever `datasets` this runs under, in each way that users do; prints what failed.
 
-`tests/test_old_readers.py` runs it in environments with older versions; nothing of the kit is imported.
+`test_old_readers.py` runs it in environments with older versions; nothing of the kit is imported.
 """
 
 import json
