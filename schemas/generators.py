@@ -8,6 +8,7 @@ https://github.com/SelfishGene/SFHQ-T2I-dataset/blob/main/create_face_dataset.py
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Annotated, Literal
 
 import pyarrow as pa
@@ -109,6 +110,15 @@ class Dalle3Settings(OpenSettings):
     orig_prompt: str | None = Field(None, description="The prompt asked for; see `original_prompt`.")
 
 
+class Conditions(StrEnum):
+    """Kinds of conditions that terms put on images, the least first."""
+
+    NONE = "none"
+    USE = "forbidden uses"
+    RESTRICTED = "no training of competing models"
+    SEE_TERMS = "see its terms"
+
+
 @dataclass(frozen=True, slots=True)
 class Terms:
     """What binds the images of one generator. An engineering reading, not legal advice.
@@ -118,14 +128,14 @@ class Terms:
         name: Full name.
         url: Where the text is.
         summary: What it says of outputs, in one sentence.
-        permissive: Whether outputs may be used commercially and to train other models.
+        conditions: What kind of conditions it puts on outputs; tables and figures show it.
     """
 
     id: str
     name: str
     url: str
     summary: str
-    permissive: bool
+    conditions: Conditions
 
 
 _APACHE = Terms(
@@ -133,42 +143,42 @@ _APACHE = Terms(
     "Apache License 2.0",
     "https://huggingface.co/black-forest-labs/FLUX.1-schnell",
     "The model is under Apache-2.0, which has no clause on outputs.",
-    permissive=True,
+    conditions=Conditions.NONE,
 )
 _OPENRAIL = Terms(
     "openrail++",
     "CreativeML Open RAIL++-M",
     "https://huggingface.co/stabilityai/stable-diffusion-xl-base-1.0/blob/main/LICENSE.md",
     "No claim on outputs; the use-based restrictions of its Attachment A apply to what is done with them.",
-    permissive=True,
+    conditions=Conditions.USE,
 )
 _FLUX_DEV = Terms(
     "flux-1-dev-non-commercial-license",
     "FLUX.1 [dev] Non-Commercial License",
     "https://huggingface.co/black-forest-labs/FLUX.1-dev/blob/main/LICENSE.md",
     "The model is for non-commercial use; outputs may not be used to train a competing model.",
-    permissive=False,
+    conditions=Conditions.RESTRICTED,
 )
 _FLUX_PRO = Terms(
     "flux-1-pro-api-terms",
     "FLUX API terms of service",
     "https://blackforestlabs.ai/flux-api-service-agreement/",
     "Outputs come under the terms of the API that made them; read those before you rely on them.",
-    permissive=False,
+    conditions=Conditions.SEE_TERMS,
 )
 _OPENAI = Terms(
     "openai-terms-of-use",
     "OpenAI Terms of Use",
     "https://openai.com/policies/terms-of-use/",
     "Outputs are assigned to the user; they may not be used to develop models that compete with OpenAI.",
-    permissive=False,
+    conditions=Conditions.RESTRICTED,
 )
 _STABILITY = Terms(
     "stability-ai-community-license",
     "Stability AI Community License",
     "https://huggingface.co/stabilityai/stable-diffusion-3.5-large/blob/main/LICENSE.md",
     "Outputs may not be used to create or improve any other foundational generative model.",
-    permissive=False,
+    conditions=Conditions.RESTRICTED,
 )
 # Models that only preference data names: name → terms of its images.
 PREFERENCE_MODELS: Mapping[str, Terms] = {

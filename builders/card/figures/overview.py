@@ -12,14 +12,19 @@ from builders.card.figures.drawing import FAINT, INK, SERIES, figure_style, make
 from builders.card.figures.inputs import FigureInputs
 from builders.preferences.agreement import Estimate
 from builders.release.reader import ReleaseReader
-from schemas.generators import GENERATORS
+from schemas.generators import GENERATORS, Conditions
 
 SAMPLE_PATH = "figures/sample.jpg"
 GENERATORS_PATH = "figures/generators.png"
 PREFERENCES_PATH = "figures/preferences.png"
 
 _COLUMNS = 8
-_PERMISSIVE, _RESTRICTED = "#2a9d8f", "#e9a23b"
+_CONDITIONS = {
+    Conditions.NONE: "#2a9d8f",
+    Conditions.USE: "#8ab17d",
+    Conditions.RESTRICTED: "#e9a23b",
+    Conditions.SEE_TERMS: "#b0a8b9",
+}
 _MAX_MODELS, _MAX_GROUPS = 6, 20
 
 
@@ -66,9 +71,10 @@ def _sample_figure(release: ReleaseReader, facts: Facts) -> Figure:
 
 
 def _generators_figure(facts: Facts) -> Figure:
-    names = list(facts.images.generators)[::-1]
+    names = [name for name in GENERATORS if name in facts.images.generators][::-1]  # the first bar is below
     counts = [facts.images.generators[name] for name in names]
-    colors = [_PERMISSIVE if GENERATORS[name].terms.permissive else _RESTRICTED for name in names]
+    conditions = [GENERATORS[name].terms.conditions for name in names]
+    colors = [_CONDITIONS[each] for each in conditions]
     figure = Figure(figsize=(8, 0.55 * len(names) + 1.1), layout="constrained")
     axis = figure.subplots()
     bars = axis.barh([GENERATORS[name].title for name in names], counts, color=colors, height=0.7)
@@ -80,11 +86,8 @@ def _generators_figure(facts: Facts) -> Figure:
     axis.spines[["top", "right", "bottom"]].set_visible(False)
     axis.spines["left"].set_color(FAINT)
     axis.tick_params(axis="y", length=0)
-    key = [
-        Patch(color=_PERMISSIVE, label="permissive terms"),
-        Patch(color=_RESTRICTED, label="restricted terms"),
-    ]
-    axis.legend(handles=key, loc="lower right", frameon=False)
+    key = [Patch(color=color, label=each) for each, color in _CONDITIONS.items() if each in conditions]
+    axis.legend(handles=key, title="Conditions on images", loc="lower right", frameon=False)
     return figure
 
 
