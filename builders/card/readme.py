@@ -39,7 +39,7 @@ _ALIKE = tuple(
     for name in (
         "images like another",
         "groups",
-        "images but for one of each group",
+        "images to leave out, to keep one of each group",
         "images in the largest group",
     )
 )
