@@ -116,11 +116,13 @@ def test_every_snippet_runs_in_a_process_without_the_kit(
     card: str, sample_release: Path, tmp_path: Path
 ) -> None:
     snippets = re.findall(r"```python\n(.*?)```", card, re.DOTALL)
-    assert len(snippets) == 10
+    assert len(snippets) == 11
     script = LOCAL_HUB + "\n".join(snippets).replace("HfFileSystem()", "LocalHub()")
     script = script.replace("hf://datasets/org/sfhq-t2i", str(sample_release))
     script = script.replace("org/sfhq-t2i", str(sample_release))
-    script += "\nassert (len(dataset), len(prompts), len(free), len(pairs)) == (60, 60, 20, 74)"
+    script += (
+        "\nassert (len(dataset), len(prompts), len(found), len(free), len(pairs)) == (60, 60, 20, 20, 74)"
+    )
     environment = {**os.environ, "HF_HOME": str(tmp_path)}
     done = subprocess.run(
         [sys.executable, "-I", "-c", script], env=environment, capture_output=True, text=True, check=False

@@ -326,6 +326,30 @@ def test_anybody_can_read_it_by_the_tag_byte_for_byte(
         }
 
 
+@pytest.mark.parametrize("flag", ["--exclude", "--include"])
+def test_one_format_can_be_downloaded_as_the_card_says(
+    hub: HubServer, make: Make, first: Built, tmp_path: Path, flag: str
+) -> None:
+    publish(make(), first)
+    command: list[str | Path] = [
+        Path(sys.executable).with_name("hf"),
+        "download",
+        REPO,
+        "--repo-type",
+        "dataset",
+    ]
+    command += [flag, "webdataset/*", "--local-dir", tmp_path / "there"]
+    environment = {**os.environ, "HF_ENDPOINT": hub.endpoint, "HF_HOME": str(tmp_path), "HF_HUB_OFFLINE": "0"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    there = tmp_path / "there"
+    found = {path.relative_to(there).as_posix() for path in there.rglob("*") if path.is_file()}
+    found = {path for path in found if not path.startswith(".")}
+    tars = {path for path in first.paths if path.startswith("webdataset/")}
+    assert tars
+    assert found == (first.paths - tars if flag == "--exclude" else tars)
+
+
 def test_long_listings_are_read_to_their_end(
     first: Built, second: Built, watched: Watched, monkeypatch: pytest.MonkeyPatch
 ) -> None:
