@@ -6,6 +6,7 @@ BIN := $(VENV)/bin
 # What a release needs, and what checks and tests need beside it.
 READY := $(VENV)/.ready
 READY_DEV := $(VENV)/.ready-dev
+# One worker takes a whole file, whose fixtures are then made once; in CI, slow files would leave a worker idle.
 # CI runs every test; by hand the slow ones are left out. `make test TESTS=` runs all.
 TESTS ?= $(if $(CI),,-m "not slow")
 
@@ -47,7 +48,7 @@ check: $(READY_DEV)
 	$(BIN)/lint-imports
 
 test: check
-	$(BIN)/python -m pytest -n auto --dist loadfile $(TESTS)
+	$(BIN)/python -m pytest -n auto --dist $(if $(CI),worksteal,loadfile) $(TESTS)
 
 build: $(READY_DEV)  ## the kit as a wheel, in dist/kit
 	$(BIN)/python -m hatchling build -t wheel -d dist/kit
