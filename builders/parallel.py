@@ -140,6 +140,7 @@ class Execution:
     track: Track = untracked
 
 
+# One part at a time: it reads and compresses on all cores, and each part in work holds row groups in memory.
 IN_THREADS = Execution(threads=Threads(), parts=Threads(1))
 
 

@@ -18,7 +18,7 @@ from builders.features.encoding import Features
 from builders.features.store import FEATURES_NAME, FeatureStore
 from builders.files import write_whole
 from builders.images.checked import CHECKED_NAME, CheckedImages
-from builders.parallel import Execution, Threads
+from builders.parallel import IN_THREADS
 from builders.pipeline import Notes, Plan, build_release, describe_inputs, expect_manifest, plan_build
 from builders.release.previous import PreviousRelease
 from builders.release.rejected import write_rejected
@@ -62,8 +62,6 @@ from publish.run.workspace import open_scratch, open_workspace
 from schemas.manifest import MANIFEST_NAME, Inputs, Manifest, Receipt, SourceEntry
 from schemas.problems import KitError, Problem, Reason, ReleaseError, SettingsError
 
-# One part at a time: it reads and compresses on all cores, and each part in work holds row groups in memory.
-EXECUTION = Execution(threads=Threads(), parts=Threads(1))
 RECEIPTS, REJECTED, FETCHED = "receipts", "rejected", "fetched"
 
 
@@ -187,7 +185,7 @@ def _read_sources(
         _open_checked(options.out, previous, is_read_only=options.plan) as checked,
     ):
         reader = SourceReader(
-            catalog, settings.build, scratch, replace(EXECUTION, track=track), fetch, checked
+            catalog, settings.build, scratch, replace(IN_THREADS, track=track), fetch, checked
         )
         return sources, encoders, reader.read(sources)
 
@@ -246,7 +244,7 @@ def _build(
         terminal.progress() as track,
         FeatureStore(work.parent / FEATURES_NAME if needs_store else None) as store,
     ):
-        features, execution = Features(store, encoders), replace(EXECUTION, track=track)
+        features, execution = Features(store, encoders), replace(IN_THREADS, track=track)
         built = build_release(folder, catalog, build, notes, features, execution)
     _check(terminal, folder, work, built.kept)
     return built.manifest

@@ -158,7 +158,7 @@ class VerifyResult:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FoundImage:
+class FoundEntry:
     """An image that a search found.
 
     Attributes:
@@ -194,7 +194,7 @@ class SearchResult:
     config: str
     encoder: Provenance
     num_images: int
-    found: Sequence[FoundImage]
+    found: Sequence[FoundEntry]
 
 
 Result = ReleaseResult | CheckResult | StatusResult | VerifyResult | SearchResult

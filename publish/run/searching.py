@@ -8,15 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from builders.card.figures.features import name_encoder
-from builders.card.figures.galleries import SearchResult as DrawnResult
-from builders.card.figures.galleries import draw_search
+from builders.card.figures.galleries import GalleryRow, draw_search
 from builders.features.encoder import Encoder, Features, ImageNotEncodedError, check_features, load_encoder
 from builders.images.integrity import ImageRefusedError, read_image
 from builders.release.embeddings import FoundRow, SearchedRelease, choose_config
 from builders.release.reader import ReleaseReader
 from builders.sample.encoder import EXAMPLES, sort_words, vocabulary
 from publish.checks.files import check_files, read_manifest
-from publish.run.results import FoundImage, SearchResult
+from publish.run.results import FoundEntry, SearchResult
 from publish.run.terminal import Terminal
 from schemas.features import DEMO_NOTICE, FeatureSettings, Provenance
 from schemas.problems import Problem, Reason, ReleaseError, SettingsError, printable
@@ -63,7 +62,7 @@ def search(options: argparse.Namespace, terminal: Terminal) -> int:
     if options.figure is not None:
         options.figure.parent.mkdir(parents=True, exist_ok=True)
         (images,) = release.show([hits])
-        draw_search(options.figure, [DrawnResult(query.title, images)], name_encoder(made_by))
+        draw_search(options.figure, [GalleryRow(query.title, images)], name_encoder(made_by))
         terminal.table([("figure", str(options.figure))])
     terminal.give(
         SearchResult(
@@ -188,8 +187,8 @@ def _encode(encoder: Encoder, query: Query) -> Features:
     return vector
 
 
-def _found(rank: int, row: FoundRow) -> FoundImage:
-    return FoundImage(
+def _found(rank: int, row: FoundRow) -> FoundEntry:
+    return FoundEntry(
         rank=rank,
         similarity=float(row.similarity),
         image_id=row.image_id,
@@ -199,7 +198,7 @@ def _found(rank: int, row: FoundRow) -> FoundImage:
     )
 
 
-def _cells(found: FoundImage) -> tuple[str, ...]:
+def _cells(found: FoundEntry) -> tuple[str, ...]:
     prompt = " ".join((found.prompt or "").split())
     short = prompt if len(prompt) <= _PROMPT_CHARS else f"{prompt[: _PROMPT_CHARS - 1]}…"
     texts = (found.image_id, found.file_name, found.generator, short)

@@ -12,7 +12,7 @@ from builders.card.facts.features import (
 from builders.card.figures.charts import AdherencePanel, draw_adherence, draw_thresholds
 from builders.card.figures.galleries import (
     AlikeImage,
-    SearchResult,
+    GalleryRow,
     TextExample,
     draw_examples,
     draw_near_duplicates,
@@ -88,7 +88,7 @@ def _draw_searches(release: ReleaseReader, summary: FeatureSummary, queries: Que
     searched = SearchedRelease(release, summary.config)
     hits = [searched.search(vector, _FOUND) for vector in vectors]
     results = [
-        SearchResult(text, found) for text, found in zip(queries.texts, searched.show(hits), strict=True)
+        GalleryRow(text, found) for text, found in zip(queries.texts, searched.show(hits), strict=True)
     ]
     drawn: dict[str, str] = {}
     for number, start in enumerate(range(0, len(results), _QUERIES_PER_FIGURE), 1):

@@ -37,7 +37,7 @@ _TEXT_WIDTH, _TEXT_CHARS, _TEXT_LINES = 4.4, 54, 7
 
 
 @dataclass(frozen=True, slots=True)
-class SearchResult:
+class GalleryRow:
     """A query and what it found, the best first."""
 
     query: str
@@ -64,7 +64,7 @@ class TextExample:
     similarity: float
 
 
-def draw_search(path: Path, results: Sequence[SearchResult], note: str = "") -> None:
+def draw_search(path: Path, results: Sequence[GalleryRow], note: str = "") -> None:
     """Draw what queries found, one below the other, up to eight images in a line.
 
     Args:

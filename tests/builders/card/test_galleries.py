@@ -11,7 +11,7 @@ from builders.card.figures.charts import AdherencePanel, draw_adherence, draw_th
 from builders.card.figures.drawing import wrap_text
 from builders.card.figures.galleries import (
     AlikeImage,
-    SearchResult,
+    GalleryRow,
     TextExample,
     draw_examples,
     draw_near_duplicates,
@@ -28,7 +28,7 @@ IMAGES = [image_bytes(number, size=(200, 160)) for number in range(12)]
 
 def search(path: Path) -> None:
     found = [FoundImage(image, "SDXL", 0.3) for image in IMAGES]
-    draw_search(path, [SearchResult("a face", found), SearchResult(ODD, found[:1]), SearchResult("none", [])])
+    draw_search(path, [GalleryRow("a face", found), GalleryRow(ODD, found[:1]), GalleryRow("none", [])])
 
 
 def near_duplicates(path: Path) -> None:
@@ -100,7 +100,7 @@ def test_tiles_are_drawn_pixel_by_pixel(tmp_path: Path) -> None:
     path = tmp_path / "tile.png"
     plain = tmp_path / "plain.png"
     Image.new("RGB", (160, 160), color).save(plain)
-    draw_search(path, [SearchResult("red", [FoundImage(plain.read_bytes(), "SDXL", 0.3)])])
+    draw_search(path, [GalleryRow("red", [FoundImage(plain.read_bytes(), "SDXL", 0.3)])])
     with Image.open(path) as image:
         pixels = np.asarray(image.convert("RGB"))
     assert (pixels == color).all(axis=2).sum() == 160 * 160
