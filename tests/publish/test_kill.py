@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -16,63 +17,88 @@ import pytest
 from publish.checks.release import check_release
 from tests.support import ROOT, good_folder, run_release, tree_digest
 
-VICTIM = """
+# What each process runs is imported once, here, and each run is a fork: importing takes longer than a run.
+RUNS = """
 import os, signal, sys
-out, moment = sys.argv[1], int(sys.argv[2])
+from collections.abc import Iterable
+from pathlib import Path
 import publish.run.releasing
-from publish.release import main  # before the hook: importing writes caches elsewhere
-seen = 0
-def kill(event, arguments):
-    global seen
-    if event == "open" and not (isinstance(arguments[1], str) and set("wxa+") & set(arguments[1])):
-        return
-    if event in ("open", "os.mkdir", "os.rename", "os.remove", "os.rmdir", "shutil.rmtree", "os.listdir"):
-        if str(arguments[0]).startswith(out):
-            seen += 1
-            if seen == moment:
-                os.kill(os.getpid(), signal.SIGKILL)
-sys.addaudithook(kill)
-status = main(sys.argv[3:])
-print(seen)
-sys.exit(status)
+from publish.checks import loading
+from publish.checks.release import check_release
+from publish.release import main
+from tests.support import load_with_pyarrow
+loading.load_with_datasets = load_with_pyarrow
+place, wanted, *settings = sys.argv[1:]
+os.makedirs(place, exist_ok=True)
+
+def in_a_fork(run):
+    child = os.fork()
+    if child == 0:
+        try:
+            status = run()
+        except BaseException as error:
+            print(type(error).__name__, error, file=sys.stderr, flush=True)
+            status = 70
+        os._exit(status)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+def release(out, moment):
+    seen = 0
+    def kill(event, arguments):
+        nonlocal seen
+        if event == "open" and not (isinstance(arguments[1], str) and set("wxa+") & set(arguments[1])):
+            return
+        if event in ("open", "os.mkdir", "os.rename", "os.remove", "os.rmdir", "shutil.rmtree", "os.listdir"):
+            if str(arguments[0]).startswith(out):
+                seen += 1
+                if seen == moment:
+                    os.kill(os.getpid(), signal.SIGKILL)
+    if moment is not None:
+        sys.addaudithook(kill)
+    status = main([*settings, "--out", out])
+    print(seen, file=sys.stderr, flush=True)  # how many moments there are
+    return status
+
+def look(out, again):
+    left = sorted(path.name for path in Path(out).iterdir())
+    if again:
+        assert left == ["1.0", "checked.txt", "receipts"], left
+    if "1.0" in left:  # the rename was made: then the release is whole
+        problems = check_release(Path(out) / "1.0")
+        assert problems == [], problems
+    return 0
+
+for moment in map(int, wanted.split()):
+    out = f"{place}/{moment}"
+    status = in_a_fork(lambda: release(out, moment))
+    if moment == 0:
+        sys.exit(status)
+    assert status == -signal.SIGKILL, (moment, status)
+    assert not os.path.isdir(out) or in_a_fork(lambda: look(out, False)) == 0, moment
+    assert in_a_fork(lambda: release(out, None)) == 0, moment
+    assert in_a_fork(lambda: look(out, True)) == 0, moment
 """
 
 
-def run_victim(moment: int, out: Path, folder: Path) -> "subprocess.CompletedProcess[str]":
-    """Run a release that kills itself at a moment; 0 for never."""
+def run_killed(moments: Iterable[int], tmp_path: Path) -> str:
+    """Kill a run at each of some moments, look at what is left, and run again; 0: only count the moments."""
+    folder = good_folder(tmp_path / "good").write()
+    before = tree_digest(folder)
     settings = ["--version", "1.0", "--config", str(ROOT / "release.toml"), "--sfhq", str(folder)]
-    command = [sys.executable, "-c", VICTIM, str(out), str(moment), *settings, "--out", str(out)]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-
-
-def assert_survives(moment: int, tmp_path: Path) -> None:
-    """Kill a run at a moment, look at what is left, and run again."""
-    folder, out = good_folder(tmp_path / "good").write(), tmp_path / "dist"
-    killed = run_victim(moment, out, folder)
-    assert killed.returncode == -signal.SIGKILL, killed.stderr
-    if (out / "1.0").exists():  # the rename was made: then the release is whole
-        assert check_release(out / "1.0") == []
-    again = run_release("--version", "1.0", "--sfhq", folder, "--out", out)
-    assert again.status == 0, again.err
-    assert check_release(out / "1.0") == []
-    assert not list(out.glob("*.work"))
-    assert sorted(path.name for path in out.iterdir()) == ["1.0", "checked.txt", "receipts"]
+    command = [sys.executable, "-c", RUNS, str(tmp_path / "dist"), " ".join(map(str, moments)), *settings]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert tree_digest(folder) == before
+    return done.stderr
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("moment", [3, 12])
-def test_a_killed_run_leaves_no_half_release(moment: int, tmp_path: Path) -> None:
-    assert_survives(moment, tmp_path)
-
-
-@pytest.mark.slow
-def test_a_run_killed_at_every_moment_leaves_no_half_release(tmp_path: Path) -> None:
-    whole = run_victim(0, tmp_path / "whole", good_folder(tmp_path / "good").write())
-    assert whole.returncode == 0, whole.stderr
-    moments = int(whole.stdout.splitlines()[-1])
+def test_a_run_killed_at_every_moment_leaves_no_half_release_and_the_next_one_succeeds(
+    tmp_path: Path,
+) -> None:
+    moments = int(run_killed([0], tmp_path).splitlines()[-1])
     assert moments > 15
-    for moment in range(1, moments + 1):
-        assert_survives(moment, tmp_path / str(moment))
+    run_killed(range(1, moments + 1), tmp_path)
 
 
 def run_until_two_files_are_finished(folder: Path, out: Path) -> dict[Path, int]:

@@ -237,7 +237,7 @@ KAGGLE_POINTS = (
 def run_killed(world: World, point: Point, version: str = "1.1", *arguments: str) -> None:
     """Publish a version, and kill the run with all its children at a point."""
     places = ["--config", str(world.work / "release.toml"), "--out", str(world.out)]
-    command = [sys.executable, "publish/release.py", "--version", version, *places, *arguments]
+    command = [sys.executable, "tests/door.py", "release", "--version", version, *places, *arguments]
     lock, count = threading.Lock(), 0
     with (world.work / "said.txt").open("w") as said:
         run = subprocess.Popen(
@@ -252,12 +252,12 @@ def run_killed(world: World, point: Point, version: str = "1.1", *arguments: str
                     if not point.done:
                         lose_the_next(world, point)
                     os.killpg(run.pid, signal.SIGKILL)
-                    run.wait(30)
+                    run.wait()
 
         server = world.hub if point.host == "hub" else world.kaggle
         server.on_call = kill
         try:
-            status = run.wait(100)
+            status = run.wait()
         finally:
             server.on_call = lambda _: None
     world.hub.settle()
@@ -320,7 +320,7 @@ def reading(world: World) -> Iterator[list[list[str]]]:
             yield found
         finally:
             stop.touch()
-            status = reader.wait(60)
+            status = reader.wait()
         out.seek(0)
         err.seek(0)
         assert status == 0, err.read()

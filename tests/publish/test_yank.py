@@ -18,7 +18,7 @@ from publish.run.workspace import RUNNING, lock_output
 from schemas.problems import BuildError, ReleaseError
 from schemas.withdrawals import carry_over, mark_text, withdrawals, without_marks
 from tests.publish.hosts.world import DATASET, REPO, World, open_world
-from tests.support import good_folder, tree_digest
+from tests.support import ROOT, good_folder, tree_digest
 
 REASON = "three faces are of real people"
 LINE = f"> Release 1.0 is withdrawn: {REASON}"
@@ -44,7 +44,16 @@ def world(tmp_path: Path) -> Iterator[World]:
 
 def _yank(world: World, *arguments: str, version: str = "1.0", reason: str = REASON) -> tuple[int, str, str]:
     places = ["--config", str(world.work / "release.toml"), "--out", str(world.out)]
-    command = ["publish/yank.py", *places, "--version", version, "--reason", reason, *arguments]
+    command = [
+        str(ROOT / "tests/door.py"),
+        "yank",
+        *places,
+        "--version",
+        version,
+        "--reason",
+        reason,
+        *arguments,
+    ]
     done = subprocess.run(
         [sys.executable, *command], env=world.environment, capture_output=True, text=True, check=False
     )

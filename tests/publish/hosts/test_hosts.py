@@ -1,5 +1,6 @@
 """The command and both hosts at once: real clients, loopback hosts, processes of their own."""
 
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -68,7 +69,7 @@ def test_both_hosts_hold_what_the_folder_holds_and_once_is_enough(world: World) 
     status = world.read("status")
     assert status.status == 0, status.err
     assert status.out.count("there, the same") == 2
-    assert f" {sha} " in status.out
+    assert re.search(rf" {sha}$", status.out, re.MULTILINE)
     verified = world.read("verify", "--version", "1.0")
     assert verified.status == 0, verified.err
     assert verified.out.count("sound") == 3
