@@ -1,7 +1,7 @@
-"""Write a release's decided pairs for a trainer: `python publish/export.py dist/1.0 --layout trl --out OUT`.
+"""Write a release for a trainer: `python publish/export.py dist/1.0 --layout text-to-image --out OUT`.
 
-Also runs as `sfhq export`. The new folder loads with `load_dataset(folder)`; the release's licences are
-copied into it. Exit status: 0 done, 1 problems with the release, 2 wrong usage.
+Also runs as `sfhq export`. The new folder is a dataset with a card and licences of its own, and loads with
+`load_dataset(folder)`. Exit status: 0 done, 1 problems with the release, 2 wrong usage.
 """
 
 import sys
@@ -29,11 +29,20 @@ def _run(options: argparse.Namespace, terminal: Terminal) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    description = "Write a release's decided pairs for a trainer."
+    description = "Write a release's images or decided pairs for a trainer."
     parser = make_parser("sfhq export", description, gives_json=False)
     parser.add_argument("release", type=Path, help="a release, such as dist/1.1")
-    parser.add_argument("--layout", required=True, help="whose column names, such as trl or diffusers-dpo")
+    parser.add_argument("--layout", required=True, help="whose columns: text-to-image or diffusers-dpo")
     parser.add_argument("--out", required=True, type=Path, help="the folder to make")
+    only = parser.add_argument_group("flags of text-to-image")
+    only.add_argument("--text", help="prompt (the default), caption (the first) or longest-caption")
+    only.add_argument("--captioner", metavar="NAME", help="use only the captions of this captioner")
+    only.add_argument(
+        "--size",
+        type=int,
+        metavar="PIXELS",
+        help="make images squares of this size; smaller images are left out (default: images unchanged)",
+    )
     return parser
 
 

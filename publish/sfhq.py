@@ -26,7 +26,7 @@ VERBS: Mapping[str, str] = {
     "verify": "Read a release again in the folder and on the hosts.",
     "yank": "Mark a release as withdrawn; remove nothing.",
     "search": "Search a release's images by text or by image.",
-    "export": "Write a release's decided pairs for a trainer.",
+    "export": "Write a release's images or decided pairs for a trainer.",
     "explain": "Explain the code of a problem.",
 }
 

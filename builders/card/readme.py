@@ -43,7 +43,7 @@ _ALIKE = tuple(
         "images in the largest group",
     )
 )
-_TEMPLATES = jinja2.Environment(
+TEMPLATES = jinja2.Environment(
     loader=jinja2.PackageLoader("builders.card"),
     undefined=jinja2.StrictUndefined,
     trim_blocks=True,
@@ -240,7 +240,7 @@ def _render(template: str, inputs: CardInputs, more_figures: Mapping[str, str] =
     terms: dict[str, Terms] = {generator.terms.id: generator.terms for generator in generators}
     preferences = inputs.facts.preferences
     models = [rate.model for rate in preferences.models] if preferences else []
-    text = _TEMPLATES.get_template(template).render(
+    text = TEMPLATES.get_template(template).render(
         **values,
         generators=generators,
         terms=terms,
@@ -326,7 +326,7 @@ def _type_name(column: ColumnSpec) -> str:
     return "struct" if column.children else str(kind)
 
 
-_TEMPLATES.filters.update(
+TEMPLATES.filters.update(
     type_name=_type_name,
     cell=_cell,
     code=_code,
@@ -336,4 +336,4 @@ _TEMPLATES.filters.update(
     size=decimal,
     number=lambda value: f"{value:,}",
 )
-_TEMPLATES.globals["max_attributes"] = MAX_ATTRIBUTES_SHOWN
+TEMPLATES.globals["max_attributes"] = MAX_ATTRIBUTES_SHOWN

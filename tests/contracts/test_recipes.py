@@ -145,8 +145,12 @@ def test_a_form_of_preferences_is_one_line(tmp_path: Path, monkeypatch: pytest.M
 def test_a_layout_for_trainers_is_one_line(
     sample_release: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(LAYOUTS, "toy", Layout(ToyPair, lambda pair: ToyPair(text=pair["prompt"])))
+    toys = Layout("binarized", ToyPair, lambda pair, _: ToyPair(text=pair["prompt"]))
+    monkeypatch.setitem(LAYOUTS, "toy", toys)
     assert export([str(sample_release), "--layout", "toy", "--out", str(tmp_path / "toys")]) == 0
     table = pq.read_table(tmp_path / "toys" / "data")
-    assert table.column_names == ["text"]
+    assert table.column_names[0] == "text"
     assert table.num_rows > 0
+    assert {"chosen_model", "chosen_license", "rejected_license", "votes_license"} <= set(table.column_names)
+    assert "`apache-2.0`" in (tmp_path / "toys" / "LICENSES.md").read_text()
+    assert "exported for toy" in (tmp_path / "toys" / "README.md").read_text()

@@ -237,8 +237,11 @@ def test_images_are_fetched_only_if_asked_for_and_once(
     assert asked == []
     assert "3 images are nowhere here" in capsys.readouterr().err
     assert [row["chosen"] for row in read_table(tmp_path / "a" / "1.0", "binarized")] == [None, None]
-    assert export([str(tmp_path / "a" / "1.0"), "--layout", "trl", "--out", str(tmp_path / "none")]) == 1
-    assert "no decided pair with both images" in capsys.readouterr().err
+    assert (
+        export([str(tmp_path / "a" / "1.0"), "--layout", "diffusers-dpo", "--out", str(tmp_path / "none")])
+        == 1
+    )
+    assert "2 rows are left out because the release does not have both images" in capsys.readouterr().err
     assert not (tmp_path / "none").exists()
 
     assert released(tmp_path / "b", *arguments, "--fetch-images") == 0
@@ -342,31 +345,6 @@ def test_the_rule_is_a_setting_and_is_stored(tmp_path: Path) -> None:
         assert f"**Rule `{rule}`.**" in (out / "1.0" / "README.md").read_text()
         decisions[rule] = row["decision"]
     assert decisions == {"submitted-majority": "toxic", "open-image-preferences": "image_1"}
-
-
-@pytest.mark.parametrize(
-    ("layout", "columns"),
-    [("trl", ["prompt", "chosen", "rejected"]), ("diffusers-dpo", ["jpg_0", "jpg_1", "label_0", "caption"])],
-)
-def test_a_trainer_gets_its_columns(
-    layout: str, columns: list[str], sample_release: Path, tmp_path: Path
-) -> None:
-    out = tmp_path / "pairs"
-    assert export([str(sample_release), "--layout", layout, "--out", str(out)]) == 0
-    dataset = load_dataset(str(out), split="train", cache_dir=str(tmp_path / "cache"))
-    assert dataset.column_names == columns
-    source = read_table(sample_release, "binarized")
-    assert len(dataset) == len(source) == 74
-    for row, origin in zip(read_table(out, "data"), source, strict=True):
-        if layout == "trl":
-            assert row == {name: origin[name] for name in columns}
-        else:
-            sides = (row["jpg_0"], row["jpg_1"])
-            chosen = sides[0] if row["label_0"] == 1 else sides[1]
-            assert (chosen, row["caption"]) == (origin["chosen"]["bytes"], origin["prompt"])
-    if layout == "diffusers-dpo":
-        assert 20 < sum(row["label_0"] for row in dataset) < 54  # no side is better
-    assert export([str(sample_release), "--layout", layout, "--out", str(out)]) == 2
 
 
 def test_real_captions_are_all_there(sfhq_sample: Path, tmp_path: Path) -> None:
