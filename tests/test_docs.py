@@ -7,11 +7,13 @@ import shlex
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from PIL import Image, ImageChops, ImageStat
 
+from publish.export import main as export
 from publish.release import main
 from schemas.codes import write_table
 from tests.exports import REAL_RECORD
@@ -125,11 +127,21 @@ def test_the_python_example_runs(sample_release: Path, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_the_table_of_flags_is_the_commands(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    ("command", "heading", "elsewhere"),
+    [
+        (main, "Flags of the release command", set()),
+        (export, "Export a release for a trainer", {"--layout", "--out"}),  # in the examples of that section
+    ],
+)
+def test_the_table_of_flags_is_the_commands(
+    command: Callable[[list[str]], int], heading: str, elsewhere: set[str], capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(SystemExit):
-        main(["--help"])
+        command(["--help"])
     flags = set(re.findall(r"--[a-z-]+[a-z]", capsys.readouterr().out)) - {"--help"}
-    assert set(re.findall(r"^\| `(--[a-z-]+)", PAGES["RELEASING.md"], re.MULTILINE)) == flags
+    (section,) = re.findall(rf"^## {heading}\n(.*?)^## ", PAGES["RELEASING.md"], re.MULTILINE | re.DOTALL)
+    assert set(re.findall(r"^\| `(--[a-z-]+)", section, re.MULTILINE)) | elsewhere == flags
 
 
 def test_the_picture_is_what_a_release_draws(sample_release: Path) -> None:
