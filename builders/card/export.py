@@ -1,6 +1,7 @@
 """The card of an export: its README.md and LICENSES.md, with numbers read back from its files."""
 
 import re
+import shlex
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -193,7 +194,7 @@ def _flags(layout: Layout, options: ExportOptions) -> str:
     given = {flag: value for flag, value in chosen.items() if flag in layout.takes and value is not None}
     if options.text is TextChoice.PROMPT:
         given.pop(Option.CAPTIONER, None)
-    return " ".join(f"{flag} {value}" for flag, value in given.items())
+    return " ".join(f"{flag} {shlex.quote(str(value))}" for flag, value in given.items())
 
 
 def _license_counts(facts: ExportFacts) -> dict[str | None, int]:

@@ -39,7 +39,7 @@ def run_export(options: argparse.Namespace, terminal: Terminal) -> int:
         made = export(options.release, options.layout, chosen, options.out, track)
     terminal.line(f"{options.out}: {made.num_rows:,} rows in the layout {options.layout}")
     for reason, count in made.left_out.items():
-        terminal.line(f"{count:,} rows left out, because {reason}")
+        terminal.line(f"left out: {count:,}, because {reason}")
     return 0
 
 
@@ -132,7 +132,7 @@ def _explain_nothing(release: Path, config: str, made: Export) -> list[Problem]:
         fix = "build it with images and preferences"
         return [_nothing(release, f"no row is left: the release has no rows in `{config}`", fix)]
     return [
-        _nothing(release, f"no row is left: {count:,} rows are left out because {reason}", _FIXES[reason])
+        _nothing(release, f"no row is left: {count:,} left out, because {reason}", _FIXES[reason])
         for reason, count in made.left_out.items()
     ]
 

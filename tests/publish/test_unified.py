@@ -241,7 +241,7 @@ def test_images_are_fetched_only_if_asked_for_and_once(
         export([str(tmp_path / "a" / "1.0"), "--layout", "diffusers-dpo", "--out", str(tmp_path / "none")])
         == 1
     )
-    assert "2 rows are left out because the release does not have both images" in capsys.readouterr().err
+    assert "2 left out, because the release does not have both images" in capsys.readouterr().err
     assert not (tmp_path / "none").exists()
 
     assert released(tmp_path / "b", *arguments, "--fetch-images") == 0
@@ -272,7 +272,9 @@ def test_images_are_fetched_only_if_asked_for_and_once(
 
 
 @pytest.mark.slow
-def test_a_folder_of_images_takes_the_place_of_addresses(tmp_path: Path) -> None:
+def test_a_folder_of_images_takes_the_place_of_addresses(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     good_folder(tmp_path / "images").write()
     place = tmp_path / "files" / "image_quality_dev"
     place.mkdir(parents=True)
@@ -291,6 +293,18 @@ def test_a_folder_of_images_takes_the_place_of_addresses(tmp_path: Path) -> None
     licenses = (tmp_path / "dist" / "1.0" / "LICENSES.md").read_text()
     for terms in ("apache-2.0", "cc-by-sa-4.0", "Stability AI Community License", "FLUX.1 [dev]"):
         assert terms in licenses
+    given = [str(tmp_path / "dist" / "1.0"), "--layout", "diffusers-dpo", "--out"]
+    assert export([*given, str(tmp_path / "known")]) == 0
+    (row,) = read_table(tmp_path / "known", "data")
+    assert row["chosen_license"] == "flux-1-dev-non-commercial-license"
+    assert row["rejected_license"] == "stability-ai-community-license"
+    monkeypatch.setattr("builders.release.exports.PREFERENCE_MODELS", {})
+    assert export([*given, str(tmp_path / "unknown")]) == 0
+    (row,) = read_table(tmp_path / "unknown", "data")
+    assert row["chosen_license"] is None
+    stated = (tmp_path / "unknown" / "LICENSES.md").read_text()
+    assert "does not state the terms of 2 images" in stated
+    assert "`black-forest-labs/FLUX.1-dev` (1)" in stated
 
 
 @pytest.mark.slow

@@ -132,7 +132,7 @@ def test_a_script_of_diffusers_trains_a_lora(
         work=tmp_path,
     )
     weights = load_file(tmp_path / "out" / "pytorch_lora_weights.safetensors")
-    ups = [value for name, value in weights.items() if name.endswith("lora_B.weight")]
+    ups = [value for name, value in weights.items() if name.endswith("lora.up.weight")]
     assert ups  # zero before the first step
     assert any(value.any() for value in ups)
 

@@ -122,7 +122,7 @@ def test_images_keep_their_bytes_and_have_one_text(
 ) -> None:
     rows = write(mixed_release, tmp_path / "out")
     assert "5 rows in the layout text-to-image" in (shown := capsys.readouterr().out)
-    assert "1 rows left out, because the prompt is unknown" in shown
+    assert "left out: 1, because the prompt is unknown" in shown
     images = {row["image_id"]: row for row in origins(mixed_release).values()}
     for row in rows:
         origin = images.pop(row["image_id"])
@@ -182,8 +182,8 @@ def test_a_size_makes_squares_and_enlarges_none(
 ) -> None:
     rows = write(mixed_release, tmp_path / "out", "--size", "32")
     shown = capsys.readouterr().out
-    assert "1 rows left out, because the prompt is unknown" in shown
-    assert "1 rows left out, because the shorter side of the image has fewer pixels than the size" in shown
+    assert "left out: 1, because the prompt is unknown" in shown
+    assert "left out: 1, because the shorter side of the image has fewer pixels than the size" in shown
     names = {row["image_id"]: name for name, row in origins(mixed_release).items()}
     squares = {names[row["image_id"]]: row["image"] for row in rows}
     assert squares.keys() == {"a", "b", "e", "f"}
@@ -196,7 +196,7 @@ def test_a_size_makes_squares_and_enlarges_none(
                 assert ImageStat.Stat(image.crop((0, 0, 32, 14))).mean[0] < 40
                 assert ImageStat.Stat(image.crop((0, 18, 32, 32))).mean[0] > 215
     card = (tmp_path / "out" / "README.md").read_text()
-    assert "1 of the config's rows are left out because the shorter side" in card
+    assert "| Left out because the shorter side of the image has fewer pixels than the size | 1 |" in card
 
 
 def test_an_image_that_has_the_size_keeps_its_bytes(mixed_release: Path, tmp_path: Path) -> None:
@@ -257,8 +257,8 @@ def test_a_pair_without_an_image_is_left_out_and_counted(
 ) -> None:
     assert len(write(mixed_release, tmp_path / "out", layout="diffusers-dpo")) == 2
     reason = "the release does not have both images"
-    assert f"1 rows left out, because {reason}" in capsys.readouterr().out
-    assert f"1 of the config's rows are left out because {reason}" in (tmp_path / "out/README.md").read_text()
+    assert f"left out: 1, because {reason}" in capsys.readouterr().out
+    assert f"| Left out because {reason} | 1 |" in (tmp_path / "out/README.md").read_text()
 
 
 def test_equal_releases_give_equal_exports(mixed_release: Path, tmp_path: Path) -> None:
@@ -304,8 +304,8 @@ def test_an_export_without_a_row_is_refused(
         export([str(mixed_release), "--layout", LAYOUT, "--size", "512", "--out", str(tmp_path / "out")]) == 1
     )
     shown = capsys.readouterr().err
-    assert "no row is left: 5 rows are left out because the shorter side" in shown
-    assert "no row is left: 1 rows are left out because the prompt is unknown" in shown
+    assert "no row is left: 5 left out, because the shorter side" in shown
+    assert "no row is left: 1 left out, because the prompt is unknown" in shown
     assert not list(tmp_path.iterdir())
 
 
