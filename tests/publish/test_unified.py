@@ -303,8 +303,8 @@ def test_a_folder_of_images_takes_the_place_of_addresses(
     (row,) = read_table(tmp_path / "unknown", "data")
     assert row["chosen_license"] is None
     stated = (tmp_path / "unknown" / "LICENSES.md").read_text()
-    assert "does not state the terms of 2 images" in stated
-    assert "`black-forest-labs/FLUX.1-dev` (1)" in stated
+    assert "## Terms not stated" in stated
+    assert "2 images of pairs made by `black-forest-labs/FLUX.1-dev` (1)" in stated
 
 
 @pytest.mark.slow

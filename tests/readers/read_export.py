@@ -1,4 +1,4 @@
-"""Read an export with this environment's `datasets`, by its folder and by streaming; print JSON."""
+"""Read exports with this environment's `datasets`, by their folders and by streaming; print JSON."""
 
 import json
 import sys
@@ -23,9 +23,12 @@ if __name__ == "__main__":
     datasets.disable_progress_bars()
     with tempfile.TemporaryDirectory() as cache:
         found = {
-            way: describe(
-                datasets.load_dataset(sys.argv[1], split="train", cache_dir=cache, streaming=way == "stream")
-            )
-            for way in ("load", "stream")
+            folder: {
+                way: describe(
+                    datasets.load_dataset(folder, split="train", cache_dir=cache, streaming=way == "stream")
+                )
+                for way in ("load", "stream")
+            }
+            for folder in sys.argv[1:]
         }
-    print(json.dumps({"version": datasets.__version__, **found}))
+    print(json.dumps(found))

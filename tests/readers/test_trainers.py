@@ -19,7 +19,6 @@ from safetensors.numpy import load_file
 from builders.release.trainers import LAYOUTS
 from publish.export import main as export
 from tests.readers.test_old_readers import OLD_DATASETS, make_environment
-from tests.support import ROOT
 
 VARIABLE = "SFHQ_TRAINERS"
 CHECKOUTS = {
@@ -109,6 +108,7 @@ def pipeline(python: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
             "--dataset_split_name train",
         ),
     ],
+    ids=["text-to-image", "squares", "pairs"],
 )
 def test_a_script_of_diffusers_trains_a_lora(
     layout: str,
@@ -174,16 +174,17 @@ def test_datasets_of_any_age_reads_the_exports(
     if version != "ours":
         wanted = [f"datasets=={version}", "pillow", f"pyarrow=={OURS['pyarrow']}"]
         python = make_environment(tmp_path / "environment", wanted)
+    output = run(python, "-I", SCRIPTS / "read_export.py", *exports.values(), work=tmp_path)
+    found = json.loads(output.splitlines()[0])
     for name, folder in exports.items():
-        output = run(python, "-I", ROOT / "tests/readers/read_export.py", folder, work=tmp_path)
-        found = json.loads(output.splitlines()[0])
         row = LAYOUTS["text-to-image" if name == "squares" else name].row
-        for way in ("load", "stream"):
-            assert found[way]["num_rows"] == {"diffusers-dpo": 74}.get(name, 60)
-            assert found[way]["columns"][: len(row.model_fields)] == list(row.model_fields)
-            assert not found[way]["has_null"]
-            types = found[way]["types"]
-            assert types["jpg_0" if name == "diffusers-dpo" else "image"] in ("bytes", "JpegImageFile")
+        assert found[str(folder)].keys() == {"load", "stream"}
+        for read in found[str(folder)].values():
+            assert read["num_rows"] == {"diffusers-dpo": 74}.get(name, 60)
+            assert read["columns"][: len(row.model_fields)] == list(row.model_fields)
+            assert not read["has_null"]
+            kind = read["types"]["jpg_0" if name == "diffusers-dpo" else "image"]
+            assert kind in ("bytes", "JpegImageFile")
 
 
 def test_the_card_names_the_versions_that_are_tested() -> None:
