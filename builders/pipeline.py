@@ -21,12 +21,21 @@ from builders.card.notes import (
     CITATION_NAME,
     bibtex,
     changelog_entry,
+    cite_only,
     dataset_changelog,
     parse_citation,
     release_changelog,
     release_citation,
 )
-from builders.card.readme import CARD_NAME, LICENSES_NAME, CardInputs, render_card, render_licenses
+from builders.card.readme import (
+    CARD_NAME,
+    COLUMNS_NAME,
+    LICENSES_NAME,
+    CardInputs,
+    render_card,
+    render_columns,
+    render_licenses,
+)
 from builders.catalog import Catalog, Part
 from builders.features.encoding import Features
 from builders.features.likeness import compare_embeddings, compare_hashes
@@ -200,7 +209,7 @@ def expect_manifest(plan: Plan) -> Manifest:
         for change in plan.shards
         if change.state is not ShardState.REMOVED
     ]
-    names = {CARD_NAME, LICENSES_NAME, CITATION_NAME, CHANGELOG_NAME, CROISSANT_NAME}
+    names = {CARD_NAME, COLUMNS_NAME, LICENSES_NAME, CITATION_NAME, CHANGELOG_NAME, CROISSANT_NAME}
     sizes = dict.fromkeys(sorted(names), 0)
     if plan.previous is not None:
         sizes |= {entry.path: entry.num_bytes for entry in plan.previous.manifest.files}
@@ -269,7 +278,9 @@ def _write_card(
 ) -> None:
     """Write the texts about the release: card, licences, citation, changelog, Croissant."""
     inputs = plan.inputs
-    citation = parse_citation(notes.citation)
+    # What the sample's captions and votes imitate is no reason to cite others' work.
+    cited = frozenset() if notes.notices else frozenset(facts.splits)
+    citation = cite_only(parse_citation(notes.citation), cited)
     changelog = dataset_changelog(notes.changelog, inputs.version)
     date, changes = changelog_entry(changelog, inputs.version) or (None, "")
     card = CardInputs(
@@ -292,6 +303,7 @@ def _write_card(
     before = inputs.previous.version if inputs.previous else None
     texts = {
         CARD_NAME: render_card(card),
+        COLUMNS_NAME: render_columns(card),
         LICENSES_NAME: render_licenses(card),
         CITATION_NAME: release_citation(citation, inputs.version, date),
         CHANGELOG_NAME: release_changelog(

@@ -35,6 +35,11 @@ class DatasetSettings(_Settings):
     summary: _Line = Field(description="One sentence that says what it is.")
     homepage: _Line | None = Field(None, description="Where the collection comes from.")
     description: str = Field("", description="Markdown: what it is, how it was made.")
+    uses: str = Field("", description="Markdown: what it is for.")
+    out_of_scope: str = Field("", description="Markdown: what it is not for.")
+    contact: _Line | None = Field(
+        None, description="Address, mail or web, for questions and for the removal of an image."
+    )
     limitations: str = Field("", description="Markdown: limits and biases that a user must know.")
     languages: tuple[_Line, ...] = Field(("en",), description="ISO 639 codes of the texts' languages.")
     tags: tuple[_Line, ...] = Field((), description="Free tags for the Hub.")
