@@ -11,11 +11,10 @@ import platform
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from builders.card.croissant import CROISSANT_NAME, render_croissant
 from builders.card.facts import Facts, read_facts
-from builders.card.figures import draw_figures
-from builders.card.figures.inputs import ComparedPairs, FigureInputs, Queries
 from builders.card.notes import (
     CHANGELOG_NAME,
     CITATION_NAME,
@@ -74,6 +73,9 @@ from schemas.manifest import (
 )
 from schemas.problems import BuildError, Problem, Reason
 from schemas.settings import ContentSettings
+
+if TYPE_CHECKING:
+    from builders.card.figures.inputs import ComparedPairs
 
 # The libraries that decide about bytes: another version of one may write other files.
 _PYTHON = ".".join(platform.python_version_tuple()[:2])  # writes the tars
@@ -252,6 +254,9 @@ def build_release(
     Raises:
         BuildError: An image changed while it was read, or cannot be encoded.
     """
+    from builders.card.figures import draw_figures  # noqa: PLC0415 - matplotlib, which plans do not need
+    from builders.card.figures.inputs import FigureInputs, Queries  # noqa: PLC0415
+
     inputs = plan.inputs
     folder.mkdir(exist_ok=True)
     shards, kept = _write_tables(folder, catalog, plan, features, execution)
@@ -419,12 +424,14 @@ def _write_parts(jobs: Iterable[PartJob], execution: Execution) -> Iterator[Sequ
 
 def _compare_images(
     release: ReleaseReader, inputs: Inputs, features: Features, execution: Execution
-) -> ComparedPairs | None:
+) -> "ComparedPairs | None":
     """Write which images are near-duplicates, by one encoder's features and by perceptual hashes.
 
     Returns:
         How alike the features are; None where there are none, or the settings ask for none.
     """
+    from builders.card.figures.inputs import ComparedPairs  # noqa: PLC0415 - as above
+
     limits = inputs.near_duplicates
     if limits is None:
         return None

@@ -5,15 +5,11 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jinja2
 import pyarrow as pa
 import yaml
-from datasets import DatasetInfo, SplitDict, SplitInfo
-from datasets.info import DatasetInfosDict
-from datasets.utils.metadata import MetadataConfigs
-from huggingface_hub import DatasetCardData
 from rich.filesize import decimal
 
 from builders.card.facts import CaptionerSummary, Facts
@@ -27,6 +23,10 @@ from schemas.generators import GENERATORS, PREFERENCE_MODELS, Terms
 from schemas.manifest import Changes, Counts, PreviousEntry, Shard
 from schemas.problems import Reason
 from schemas.settings import DatasetSettings, DuplicateSettings, PreferenceSettings
+
+if TYPE_CHECKING:
+    from datasets import DatasetInfo
+    from huggingface_hub import DatasetCardData
 
 CARD_NAME = "README.md"
 LICENSES_NAME = "LICENSES.md"
@@ -130,6 +130,9 @@ def read_numbers(card: str) -> dict[str, float]:
     Returns:
         Numbers by name, such as `default/train` and `generator SDXL`; the counterpart of `true_numbers`.
     """
+    from datasets.info import DatasetInfosDict  # noqa: PLC0415 - takes a second, and plans read no card
+    from huggingface_hub import DatasetCardData  # noqa: PLC0415
+
     header = DatasetCardData(**_yaml_header(card))
     numbers: dict[str, float] = {
         f"{config}/{split.name}": int(split.num_examples or 0)
@@ -196,7 +199,11 @@ def _named(name: str, values: Iterable[float]) -> dict[str, float]:
     return {f"{name}, {head}": value for head, value in zip(heads, values, strict=True)}
 
 
-def _metadata(inputs: CardInputs) -> DatasetCardData:
+def _metadata(inputs: CardInputs) -> "DatasetCardData":
+    from datasets.info import DatasetInfosDict  # noqa: PLC0415 - late, as below
+    from datasets.utils.metadata import MetadataConfigs  # noqa: PLC0415
+    from huggingface_hub import DatasetCardData  # noqa: PLC0415
+
     dataset, facts = inputs.dataset, inputs.facts
     card = DatasetCardData(
         pretty_name=dataset.title,
@@ -220,7 +227,9 @@ def _metadata(inputs: CardInputs) -> DatasetCardData:
     return card
 
 
-def _info(config: Config, inputs: CardInputs) -> DatasetInfo:
+def _info(config: Config, inputs: CardInputs) -> "DatasetInfo":
+    from datasets import DatasetInfo, SplitDict, SplitInfo  # noqa: PLC0415 - late, as below
+
     splits = inputs.facts.splits[config.name]
     # Without `features`, which every Parquet file has in its schema: they would be half of the card.
     return DatasetInfo(
