@@ -4,7 +4,7 @@ import io
 import json
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -55,9 +55,18 @@ def read_croissant(folder: Path) -> dict[str, Any]:
 
 
 def local_files(folder: Path) -> dict[str, str]:
-    """Map what croissant.json has to download to the files of a folder, as RELEASING.md shows."""
-    ids = [each["@id"] for each in read_croissant(folder)["distribution"] if "contentUrl" in each]
-    return {each: str(folder if each == REPOSITORY else folder / each) for each in ids}
+    """Map what croissant.json would have downloaded to the files of a folder, by the code of RELEASING.md."""
+    values: dict[str, Any] = {}
+    exec(snippet(folder).partition("records =")[0], values)
+    return dict(values["mapping"])
+
+
+def snippet(folder: Path) -> str:
+    """Return the example of RELEASING.md, with this folder."""
+    page = (
+        (ROOT / "RELEASING.md").read_text(encoding="utf-8").partition("## Read a release with mlcroissant")[2]
+    )
+    return page.partition("```python\n")[2].partition("```")[0].replace("dist/1.0", str(folder))
 
 
 def open_locally(folder: Path) -> Any:
@@ -103,26 +112,22 @@ def assert_same(record: Mapping[str, Any], row: Mapping[str, Any], config: str) 
 
 
 def inputs_of(folder: Path) -> CardInputs:
-    """Return the inputs that a written release's croissant.json was rendered from."""
+    """Return what a written release's croissant.json was rendered from; None for what it does not say."""
     manifest = read_manifest(folder)
     inputs = manifest.inputs
-    return CardInputs(
-        dataset=inputs.dataset,
-        version=inputs.version,
-        facts=read_facts(ReleaseReader(folder, manifest.shards)),
-        shards=manifest.shards,
-        voting=inputs.preferences,
-        counts=manifest.counts,
-        notices=(NOTICE,) if any(source.kind == "sample" for source in inputs.sources) else (),
-        bibtex="",
-        changes="",
-        previous=None,
-        differences=None,
-        formats=inputs.formats,
-        features=inputs.features,
-        limits=None,
-        figures={},
-    )
+    values: dict[str, Any] = {field.name: None for field in fields(CardInputs)}
+    values |= {
+        "dataset": inputs.dataset,
+        "version": inputs.version,
+        "facts": read_facts(ReleaseReader(folder, manifest.shards)),
+        "shards": manifest.shards,
+        "voting": inputs.preferences,
+        "notices": (NOTICE,) if any(source.kind == "sample" for source in inputs.sources) else (),
+        "bibtex": "",
+        "formats": inputs.formats,
+        "features": inputs.features,
+    }
+    return CardInputs(**values)
 
 
 def render(inputs: CardInputs, **changes: Any) -> dict[str, Any]:
@@ -152,6 +157,12 @@ def test_every_record_comes_from_local_files(release: str, request: pytest.Fixtu
     for name in names:
         for record, row in zip(dataset.records(name), parquet_rows(folder, name), strict=True):
             assert_same(record, row, name)
+
+
+def test_the_documented_example_runs(plain_release: Path) -> None:
+    values: dict[str, Any] = {}
+    exec(snippet(plain_release), values)
+    assert values["prompt"] == parquet_rows(plain_release, "prompts")[0]["prompt"]
 
 
 @pytest.fixture
