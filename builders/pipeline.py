@@ -11,22 +11,30 @@ import platform
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from builders.card.croissant import CROISSANT_NAME, render_croissant
 from builders.card.facts import Facts, read_facts
-from builders.card.figures import draw_figures
-from builders.card.figures.inputs import ComparedPairs, FigureInputs, Queries
 from builders.card.notes import (
     CHANGELOG_NAME,
     CITATION_NAME,
     bibtex,
     changelog_entry,
+    cite_only,
     dataset_changelog,
     parse_citation,
     release_changelog,
     release_citation,
 )
-from builders.card.readme import CARD_NAME, LICENSES_NAME, CardInputs, render_card, render_licenses
+from builders.card.readme import (
+    CARD_NAME,
+    COLUMNS_NAME,
+    LICENSES_NAME,
+    CardInputs,
+    render_card,
+    render_columns,
+    render_licenses,
+)
 from builders.catalog import Catalog, Part
 from builders.features.encoding import Features
 from builders.features.likeness import compare_embeddings, compare_hashes
@@ -65,6 +73,9 @@ from schemas.manifest import (
 )
 from schemas.problems import BuildError, Problem, Reason
 from schemas.settings import ContentSettings
+
+if TYPE_CHECKING:
+    from builders.card.figures.inputs import ComparedPairs
 
 # The libraries that decide about bytes: another version of one may write other files.
 _PYTHON = ".".join(platform.python_version_tuple()[:2])  # writes the tars
@@ -200,7 +211,7 @@ def expect_manifest(plan: Plan) -> Manifest:
         for change in plan.shards
         if change.state is not ShardState.REMOVED
     ]
-    names = {CARD_NAME, LICENSES_NAME, CITATION_NAME, CHANGELOG_NAME, CROISSANT_NAME}
+    names = {CARD_NAME, COLUMNS_NAME, LICENSES_NAME, CITATION_NAME, CHANGELOG_NAME, CROISSANT_NAME}
     sizes = dict.fromkeys(sorted(names), 0)
     if plan.previous is not None:
         sizes |= {entry.path: entry.num_bytes for entry in plan.previous.manifest.files}
@@ -243,6 +254,9 @@ def build_release(
     Raises:
         BuildError: An image changed while it was read, or cannot be encoded.
     """
+    from builders.card.figures import draw_figures  # noqa: PLC0415 - matplotlib, which plans do not need
+    from builders.card.figures.inputs import FigureInputs, Queries  # noqa: PLC0415
+
     inputs = plan.inputs
     folder.mkdir(exist_ok=True)
     shards, kept = _write_tables(folder, catalog, plan, features, execution)
@@ -269,7 +283,9 @@ def _write_card(
 ) -> None:
     """Write the texts about the release: card, licences, citation, changelog, Croissant."""
     inputs = plan.inputs
-    citation = parse_citation(notes.citation)
+    # What the sample's captions and votes imitate is no reason to cite others' work.
+    cited = frozenset() if notes.notices else frozenset(facts.splits)
+    citation = cite_only(parse_citation(notes.citation), cited)
     changelog = dataset_changelog(notes.changelog, inputs.version)
     date, changes = changelog_entry(changelog, inputs.version) or (None, "")
     card = CardInputs(
@@ -292,6 +308,7 @@ def _write_card(
     before = inputs.previous.version if inputs.previous else None
     texts = {
         CARD_NAME: render_card(card),
+        COLUMNS_NAME: render_columns(card),
         LICENSES_NAME: render_licenses(card),
         CITATION_NAME: release_citation(citation, inputs.version, date),
         CHANGELOG_NAME: release_changelog(
@@ -407,12 +424,14 @@ def _write_parts(jobs: Iterable[PartJob], execution: Execution) -> Iterator[Sequ
 
 def _compare_images(
     release: ReleaseReader, inputs: Inputs, features: Features, execution: Execution
-) -> ComparedPairs | None:
+) -> "ComparedPairs | None":
     """Write which images are near-duplicates, by one encoder's features and by perceptual hashes.
 
     Returns:
         How alike the features are; None where there are none, or the settings ask for none.
     """
+    from builders.card.figures.inputs import ComparedPairs  # noqa: PLC0415 - as above
+
     limits = inputs.near_duplicates
     if limits is None:
         return None

@@ -41,7 +41,7 @@ class Format(StrEnum):
     )
     WEBDATASET = (
         *("webdataset", "tar", "application/x-tar"),
-        "The rows of `default` once more as tar files, for streaming training.",
+        "The rows of `default` as tar files, for streaming in training.",
     )
 
     def __new__(cls, value: str, extension: str, media_type: str, about: str) -> Self:
@@ -114,7 +114,7 @@ _CONFIGS = (
         Table.IMAGES,
         ("image_id",),
         _begin_with(columns_of(ImageRow), "image"),
-        "Every image with its prompt, its captions and how it was made.",
+        "Every image with its prompt, captions, generator and settings.",
     ),
     Config(
         "prompts",
@@ -122,7 +122,7 @@ _CONFIGS = (
         Table.IMAGES,
         ("image_id",),
         columns_of(ImageRecord),
-        "The same rows without the images: small, for text and search.",
+        "The rows of `default` without the images.",
     ),
     *(
         Config(
@@ -143,7 +143,7 @@ _CONFIGS = (
         Table.CAPTIONS,
         ("caption_id",),
         _begin_with(columns_of(CaptionRecord), "caption_id", "image_id"),
-        "Every caption with its captioner, attributes and place of origin; `image_id` leads to the image.",
+        "Every caption with its captioner and attributes, by `image_id`.",
     ),
     Config(
         "preferences",
@@ -151,7 +151,7 @@ _CONFIGS = (
         Table.PREFERENCES,
         ("source", "id"),
         columns_of(PreferencePair),
-        "Every pair of images with people's votes, what they come to and how far they agree.",
+        "Every pair of images with its votes, the decision and the agreement.",
     ),
     Config(
         "binarized",
@@ -206,7 +206,7 @@ def _feature_configs(name: str, provenance: Provenance) -> tuple[Config, Config]
             Table.IMAGES,
             ("image_id",),
             image_feature_columns(provenance.dimension),
-            f"CLIP features: what {provenance.model} makes of every image, and how well the prompt fits it.",
+            f"The embedding of every image, by {provenance.model}, and its similarity to the prompt.",
             provenance=provenance,
         ),
         Config(
@@ -215,7 +215,7 @@ def _feature_configs(name: str, provenance: Provenance) -> tuple[Config, Config]
             Table.CAPTIONS,
             ("caption_id",),
             columns_of(CaptionFeatures),
-            f"How well every caption fits its image, by {provenance.model}.",
+            f"The similarity of every caption to its image, by {provenance.model}.",
             provenance=provenance,
         ),
     )

@@ -23,7 +23,7 @@ OF_CAPTIONS = "_captions"
 DEMO_MODEL, DEMO_TAG = "sfhq-demo", "built-in"
 DEMO_NOTICE = (
     "These features come from the kit's demonstration encoder, trained on faces drawn by code. "
-    "It knows nothing of photographs and of the world; it shows what features look like."
+    "It knows nothing of photographs; it shows what features look like."
 )
 
 Dtype = Literal["float32", "bfloat16", "float16"]

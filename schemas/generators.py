@@ -194,22 +194,45 @@ class Generator:
     Attributes:
         name: As the `model_used` column of an SFHQ table writes it.
         title: As people write it.
+        url: Page of its maker about it; croissant.json names the model by this address.
         settings: The model that types its `configs`.
         terms: What binds its images.
     """
 
     name: str
     title: str
+    url: str
     settings: type[OpenSettings]
     terms: Terms
 
 
+_HUB = "https://huggingface.co"
 _GENERATORS = (
-    Generator("FLUX1_schnell", "FLUX.1 [schnell]", FluxOpenSettings, _APACHE),
-    Generator("SDXL", "Stable Diffusion XL", SdxlSettings, _OPENRAIL),
-    Generator("FLUX1_dev", "FLUX.1 [dev]", FluxOpenSettings, _FLUX_DEV),
-    Generator("FLUX1_pro", "FLUX.1 [pro]", FluxProSettings, _FLUX_PRO),
-    Generator("DALLE3", "DALL-E 3", Dalle3Settings, _OPENAI),
+    Generator(
+        "FLUX1_schnell",
+        "FLUX.1 [schnell]",
+        f"{_HUB}/black-forest-labs/FLUX.1-schnell",
+        FluxOpenSettings,
+        _APACHE,
+    ),
+    Generator(
+        "SDXL",
+        "Stable Diffusion XL",
+        f"{_HUB}/stabilityai/stable-diffusion-xl-base-1.0",
+        SdxlSettings,
+        _OPENRAIL,
+    ),
+    Generator(
+        "FLUX1_dev", "FLUX.1 [dev]", f"{_HUB}/black-forest-labs/FLUX.1-dev", FluxOpenSettings, _FLUX_DEV
+    ),
+    Generator(
+        "FLUX1_pro",
+        "FLUX.1 [pro]",
+        "https://blackforestlabs.ai/announcing-black-forest-labs/",
+        FluxProSettings,
+        _FLUX_PRO,
+    ),
+    Generator("DALLE3", "DALL-E 3", "https://openai.com/index/dall-e-3/", Dalle3Settings, _OPENAI),
 )
 GENERATORS = {generator.name: generator for generator in _GENERATORS}
 

@@ -4,6 +4,7 @@
 what it was built from.
 """
 
+import operator
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
@@ -18,6 +19,7 @@ _Slug = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{1,48}[a-z0-9]$")]
 _Repository = Annotated[str, Field(pattern=r"^[\w.-]{1,96}/[\w.-]{1,96}$")]
 _SplitName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=40)]
 _Line = Annotated[str, Field(min_length=1, max_length=500, pattern=r"^[^\r\n]+$")]
+_Address = Annotated[str, Field(max_length=500, pattern=r"^https?://[^\s<>\"{}|\\^`]+$")]
 
 MIB = 1024 * 1024
 
@@ -35,12 +37,40 @@ class DatasetSettings(_Settings):
     summary: _Line = Field(description="One sentence that says what it is.")
     homepage: _Line | None = Field(None, description="Where the collection comes from.")
     description: str = Field("", description="Markdown: what it is, how it was made.")
+    out_of_scope: str = Field("", exclude_if=operator.not_, description="Markdown: what it is not for.")
+    contact: _Line | None = Field(
+        None,
+        exclude_if=operator.not_,
+        description="Address, mail or web, for questions and for the removal of an image.",
+    )
     limitations: str = Field("", description="Markdown: limits and biases that a user must know.")
     languages: tuple[_Line, ...] = Field(("en",), description="ISO 639 codes of the texts' languages.")
     tags: tuple[_Line, ...] = Field((), description="Free tags for the Hub.")
     task_categories: tuple[_Line, ...] = Field(("text-to-image",), description="The Hub's task names.")
     annotations_creators: tuple[_Line, ...] = ("machine-generated",)
     source_datasets: tuple[_Line, ...] = ("original",)
+    # For croissant.json, which says what the files show where these say nothing. Left out of a manifest where
+    # they are empty: releases without these have the manifests that they always had.
+    use_cases: tuple[_Line, ...] = Field(
+        (), exclude_if=operator.not_, description="Uses that the dataset is meant and tested for."
+    )
+    biases: str = Field(
+        "", exclude_if=operator.not_, description="Markdown: known biases; `limitations` if left out."
+    )
+    social_impact: str = Field(
+        "", exclude_if=operator.not_, description="Markdown: who gains, who may be harmed, and what helps."
+    )
+    personal_information: str = Field(
+        "", exclude_if=operator.not_, description="Markdown: personal or sensitive information in the data."
+    )
+    derived_from: tuple[_Address, ...] = Field(
+        (),
+        exclude_if=operator.not_,
+        description="Addresses of the datasets that this one was made from; `homepage` if left out.",
+    )
+    generated_by: tuple[_Line, ...] = Field(
+        (), exclude_if=operator.not_, description="Steps that the files do not show, such as curation."
+    )
 
 
 class BuildSettings(_Settings):

@@ -8,6 +8,11 @@ from packaging.version import Version
 VERSION_PATTERN = re.compile(r"(0|[1-9]\d{0,5})(\.(0|[1-9]\d{0,5})){1,2}")
 
 
+def tag_of(version: str) -> str:
+    """Return the tag that a version has on a host, such as v1.1."""
+    return f"v{version}"
+
+
 class Bump(StrEnum):
     """The part of a version that changes from one release to the next, the least first.
 

@@ -1,7 +1,7 @@
 """The maintainer's own notes: citation and changelog, checked, and cut to what a release needs."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import yaml
@@ -35,6 +35,22 @@ def parse_citation(text: str) -> dict[str, Any]:
     if missing:
         raise BuildError(_problem(CITATION_NAME, "the key is missing", "add it", key) for key in missing)
     return citation
+
+
+def cite_only(citation: Mapping[str, Any], configs: Collection[str]) -> dict[str, Any]:
+    """Return a citation with the references that a release needs.
+
+    Args:
+        citation: The maintainer's. A reference whose `scope` is a config is only for releases that have it.
+        configs: The configs of the release.
+    """
+    references = [
+        reference
+        for reference in citation.get("references", ())
+        if reference.get("scope") is None or str(reference["scope"]) in configs
+    ]
+    kept = {key: value for key, value in citation.items() if key != "references"}
+    return kept | ({"references": references} if references else {})
 
 
 def release_citation(citation: Mapping[str, Any], version: str, date: str | None) -> str:
@@ -118,6 +134,8 @@ def release_changelog(
         ]
         lines += [f"- `{name}` is gone" for name in changes.lost_configs]
         counted = "\n".join([f"Since {previous}, a {changes.bump} change:", "", *lines, "", ""])
+    if entry_heading(version).search(changelog) is None:
+        changelog = f"### {version}\n\n{changelog}"
     heading = entry_heading(version).search(changelog)
     end = heading.end() if heading else 0
     before, after = changelog[:end].rstrip(), changelog[end:].strip()

@@ -1,25 +1,22 @@
 """The dataset card: README.md and LICENSES.md, rendered from facts read back from the written files."""
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jinja2
 import pyarrow as pa
 import yaml
-from datasets import DatasetInfo, SplitDict, SplitInfo
-from datasets.info import DatasetInfosDict
-from datasets.utils.metadata import MetadataConfigs
-from huggingface_hub import DatasetCardData
 from rich.filesize import decimal
 
 from builders.card.facts import CaptionerSummary, Facts
 from builders.images.hashes import HASH_BITS
 from builders.preferences.agreement import Estimate
 from builders.preferences.votes import RULES
-from schemas.columns import ColumnSpec, features, flatten
+from schemas.columns import ColumnSpec, flatten
 from schemas.configs import Config, Format, Table, configs_with
 from schemas.features import DEMO_NOTICE, Provenance
 from schemas.generators import GENERATORS, PREFERENCE_MODELS, Terms
@@ -27,8 +24,13 @@ from schemas.manifest import Changes, Counts, PreviousEntry, Shard
 from schemas.problems import Reason
 from schemas.settings import DatasetSettings, DuplicateSettings, PreferenceSettings
 
+if TYPE_CHECKING:
+    from datasets import DatasetInfo
+    from huggingface_hub import DatasetCardData
+
 CARD_NAME = "README.md"
 LICENSES_NAME = "LICENSES.md"
+COLUMNS_NAME = "COLUMNS.md"
 LICENSE_NAME = "per-image-terms"
 MAX_ATTRIBUTES_SHOWN = 50
 
@@ -114,6 +116,11 @@ def render_licenses(inputs: CardInputs) -> str:
     return _render("LICENSES.md.j2", inputs)
 
 
+def render_columns(inputs: CardInputs) -> str:
+    """Render COLUMNS.md: type, unit and meaning of every column of every config."""
+    return _render("COLUMNS.md.j2", inputs)
+
+
 def read_numbers(card: str) -> dict[str, float]:
     """Read a card's numbers back: rows of each config and split, and the rows of its marked tables.
 
@@ -123,6 +130,9 @@ def read_numbers(card: str) -> dict[str, float]:
     Returns:
         Numbers by name, such as `default/train` and `generator SDXL`; the counterpart of `true_numbers`.
     """
+    from datasets.info import DatasetInfosDict  # noqa: PLC0415 - takes a second, and plans read no card
+    from huggingface_hub import DatasetCardData  # noqa: PLC0415
+
     header = DatasetCardData(**_yaml_header(card))
     numbers: dict[str, float] = {
         f"{config}/{split.name}": int(split.num_examples or 0)
@@ -160,7 +170,7 @@ def true_numbers(facts: Facts) -> dict[str, float]:
                 name = f"{kind} of {one.config} {_code(group.group or '')}"
                 percentiles = (float(f"{value:.3f}") for value in (group.p5, group.p50, group.p95))
                 numbers |= _named(name, (group.count, *percentiles))
-    if (found := facts.near_duplicates) is not None:
+    if (found := facts.near_duplicates) is not None and found.num_groups:
         counts = (found.num_images, found.num_groups, found.num_surplus, found.largest)
         numbers |= dict(zip(_ALIKE, counts, strict=True))
         numbers |= {f"near-duplicates images found by {kind}": count for kind, count in found.kinds.items()}
@@ -189,7 +199,11 @@ def _named(name: str, values: Iterable[float]) -> dict[str, float]:
     return {f"{name}, {head}": value for head, value in zip(heads, values, strict=True)}
 
 
-def _metadata(inputs: CardInputs) -> DatasetCardData:
+def _metadata(inputs: CardInputs) -> "DatasetCardData":
+    from datasets.info import DatasetInfosDict  # noqa: PLC0415 - late, as below
+    from datasets.utils.metadata import MetadataConfigs  # noqa: PLC0415
+    from huggingface_hub import DatasetCardData  # noqa: PLC0415
+
     dataset, facts = inputs.dataset, inputs.facts
     card = DatasetCardData(
         pretty_name=dataset.title,
@@ -213,10 +227,12 @@ def _metadata(inputs: CardInputs) -> DatasetCardData:
     return card
 
 
-def _info(config: Config, inputs: CardInputs) -> DatasetInfo:
+def _info(config: Config, inputs: CardInputs) -> "DatasetInfo":
+    from datasets import DatasetInfo, SplitDict, SplitInfo  # noqa: PLC0415 - late, as below
+
     splits = inputs.facts.splits[config.name]
+    # Without `features`, which every Parquet file has in its schema: they would be half of the card.
     return DatasetInfo(
-        features=features(config.columns),
         splits=SplitDict(
             {
                 name: SplitInfo(name, num_bytes=size.num_bytes, num_examples=size.num_rows)
@@ -247,6 +263,7 @@ def _render(template: str, inputs: CardInputs, more_figures: Mapping[str, str] =
         configs=inputs.configs,
         hub=f"hf://datasets/{inputs.dataset.repository}",
         copies=_copies(inputs),
+        sizes=_sizes(inputs.shards),
         flatten=flatten,
         excluded=inputs.counts[Table.IMAGES].rejected.get(Reason.EXCLUDED, 0),
         more_figures=more_figures,
@@ -268,6 +285,14 @@ def _copies(inputs: CardInputs) -> Mapping[Format, Sequence[str]]:
     }
 
 
+def _sizes(shards: Iterable[Shard]) -> Mapping[str, int]:
+    """Return config → bytes of its data files; a format besides Parquet is a config of its own."""
+    sizes = Counter[str]()
+    for shard in shards:
+        sizes[shard.config] += shard.num_bytes
+    return sizes
+
+
 def _yaml_header(card: str) -> dict[str, Any]:
     """Parse the YAML between a card's first two `---` lines.
 
@@ -287,6 +312,11 @@ def _yaml_header(card: str) -> dict[str, Any]:
 def _cell(value: object) -> str:
     """Escape a value for a Markdown table."""
     return re.sub(r"([|<>\\`*_\[\]])", r"\\\1", " ".join(str(value).split()))
+
+
+def _quote(text: str) -> str:
+    """Turn Markdown into a block quote."""
+    return "\n".join(f"> {line}".rstrip() for line in text.splitlines())
 
 
 def _code(value: str) -> str:
@@ -333,6 +363,7 @@ TEMPLATES.filters.update(
     captioner=_captioner,
     percent=_percent,
     decimal=_decimal,
+    quote=_quote,
     size=decimal,
     number=lambda value: f"{value:,}",
 )

@@ -88,9 +88,9 @@ def _decide_as_upstream(counts: Mapping[str, int]) -> Decision:
 _RULES = (
     Rule(
         "submitted-majority",
-        "Submitted responses count, one for each annotator (who contradicts themself has none); a vote for "
-        "toxic content excludes the pair; an image is chosen by more than half of the votes that count; any "
-        "other pair stays undecided.",
+        "Submitted responses count, one for each annotator; contradicting ones do not. A vote for "
+        "toxic content excludes the pair. An image is chosen by more than half of the counted votes. Others "
+        "stay undecided.",
         _count_submitted,
         _decide_by_majority,
     ),

@@ -25,6 +25,7 @@ from builders.sample.images import (
 from builders.sample.preferences import STRENGTHS, VOTE_SHARES, sample_preferences, true_win_rates
 
 __all__ = [
+    "ABOUT",
     "COUNTS",
     "ERROR_RATE",
     "IMAGE_PIXELS",
@@ -50,6 +51,22 @@ NOTICE = (
     "collection's. Captions and votes are invented by the kit: no captioner and no person made them. "
     "It shows what a release looks like and is not for training."
 )
+# Takes the place of what the maintainer writes about the real collection, which is not true of the sample.
+ABOUT = {
+    "title": "Drawn faces: the built-in sample of a kit for datasets",
+    "summary": "Drawn portraits, each with a prompt that says exactly what is drawn.",
+    "homepage": None,
+    "description": "",
+    "use_cases": ("A first look at the files of a release, and tests of programs that read them.",),
+    "out_of_scope": "Training or evaluation.",
+    "biases": "",
+    "social_impact": "",
+    "personal_information": "",
+    "derived_from": (),
+    "generated_by": (),
+    "limitations": "- The faces are simple drawings, and their attributes are drawn at random.",
+    "tags": ("synthetic", "faces", "sample"),
+}
 
 
 def write_sample(folder: Path) -> None:

@@ -22,6 +22,7 @@ from pydantic import (
 from builders.sample.encoder import EXAMPLES
 from builders.sources import SAMPLE_KIND, SOURCES, open_source
 from builders.sources.intake import Source, SourceOptions
+from builders.sources.sample import ABOUT
 from publish.hosts import FOLDER, HOSTS, TARGETS
 from publish.hosts.protocol import HostTable
 from schemas.configs import Format, Table
@@ -175,7 +176,7 @@ class Settings(_HostTables):
         if limits is not None and limits.features is None and self.features:
             limits = limits.model_copy(update={"features": self.features[0].config})  # it is the only one
         return ContentSettings(
-            dataset=self.dataset,
+            dataset=self.dataset.model_copy(update=ABOUT) if self.has_sample else self.dataset,
             build=self.build,
             preferences=self.preferences,
             formats=self.release.target_formats,

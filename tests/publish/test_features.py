@@ -108,7 +108,7 @@ def test_croissant_describes_vectors(world: Path) -> None:
     path = world / "dist" / "1.0" / "croissant.json"
     assert not mlcroissant.Dataset(jsonld=str(path)).metadata.issues.errors
     sets = {each["name"]: each for each in json.loads(path.read_text())["recordSet"]}
-    fields = {each["name"]: each for each in sets[CONFIG]["field"]}
+    fields = {each["@id"]: each for each in sets[CONFIG]["field"]}
     vector = fields[f"{CONFIG}/embedding"]
     assert (vector["dataType"], vector["isArray"], vector["arrayShape"]) == ("sc:Float", True, "128")
     assert sets[CAPTIONS]["key"] == {"@id": f"{CAPTIONS}/caption_id"}

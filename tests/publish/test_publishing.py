@@ -70,7 +70,7 @@ while not os.path.exists(stop):
         del rows
     rows = load_dataset(repo, "prompts", split="train", streaming=True)
     print(json.dumps(sorted(row["image_id"] for row in rows)), flush=True)
-    time.sleep(0.5)
+    time.sleep(2)  # and leaves the processor to the run
 os._exit(0)
 """
 )

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from builders.card.facts.captions import CaptionerSummary, CaptionSummary, read_caption_facts
+from builders.card.facts.example import ExampleRow, read_example
 from builders.card.facts.features import FeatureSummary, read_duplicate_facts, read_feature_facts
 from builders.card.facts.images import ImageSummary, read_image_facts
 from builders.card.facts.preferences import PreferenceSummary, read_preference_facts
@@ -14,6 +15,7 @@ from schemas.manifest import SplitCounts
 __all__ = [
     "CaptionSummary",
     "CaptionerSummary",
+    "ExampleRow",
     "Facts",
     "FeatureSummary",
     "ImageSummary",
@@ -29,6 +31,7 @@ class Facts:
     Attributes:
         splits: Config → split → size, as `datasets` counts.
         images: Numbers about the images.
+        example: A row to show.
         captions: Numbers about the captions, or None if there are none.
         preferences: Numbers about the preferences, or None if there are none.
         features: Numbers about the features of each encoder.
@@ -37,6 +40,7 @@ class Facts:
 
     splits: Mapping[str, Mapping[str, SplitCounts]]
     images: ImageSummary
+    example: ExampleRow
     captions: CaptionSummary | None
     preferences: PreferenceSummary | None
     features: tuple[FeatureSummary, ...]
@@ -56,6 +60,7 @@ def read_facts(release: ReleaseReader) -> Facts:
     return Facts(
         splits=splits,
         images=read_image_facts(release),
+        example=read_example(release),
         captions=read_caption_facts(release) if "captions" in splits else None,
         preferences=read_preference_facts(release) if "preferences" in splits else None,
         features=read_feature_facts(release),

@@ -25,6 +25,7 @@ class ImageSummary:
         sizes: (width, height) in px → images.
         num_prompts: Images with a prompt.
         prompt_words: Words per prompt: least, lower quartile, median, upper quartile, most.
+        prompt_lengths: Words → prompts that have so many.
         num_captioned: Images with a caption.
         num_shared: Images that came from more than one place.
     """
@@ -39,6 +40,7 @@ class ImageSummary:
     sizes: Mapping[tuple[int, int], int]
     num_prompts: int
     prompt_words: tuple[int, ...]
+    prompt_lengths: Mapping[int, int]
     num_captioned: int
     num_shared: int
 
@@ -70,6 +72,7 @@ def read_image_facts(release: ReleaseReader) -> ImageSummary:
         sizes=ranked(counters["size"]),
         num_prompts=words.total(),
         prompt_words=quantiles(words),
+        prompt_lengths=dict(sorted(words.items())),
         num_captioned=num_captioned,
         num_shared=num_shared,
     )

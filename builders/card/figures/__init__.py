@@ -13,11 +13,19 @@ from builders.card.figures.features import (
     draw_searches,
 )
 from builders.card.figures.inputs import FigureInputs
-from builders.card.figures.overview import draw_generators, draw_preferences, draw_sample
+from builders.card.figures.overview import (
+    draw_example,
+    draw_generators,
+    draw_preferences,
+    draw_prompts_and_sizes,
+    draw_sample,
+)
 
 FIGURES: Mapping[str, Callable[[FigureInputs], Mapping[str, str]]] = {
     "sample": draw_sample,  # the first is the card's thumbnail
+    "example": draw_example,
     "generators": draw_generators,
+    "prompts and sizes": draw_prompts_and_sizes,
     "preferences": draw_preferences,
     "searches": draw_searches,
     "fits": draw_fits,

@@ -58,6 +58,15 @@ def make_tile(data: bytes) -> Image.Image:
         )
 
 
+def shrink(data: bytes, pixels: int) -> Image.Image:
+    """Decode an image, upright, at most `pixels` wide and high."""
+    with Image.open(io.BytesIO(data)) as image:
+        image.draft("RGB", (pixels, pixels))
+        small = upright(image).convert("RGB")
+    small.thumbnail((pixels, pixels), Image.Resampling.LANCZOS)
+    return small
+
+
 def wrap_text(text: str, width: int, max_lines: int) -> str:
     """Break text into lines, ending it with an ellipsis where it is too long.
 

@@ -95,7 +95,7 @@ def _draw_searches(release: ReleaseReader, summary: FeatureSummary, queries: Que
         some = results[start : start + _QUERIES_PER_FIGURE]
         path = f"figures/search_{summary.config}_{number}.jpg"
         draw_search(release.folder / path, some, name_encoder(summary.provenance))
-        drawn[path] = "What a search finds for " + ", ".join(f"“{result.query}”" for result in some)
+        drawn[path] = "Search results for " + ", ".join(f"“{result.query}”" for result in some)
     return drawn
 
 
@@ -111,7 +111,7 @@ def _draw_adherence(release: ReleaseReader, summary: FeatureSummary) -> dict[str
     if panels:
         path = f"figures/adherence_{summary.config}.png"
         draw_adherence(release.folder / path, panels)
-        drawn[path] = "Similarity of images and what is said of them, by generator and captioner"
+        drawn[path] = "Similarity of images to prompts by generator, and to captions by captioner"
     examples = (
         ("prompts", "by generator", lowest_prompts(release, prompts)),
         ("captions", "by captioner", lowest_captions(release, captions)),

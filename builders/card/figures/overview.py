@@ -7,8 +7,8 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.patches import Patch
 
-from builders.card.facts import Facts, PreferenceSummary
-from builders.card.figures.drawing import FAINT, INK, SERIES, figure_style, make_tile, save_figure
+from builders.card.facts import Facts, ImageSummary, PreferenceSummary
+from builders.card.figures.drawing import FAINT, INK, SERIES, figure_style, make_tile, save_figure, shrink
 from builders.card.figures.inputs import FigureInputs
 from builders.preferences.agreement import Estimate
 from builders.release.reader import ReleaseReader
@@ -16,9 +16,13 @@ from schemas.generators import GENERATORS, Conditions
 
 SAMPLE_PATH = "figures/sample.jpg"
 GENERATORS_PATH = "figures/generators.png"
+EXAMPLE_PATH = "figures/example.jpg"
+PROMPTS_PATH = "figures/prompts.png"
 PREFERENCES_PATH = "figures/preferences.png"
 
 _COLUMNS = 8
+_EXAMPLE_PIXELS = 320
+_MAX_BARS, _MAX_SIZES = 40, 8
 _CONDITIONS = {
     Conditions.NONE: "#2a9d8f",
     Conditions.USE: "#8ab17d",
@@ -34,6 +38,25 @@ def draw_sample(inputs: FigureInputs) -> dict[str, str]:
         save_figure(_sample_figure(inputs.release, inputs.facts), inputs.release.folder / SAMPLE_PATH)
     num_generators = len(inputs.facts.images.generators)
     return {SAMPLE_PATH: f"Images, one row for each of {num_generators} generators"}
+
+
+def draw_example(inputs: FigureInputs) -> dict[str, str]:
+    """Draw the image of the row that the card shows, at most 320 px wide and high."""
+    number = inputs.facts.example.number
+    (row,) = inputs.release.rows("default", [number], ["image"]).values()
+    image = shrink(row["image"]["bytes"], _EXAMPLE_PIXELS)
+    image.save(inputs.release.folder / EXAMPLE_PATH, quality=88)
+    return {EXAMPLE_PATH: "Image of the example row"}
+
+
+def draw_prompts_and_sizes(inputs: FigureInputs) -> dict[str, str]:
+    """Draw lengths of prompts and sizes of images; nothing if there is no prompt and only one size."""
+    images = inputs.facts.images
+    if not images.prompt_lengths and len(images.sizes) == 1:
+        return {}
+    with figure_style():
+        save_figure(_prompts_figure(images), inputs.release.folder / PROMPTS_PATH)
+    return {PROMPTS_PATH: "Words in a prompt, and sizes of the images"}
 
 
 def draw_generators(inputs: FigureInputs) -> dict[str, str]:
@@ -88,6 +111,34 @@ def _generators_figure(facts: Facts) -> Figure:
     axis.tick_params(axis="y", length=0)
     key = [Patch(color=color, label=each) for each, color in _CONDITIONS.items() if each in conditions]
     axis.legend(handles=key, title="Conditions on images", loc="lower right", frameon=False)
+    return figure
+
+
+def _prompts_figure(images: ImageSummary) -> Figure:
+    figure = Figure(figsize=(8, 3), layout="constrained")
+    lengths, sizes = figure.subplots(1, 2, width_ratios=(3, 2))
+    words = list(images.prompt_lengths)
+    if words:
+        bins = min(_MAX_BARS, max(words) - min(words) + 1)
+        edges = (min(words) - 0.5, max(words) + 0.5)
+        counts = list(images.prompt_lengths.values())
+        lengths.hist(words, bins=bins, range=edges, weights=counts, color=SERIES[2])
+    lengths.set_title(f"Words in a prompt ({images.num_prompts:,} prompts)", loc="left", fontsize=11)
+    lengths.set_ylabel("prompts")
+    shown = [(f"{width} x {height}", count) for (width, height), count in images.sizes.items()]
+    others = sum(count for _, count in shown[_MAX_SIZES:])
+    shown = shown[:_MAX_SIZES] + ([("other sizes", others)] if others else [])
+    names, widths = zip(*shown[::-1], strict=True)  # the first bar is below
+    bars = sizes.barh(names, widths, color=INK, height=0.7)
+    sizes.bar_label(bars, labels=[f"{count:,}" for count in widths], padding=3, fontsize=9)
+    sizes.set_xlim(0, max(widths) * 1.25)
+    sizes.set_ylim(min(-0.5, len(names) / 2 - 3), len(names) - 0.5)  # one size is no thick bar
+    sizes.xaxis.set_visible(False)
+    sizes.set_title("Image size in pixels", loc="left", fontsize=11)
+    for axis in (lengths, sizes):
+        axis.spines[["top", "right"]].set_visible(False)
+        axis.spines[["left", "bottom"]].set_color(FAINT)
+    sizes.spines["bottom"].set_visible(False)
     return figure
 
 

@@ -19,7 +19,7 @@ from publish.hosts.hub.client import AGAIN, Hub, HubError
 from schemas.configs import Format
 from schemas.manifest import MANIFEST_NAME, FileEntry, Manifest, is_given, own_entry
 from schemas.problems import Problem, Reason
-from schemas.versions import VERSION_PATTERN
+from schemas.versions import VERSION_PATTERN, tag_of
 from schemas.withdrawals import mark_changelog, mark_text, withdrawals
 
 TARGET, BRANCH, REPO_TYPE = "hub", "main", "dataset"
@@ -269,11 +269,6 @@ class Contents:
         if file.lfs is not None:
             return str(file.lfs.sha256)
         return self._digests.get(file.blob_id) or hashlib.sha256(self._read(file, sha)).hexdigest()
-
-
-def tag_of(version: str) -> str:
-    """Return the tag of a version."""
-    return f"v{version}"
 
 
 def version_of(tag: str) -> str | None:

@@ -15,13 +15,13 @@ from publish.hosts.hub.contents import (
     Refs,
     Release,
     all_entries,
-    tag_of,
     version_of,
 )
 from publish.hosts.protocol import Action
 from publish.hosts.refusals import NEXT_VERSION, older, other_content, respelled
 from schemas.manifest import Manifest
 from schemas.problems import Problem, printable
+from schemas.versions import tag_of
 from schemas.withdrawals import withdrawals
 
 # What is sent in one go and tried again in one go. The client says nothing in between, so large files go

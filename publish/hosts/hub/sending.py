@@ -13,12 +13,13 @@ from huggingface_hub import CommitInfo, CommitOperation, CommitOperationAdd, Com
 
 from publish.hosts.hub.card import put_back
 from publish.hosts.hub.client import Hub, HubError
-from publish.hosts.hub.contents import CARD, REPO_TYPE, Contents, all_entries, tag_of
+from publish.hosts.hub.contents import CARD, REPO_TYPE, Contents, all_entries
 from publish.hosts.hub.planning import HubPlan, batches
 from publish.hosts.protocol import Watcher
 from publish.hosts.refusals import NEXT_VERSION
 from schemas.manifest import FileEntry, Manifest
 from schemas.problems import ReleaseError
+from schemas.versions import tag_of
 
 
 class Sender:

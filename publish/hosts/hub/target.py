@@ -25,7 +25,6 @@ from publish.hosts.hub.contents import (
     Contents,
     Refs,
     all_entries,
-    tag_of,
     version_of,
 )
 from publish.hosts.hub.loading import Loader
@@ -35,6 +34,7 @@ from publish.hosts.protocol import UNWATCHED, Action, Held, Watcher
 from publish.network import Clock
 from schemas.manifest import MANIFEST_NAME, Manifest, Receipt
 from schemas.problems import Problem, ReleaseError, printable
+from schemas.versions import tag_of
 
 _MAX_PLANS = 5  # how often the branch may move under a run
 _MAX_COMMITS_TOLD = 5

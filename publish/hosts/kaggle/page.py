@@ -20,6 +20,7 @@ LICENSES = (
 _NOTE = re.compile(r"Release (\S+) \(manifest sha256:([0-9a-f]{64})\)")
 _HEADER = re.compile(r"\A---\n.*?\n---\n", re.DOTALL)
 _COLUMNS = re.compile(r"^## Columns\n.*?(?=^## |\Z)", re.DOTALL | re.MULTILINE)
+_EXAMPLE = re.compile(r"<!-- example -->.*?<!-- /example -->\n", re.DOTALL)
 _IMAGE = re.compile(r"^!\[[^\]]*\]\((?!https?:)[^)]*\)\n+", re.MULTILINE)
 _LINK = re.compile(r"\[([^\]]+)\]\((?!https?:|#)[^)]*\)")
 
@@ -96,7 +97,7 @@ def read_note(text: str) -> tuple[str, str] | None:
 
 
 def describe(dataset: str, card: str, manifest: Manifest) -> str:
-    """Turn a card into the text of Kaggle's page: without its YAML, the columns, and links into the folder.
+    """Turn a card into the text of Kaggle's page: without YAML, columns, figures, and links into the folder.
 
     Args:
         dataset: The dataset as "owner/slug".
@@ -107,7 +108,9 @@ def describe(dataset: str, card: str, manifest: Manifest) -> str:
         Markdown that begins with how to load it here and ends with `note`.
     """
     text = _HEADER.sub("", card, count=1)
-    text = _LINK.sub(r"\1", _IMAGE.sub("", _COLUMNS.sub("", text))).strip()
+    for pattern in (_EXAMPLE, _COLUMNS, _IMAGE):
+        text = pattern.sub("", text)
+    text = _LINK.sub(r"\1", text).strip()
     config = "default" if "default" in manifest.configs else next(iter(manifest.configs))
     folder = next((shard.path.rpartition("/")[0] for shard in manifest.shards if shard.config == config), "")
     load = f"""\

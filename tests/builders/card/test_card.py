@@ -7,7 +7,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import mlcroissant
 import pytest
 import yaml
 from huggingface_hub import DatasetCard
@@ -74,15 +73,16 @@ def test_numbers_can_be_read_back(card: str) -> None:
     assert numbers["captioner one-line 0.3"] == numbers["attribute emotion"] == 60
     assert numbers["decision toxic"] == 2
     assert numbers["model SDXL"] == 50
-    assert len(numbers) == len(ROWS) + 5 + 2 + 11 + 5 + 3 + (5 + 2) * 4 + 7  # the last are of features
+    assert len(numbers) == len(ROWS) + 5 + 2 + 11 + 5 + 3 + (5 + 2) * 4  # the last are of features
 
 
-def test_every_column_and_generator_is_on_the_card(card: str, sample_release: Path) -> None:
+def test_every_column_and_generator_is_explained(card: str, sample_release: Path) -> None:
+    columns = (sample_release / "COLUMNS.md").read_text()
     for config in CONFIGS.values():
         for name, column in flatten(config.columns):
-            assert f"| `{name}` |" in card
+            assert f"| `{name}` |" in columns
             assert column.description
-            assert column.description in card
+            assert column.description in columns
     licenses = (sample_release / "LICENSES.md").read_text()
     for generator in GENERATORS.values():
         assert generator.terms.url in card
@@ -116,34 +116,17 @@ def test_every_snippet_runs_in_a_process_without_the_kit(
     card: str, sample_release: Path, tmp_path: Path
 ) -> None:
     snippets = re.findall(r"```python\n(.*?)```", card, re.DOTALL)
-    assert len(snippets) == 11
+    assert len(snippets) == 8
     script = LOCAL_HUB + "\n".join(snippets).replace("HfFileSystem()", "LocalHub()")
     script = script.replace("hf://datasets/org/sfhq-t2i", str(sample_release))
     script = script.replace("org/sfhq-t2i", str(sample_release))
-    script += (
-        "\nassert (len(dataset), len(prompts), len(found), len(free), len(pairs)) == (60, 60, 20, 20, 74)"
-    )
+    script += "\nassert (len(dataset), len(prompts), len(found), len(pairs)) == (60, 60, 20, 74)"
     environment = {**os.environ, "HF_HOME": str(tmp_path)}
     done = subprocess.run(
         [sys.executable, "-I", "-c", script], env=environment, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
     assert "FLUX1_schnell" in done.stdout
-
-
-@pytest.mark.filterwarnings("ignore")  # of libraries below mlcroissant
-def test_croissant_is_valid_and_carries_checksums(sample_release: Path) -> None:
-    dataset = mlcroissant.Dataset(jsonld=str(sample_release / "croissant.json"))
-    assert not dataset.metadata.issues.errors
-    assert dataset.metadata.version == "1.0.0"
-    values = json.loads((sample_release / "croissant.json").read_text())
-    manifest = json.loads((sample_release / "manifest.json").read_text())
-    shards = {shard["path"]: shard["sha256"] for shard in manifest["shards"]}
-    assert {f["@id"]: f["sha256"] for f in values["distribution"] if "sha256" in f} == shards
-    assert values["citeAs"].startswith("@misc{sfhq-t2i,")
-    assert values["rai:dataBiases"]
-    for config, num_rows in ROWS.items():
-        assert len(list(dataset.records(config))) == num_rows  # through Croissant, from the local files
 
 
 @pytest.mark.slow
@@ -162,7 +145,9 @@ def test_the_citation_gets_version_and_date_of_the_release(sample_release: Path)
     assert citation["version"] == "1.0"
     assert re.fullmatch(r"\d{4}-\d\d-\d\d", citation["date-released"])
     original = parse_citation((ROOT / "CITATION.cff").read_text())
+    del original["references"]  # of captions and votes, which the sample only imitates
     assert {key: value for key, value in citation.items() if key in original} == original
+    assert "references" not in citation
 
 
 def test_all_works_are_cited() -> None:
