@@ -3,11 +3,11 @@
 import argparse
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from builders.card.export import ExportSource, read_export_facts, render_export
-from builders.card.notes import CITATION_NAME, bibtex, parse_citation
+from builders.card.notes import CITATION_NAME, bibtex, cite_only, parse_citation
 from builders.parallel import Track
 from builders.release.exports import Export, write_export
 from builders.release.reader import ReleaseReader
@@ -16,6 +16,7 @@ from builders.sources import SAMPLE_KIND
 from builders.sources.sample import NOTICE
 from publish.checks.files import check_files, read_manifest
 from publish.run.terminal import Terminal
+from schemas.configs import CONFIGS, Table
 from schemas.manifest import Manifest
 from schemas.problems import Problem, Reason, ReleaseError, SettingsError, suggest
 
@@ -71,7 +72,9 @@ def export(release: Path, layout: str, options: ExportOptions, out: Path, track:
         if not made.num_rows:
             raise ReleaseError(_explain_nothing(release, LAYOUTS[layout].config, made))
         facts = read_export_facts(work, LAYOUTS[layout], made)
-        source = _describe_source(reader, manifest)
+        has_captions = options.text is not TextChoice.PROMPT
+        cited = {CONFIGS[LAYOUTS[layout].config].table, *([Table.CAPTIONS] if has_captions else [])}
+        source = _describe_source(reader, manifest, cited)
         for name, text in render_export(layout, LAYOUTS[layout], options, source, made, facts).items():
             (work / name).write_text(text, encoding="utf-8", newline="\n")
         work.chmod(0o755)
@@ -141,9 +144,10 @@ def _nothing(release: Path, message: str, fix: str) -> Problem:
     return Problem(Reason.RELEASE, message, file=str(release), fix=fix)
 
 
-def _describe_source(release: ReleaseReader, manifest: Manifest) -> ExportSource:
-    """Collect what the card of an export says of its release."""
-    citation = parse_citation((release.folder / CITATION_NAME).read_text(encoding="utf-8"))
+def _describe_source(release: ReleaseReader, manifest: Manifest, cited: Collection[str]) -> ExportSource:
+    """Collect what the card of an export says of its release; `cited` are the scopes of its references."""
+    text = (release.folder / CITATION_NAME).read_text(encoding="utf-8")
+    citation = cite_only(parse_citation(text), cited)
     kinds = {source.kind for source in manifest.inputs.sources}
     return ExportSource(
         dataset=manifest.inputs.dataset,

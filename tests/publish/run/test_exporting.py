@@ -220,7 +220,7 @@ def test_an_export_loads_and_its_card_is_true(layout: str, sample_release: Path,
     assert manifest.digest in card
     for trial in LAYOUTS[layout].trials:
         assert trial.program in card
-    banner = next(line for line in terms.splitlines() if "built-in sample" in line)
+    banner = next(line for line in terms.splitlines() if line.startswith("**This release holds"))
     assert f"> {banner}" in card
     assert "@misc{" in card
     pairs = [("generator", "license")]
@@ -233,6 +233,16 @@ def test_an_export_loads_and_its_card_is_true(layout: str, sample_release: Path,
         assert f"| `{model}` | {count} | `{license_id}` |" in card
         assert f"`{license_id}`, {count} images" in terms  # each model of the sample has terms of its own
     assert terms.count("- In the data:") == len({license_id for _, license_id in counts})
+
+
+def test_an_export_cites_what_is_in_it(mixed_release: Path, tmp_path: Path) -> None:
+    keys = ("tarasiou2024", "dataisbettertogether2024")  # of captions, and of preferences
+    write(mixed_release, tmp_path / "prompts")
+    write(mixed_release, tmp_path / "captions", "--text", "caption")
+    write(mixed_release, tmp_path / "pairs", layout="diffusers-dpo")
+    cards = {name: (tmp_path / name / "README.md").read_text() for name in ("prompts", "captions", "pairs")}
+    found = {name: tuple(key in card for key in keys) for name, card in cards.items()}
+    assert found == {"prompts": (False, False), "captions": (True, False), "pairs": (False, True)}
 
 
 def test_pairs_are_those_of_the_release(sample_release: Path, tmp_path: Path) -> None:
