@@ -6,6 +6,7 @@ then writes them into the page; in every other run they are compared with the pa
 
 import json
 import os
+import re
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -59,6 +60,15 @@ def read_page(text: str) -> set[Result]:
     table = text.partition(BEGIN)[2].partition(END)[0].strip().splitlines()
     assert "\n".join(table[:2]) == HEADER, "the table of READERS.md has lost its header or its markers"
     return {Result(*(cell.strip() for cell in line.strip("|").split("|"))) for line in table[2:]}
+
+
+def example(language: str, word: str) -> str:
+    """Return the code block of the page in a language that has a word, to run what users would copy."""
+    blocks = re.findall(
+        rf"^```{language}\n(.*?)^```$", PAGE.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE
+    )
+    (found,) = (block for block in blocks if word in block)
+    return str(found)
 
 
 def write_page(text: str, found: Iterable[Result]) -> str:
