@@ -54,7 +54,7 @@ test: check
 readers: $(READY_DEV)  ## write the table in READERS.md: which programs and versions read a release
 	mkdir -p dist
 	rm -f dist/readers.jsonl
-	READERS_RESULTS=dist/readers.jsonl $(BIN)/python -m pytest -n auto --dist loadfile -m reader
+	READERS_RESULTS=$(CURDIR)/dist/readers.jsonl $(BIN)/python -m pytest -n auto --dist loadfile -m reader
 	$(BIN)/python -m tests.readers.page dist/readers.jsonl
 
 build: $(READY_DEV)  ## the kit as a wheel, in dist/kit
