@@ -4,6 +4,7 @@
 """
 
 import json
+import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
@@ -51,6 +52,7 @@ def read_duckdb(paths: list[str]) -> int:
 
 def read_spark(paths: list[str]) -> int:
     """Count rows that Spark reads."""
+    os.environ["SPARK_LOCAL_IP"] = "127.0.0.1"  # without it, Spark looks this machine's name up
     builder = import_module("pyspark.sql").SparkSession.builder.master("local[1]")
     options = {"spark.ui.enabled": "false", "spark.driver.host": "127.0.0.1", "spark.log.level": "OFF"}
     for name, value in options.items():
