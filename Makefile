@@ -10,7 +10,7 @@ READY_DEV := $(VENV)/.ready-dev
 # CI runs every test; by hand the slow ones are left out. `make test TESTS=` runs all.
 TESTS ?= $(if $(CI),,-m "not slow")
 
-.PHONY: setup release fmt check test build lock clean
+.PHONY: setup release fmt check test readers build lock clean
 
 setup: $(READY)
 
@@ -49,6 +49,13 @@ check: $(READY_DEV)
 
 test: check
 	$(BIN)/python -m pytest -n auto --dist $(if $(CI),worksteal,loadfile) $(TESTS)
+
+# Only results of tests that pass come into the page.
+readers: $(READY_DEV)  ## write the table in READERS.md: which programs and versions read a release
+	mkdir -p dist
+	rm -f dist/readers.jsonl
+	READERS_RESULTS=$(CURDIR)/dist/readers.jsonl $(BIN)/python -m pytest -n auto --dist loadfile -m reader
+	$(BIN)/python -m tests.readers.page dist/readers.jsonl
 
 build: $(READY_DEV)  ## the kit as a wheel, in dist/kit
 	$(BIN)/python -m hatchling build -t wheel -d dist/kit

@@ -234,6 +234,13 @@ CODES: Mapping[str, Explanation] = {
         "`datasets` cannot load a config, or reads something else than was written.",
         "Read the message; then build the release again.",
     ),
+    "check/viewer-statistics": Explanation(
+        "A column has two adjacent whole numbers only, such as 0 and 1; or the lengths of its lists or texts "
+        "or the widths of its images are such numbers. The code of Data Studio fails on these, and shows no "
+        "statistics of the config's split.",
+        "No action is needed: the fault is the viewer's, and its rows, search and filters work. One more "
+        "value in the column ends it.",
+    ),
     # What refuses a run
     "run/folder-locked": Explanation(
         "Another run is working in the same output folder.", "Wait for it to end, or give another --out."

@@ -81,6 +81,7 @@ class Reason(StrEnum):
     UNKNOWN_COLUMN = "unknown_column"
     MISSING_CHANGES = "missing_changes"
     IDLE_EXCLUSION = "idle_exclusion"
+    VIEWER_STATISTICS = "viewer_statistics"  # of a column of a built release
     # A whole file, folder or release
     SETTINGS = "settings"
     SOURCE = "source"
@@ -92,6 +93,8 @@ class Reason(StrEnum):
     def code(self) -> str:
         """The code of a problem that has none of its own: `row/image-missing`, or the word alone."""
         word = self.value.replace("_", "-")
+        if self is Reason.VIEWER_STATISTICS:
+            return f"check/{word}"
         return word if self.severity is Severity.BLOCKING else f"row/{word}"
 
     # One severity for each reason: a severity at each place let one fault reject a row here and only warn
@@ -116,6 +119,7 @@ _SEVERITIES = {
     Reason.UNKNOWN_COLUMN: Severity.WARNING,
     Reason.MISSING_CHANGES: Severity.WARNING,
     Reason.IDLE_EXCLUSION: Severity.WARNING,
+    Reason.VIEWER_STATISTICS: Severity.WARNING,
     Reason.SETTINGS: Severity.BLOCKING,
     Reason.SOURCE: Severity.BLOCKING,
     Reason.NOTES: Severity.BLOCKING,

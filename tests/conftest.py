@@ -6,7 +6,7 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 _HOME = tempfile.mkdtemp(prefix="sfhq-tests-")
@@ -19,6 +19,8 @@ from hypothesis import settings  # noqa: E402
 
 from publish.checks import loading  # noqa: E402
 from publish.release import main  # noqa: E402
+from tests.readers.environments import MakeEnvironment, make_environment  # noqa: E402
+from tests.readers.page import RecordResult, record  # noqa: E402
 from tests.support import (  # noqa: E402
     MODELS,
     ROOT,
@@ -100,6 +102,12 @@ def plain_release(shared: Path) -> Path:
     return build_once(shared / "plain", "--sfhq", str(collection))
 
 
+@pytest.fixture(scope="session")
+def sfhq_release(shared: Path, sfhq_sample: Path) -> Path:
+    """Return the release of the real images beside the project with the shipped settings, read-only."""
+    return build_once(shared / "real", "--sfhq", str(sfhq_sample))
+
+
 @pytest.fixture
 def sample_copy(sample_release: Path, tmp_path: Path) -> Path:
     """Return a copy of the sample's release, to spoil."""
@@ -113,6 +121,36 @@ def sfhq_sample() -> Path:
     if not folder.is_dir():
         pytest.skip("there are no real images beside the project")
     return folder
+
+
+@pytest.fixture(scope="session")
+def environment(shared: Path) -> MakeEnvironment:
+    """Return a function that makes an environment once in a run, and returns its interpreter."""
+
+    def make(name: str, wanted: Sequence[str], *, above_ours: bool = False) -> Path:
+        folder = shared / "environments" / name
+        folder.parent.mkdir(exist_ok=True)
+        made = folder / "made"
+        with lock(folder.with_suffix(".lock")):
+            if not made.exists():
+                make_environment(folder, wanted, above_ours=above_ours)
+                made.touch()
+        return folder / "bin" / "python"
+
+    return make
+
+
+@pytest.fixture
+def record_result() -> RecordResult:
+    """Return a function that hands a result (program, version, release, result) to the page READERS.md."""
+    return record
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that `make readers` runs: those with results for its page."""
+    for item in items:
+        if "record_result" in getattr(item, "fixturenames", ()):
+            item.add_marker("reader")
 
 
 @pytest.fixture

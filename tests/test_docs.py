@@ -23,7 +23,7 @@ PAGES = {
     name: (ROOT / name).read_text(encoding="utf-8")
     for name in (
         *("README.md", "RELEASING.md", "PUBLISHING.md", "benchmarks/README.md"),
-        *("CONTRIBUTING.md", "DECISIONS.md", "GLOSSARY.md", "CHANGELOG.md"),
+        *("CONTRIBUTING.md", "DECISIONS.md", "GLOSSARY.md", "CHANGELOG.md", "READERS.md"),
     )
 }
 README = PAGES["README.md"]

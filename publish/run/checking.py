@@ -4,14 +4,16 @@ import argparse
 from dataclasses import replace
 from pathlib import Path
 
+from publish.checks.files import read_manifest
 from publish.checks.release import check_release
+from publish.checks.viewer import find_missing_statistics
 from publish.run.results import CheckResult
 from publish.run.terminal import Terminal
 from schemas.problems import Problem
 
 
 def check(options: argparse.Namespace, terminal: Terminal) -> int:
-    """Check each release folder and show its problems.
+    """Check each release folder and show its problems; of sound ones, what the Hub's viewer will not show.
 
     Args:
         options: The command line, as `publish.check` parses it.
@@ -27,6 +29,9 @@ def check(options: argparse.Namespace, terminal: Terminal) -> int:
         terminal.line(f"{folder}: {f'{len(problems)} problems' if problems else 'sound'}")
         terminal.problems(_locate(problem, folder) for problem in problems)
         found[str(folder)] = len(problems)
+        if not problems:
+            warnings = find_missing_statistics(folder, read_manifest(folder))
+            terminal.problems(_locate(warning, folder) for warning in warnings)
     terminal.give(CheckResult(releases=found))
     return 1 if any(found.values()) else 0
 

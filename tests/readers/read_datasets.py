@@ -1,4 +1,4 @@
-"""Reads a release with whichever `datasets` this runs under, in each way that users do; prints what failed.
+"""Reads releases with whichever `datasets` this runs under, in each way that users do; prints what failed.
 
 `test_old_readers.py` runs it in environments with older versions; nothing of the kit is imported.
 """
@@ -15,8 +15,8 @@ os.environ |= {"HF_HOME": tempfile.mkdtemp(), "HF_HUB_OFFLINE": "1"}
 import datasets
 
 
-def main(folder: Path) -> None:
-    """Read every config by the card, as a stream, by file, and by path of a file."""
+def read(folder: Path) -> None:
+    """Read every config of a release by the card, as a stream, by file, and by path of a file."""
     shards = json.loads((folder / "manifest.json").read_text())["shards"]
     failed: dict[str, str] = {}
     rows: dict[str, dict[str, int]] = {}
@@ -52,4 +52,5 @@ def count(dataset: "datasets.Dataset") -> int:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    for name in sys.argv[1:]:
+        read(Path(name))

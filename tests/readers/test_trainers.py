@@ -18,7 +18,8 @@ from safetensors.numpy import load_file
 
 from builders.release.trainers import LAYOUTS
 from publish.export import main as export
-from tests.readers.test_old_readers import OLD_DATASETS, make_environment
+from tests.readers.environments import MakeEnvironment, datasets_of
+from tests.readers.test_old_readers import OLD_DATASETS
 
 VARIABLE = "SFHQ_TRAINERS"
 CHECKOUTS = {
@@ -84,9 +85,9 @@ def exports(sample_release: Path, tmp_path_factory: pytest.TempPathFactory) -> M
 
 
 @pytest.fixture(scope="module")
-def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def python(environment: MakeEnvironment) -> Path:
     """Return the interpreter of an environment with the trainers' libraries."""
-    return make_environment(tmp_path_factory.mktemp("trainers") / "environment", PACKAGES)
+    return environment("trainers", PACKAGES)
 
 
 @pytest.fixture(scope="module")
@@ -168,12 +169,11 @@ def test_a_plain_data_loader_batches_squares(exports: Mapping[str, Path], tmp_pa
 
 @pytest.mark.parametrize("version", [*OLD_DATASETS, "ours"])
 def test_datasets_of_any_age_reads_the_exports(
-    version: str, exports: Mapping[str, Path], tmp_path: Path
+    version: str, exports: Mapping[str, Path], tmp_path: Path, environment: MakeEnvironment
 ) -> None:
     python = Path(sys.executable)
     if version != "ours":
-        wanted = [f"datasets=={version}", "pillow", f"pyarrow=={OURS['pyarrow']}"]
-        python = make_environment(tmp_path / "environment", wanted)
+        python = environment(f"datasets-{version}", datasets_of(version))
     output = run(python, "-I", SCRIPTS / "read_export.py", *exports.values(), work=tmp_path)
     found = json.loads(output.splitlines()[0])
     for name, folder in exports.items():

@@ -13,12 +13,15 @@ from builders.release.formats.hashing import HashingFile
 from builders.release.formats.parquet import ParquetShard, read_parquet
 from builders.release.formats.webdataset import (
     INDEX_PATH,
+    SIZES_PATH,
     TarShard,
     check_index,
+    check_sizes,
     read_index,
     read_tar,
     sample_key,
     write_index,
+    write_sizes,
 )
 from schemas.columns import ColumnSpec
 from schemas.configs import Format
@@ -94,15 +97,20 @@ def complete(formats: Mapping[Format, FormatKind]) -> Mapping[Format, FormatKind
     return formats
 
 
+def _write_beside_tars(folder: Path, shards: Sequence[Shard]) -> None:
+    write_index(folder / INDEX_PATH, folder, shards)
+    write_sizes(folder / SIZES_PATH, shards)
+
+
+def _check_beside_tars(folder: Path, shards: Sequence[Shard]) -> Iterator[Problem]:
+    yield from check_index(folder, shards)
+    yield from check_sizes(folder, shards)
+
+
 FORMATS = complete(
     {
         Format.PARQUET: FormatKind(ParquetShard, read_parquet),
-        Format.WEBDATASET: FormatKind(
-            TarShard,
-            read_tar,
-            lambda folder, shards: write_index(folder / INDEX_PATH, folder, shards),
-            check_index,
-        ),
+        Format.WEBDATASET: FormatKind(TarShard, read_tar, _write_beside_tars, _check_beside_tars),
     }
 )
 

@@ -28,7 +28,7 @@ import os
 import re
 import tarfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Annotated, Any
 
 import pyarrow as pa
@@ -44,6 +44,7 @@ from schemas.problems import BuildError, Problem, Reason
 from schemas.records import ID_CHARS, Identifier, SplitName
 
 INDEX_PATH = f"{CONFIGS['webdataset'].folder}/index.parquet"
+SIZES_PATH = f"{CONFIGS['webdataset'].folder}/sizes.json"
 _EXTENSIONS = ("jpg", "json", "txt")
 _BLOCK_BYTES = 512
 _END = bytes(2 * _BLOCK_BYTES)
@@ -251,6 +252,35 @@ def write_index(path: Path, folder: Path, shards: Iterable[Shard]) -> None:
             if len(rows) != shard.num_rows:
                 raise _refusal(tar, f"it has {len(rows):,} samples, and should have {shard.num_rows:,}")
             writer.write_table(pa.Table.from_pylist(rows, schema=schema))
+
+
+# The names of tars end in a digest, so `train-{00000..00041}.tar` does not name them. This file lists them
+# in the form that open_clip's `get_dataset_size` reads; without it, its trainer needs --train-num-samples.
+def write_sizes(path: Path, shards: Iterable[Shard]) -> None:
+    """Write the number of samples of each tar as JSON, in the order of the tars."""
+    path.write_text(_sizes(shards), encoding="utf-8")
+
+
+def check_sizes(folder: Path, shards: Iterable[Shard]) -> Iterator[Problem]:
+    """Check that the list of tars has each of them, in order, with its number of samples.
+
+    Raises:
+        OSError: The list cannot be read.
+        ValueError: It is not UTF-8.
+    """
+    path = folder / SIZES_PATH
+    if (
+        not path.exists()
+    ):  # a release of an older kit; where the manifest has the file, `check_files` misses it
+        return
+    if path.read_text(encoding="utf-8") != _sizes(shards):
+        message = "the list of tars has not the tars that there are, in order, with their numbers of samples"
+        yield Problem(Reason.RELEASE, message, file=SIZES_PATH, fix="build the release again")
+
+
+def _sizes(shards: Iterable[Shard]) -> str:
+    sizes = {PurePosixPath(shard.path).name: shard.num_rows for shard in shards}
+    return json.dumps(sizes, indent=2) + "\n"
 
 
 def _members(path: Path) -> Iterator[tarfile.TarInfo]:

@@ -5,6 +5,7 @@ import json
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields, replace
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from schemas.manifest import Manifest, Shard
 from schemas.settings import DatasetSettings
 from schemas.versions import tag_of
 from tests.publish.hosts.hub_server import HubServer, Repo
+from tests.readers.page import RecordResult
 from tests.support import ROOT, good_folder, run_release
 
 HUB = "https://huggingface.co"
@@ -147,8 +149,14 @@ def plain_inputs(plain_release: Path) -> CardInputs:
 # --- read by mlcroissant --------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("release", [pytest.param("sample_release", marks=pytest.mark.slow), "plain_release"])
-def test_every_record_comes_from_local_files(release: str, request: pytest.FixtureRequest) -> None:
+RELEASES = {"sample_release": "sample", "sfhq_release": "sfhq-sample"}  # fixture → name in READERS.md
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("release", RELEASES)
+def test_every_record_comes_from_local_files(
+    release: str, request: pytest.FixtureRequest, record_result: RecordResult
+) -> None:
     folder: Path = request.getfixturevalue(release)
     dataset = open_locally(folder)
     assert dataset.metadata.version == "1.0.0"
@@ -157,6 +165,8 @@ def test_every_record_comes_from_local_files(release: str, request: pytest.Fixtu
     for name in names:
         for record, row in zip(dataset.records(name), parquet_rows(folder, name), strict=True):
             assert_same(record, row, name)
+    result = f"reads all {len(names)} record sets, from local files"
+    record_result("mlcroissant", metadata.version("mlcroissant"), RELEASES[release], result)
 
 
 def test_the_documented_example_runs(plain_release: Path) -> None:
@@ -167,42 +177,60 @@ def test_the_documented_example_runs(plain_release: Path) -> None:
 
 @pytest.fixture
 def alone(
-    sample_release: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[tuple[HubServer, dict[str, Any]]]:
-    """Yield a server that plays the Hub with the sample in it, and croissant.json with its addresses.
+    """Yield a server that plays the Hub with a release in it, and croissant.json with its addresses.
 
-    The server plays `resolve` of the tag as the Hub does, with a redirect to where large files are.
+    The release is the sample's, or that of the fixture that a test names as parameter. The server plays
+    `resolve` of the tag as the Hub does, with a redirect to where large files are.
     """
+    folder: Path = request.getfixturevalue(getattr(request, "param", "sample_release"))
     monkeypatch.setattr(constants, "DOWNLOAD_PATH", type(constants.DOWNLOAD_PATH)(tmp_path))
     with HubServer() as server:
         repository = server.repos["org/sfhq-t2i"] = Repo(private=False)
         files = {}
-        for shard in read_manifest(sample_release).shards:
-            server.stored[shard.sha256] = (sample_release / shard.path).read_bytes()
+        for shard in read_manifest(folder).shards:
+            server.stored[shard.sha256] = (folder / shard.path).read_bytes()
             files[shard.path] = server._large(shard.sha256, shard.num_bytes)
         repository.tags["v1.0"] = server._add_commit(repository, files, "alice", "1.0", "").sha
-        text = (sample_release / CROISSANT_NAME).read_text()
+        text = (folder / CROISSANT_NAME).read_text()
         yield server, json.loads(text.replace(f"{HUB}/datasets/", f"{server.endpoint}/datasets/"))
 
 
+@pytest.mark.parametrize(
+    ("alone", "release"),
+    [
+        (name, name) if name == "sample_release" else pytest.param(name, name, marks=pytest.mark.slow)
+        for name in RELEASES
+    ],
+    indirect=["alone"],
+)
 def test_the_neurips_checker_passes_a_file_alone(
-    alone: tuple[HubServer, dict[str, Any]], sample_release: Path
+    alone: tuple[HubServer, dict[str, Any]],
+    release: str,
+    request: pytest.FixtureRequest,
+    record_result: RecordResult,
 ) -> None:
     """Take the steps of the checker: one record of each set within a time limit, from addresses alone.
 
     Its source: health/croissant-validator-neurips/hf-gradio-app/validation.py in mlcommons/croissant.
     """
     server, document = alone
+    folder: Path = request.getfixturevalue(release)
     dataset = mlcroissant.Dataset(jsonld=document)
     with ThreadPoolExecutor(1) as pool:
         for each in dataset.metadata.record_sets:
             records = dataset.records(record_set=each.uuid)
             record = pool.submit(next, iter(records)).result(timeout=300)
-            assert_same(record, parquet_rows(sample_release, each.uuid)[0], each.uuid)
+            assert_same(record, parquet_rows(folder, each.uuid)[0], each.uuid)
     # Nothing is loaded but the file of each set, once, at the tag.
     paths = [seen.url for seen in server.seen if seen.kind == "resolve"]
-    parquet = [shard.path for shard in read_manifest(sample_release).shards if shard.format is Format.PARQUET]
+    parquet = [shard.path for shard in read_manifest(folder).shards if shard.format is Format.PARQUET]
     assert sorted(paths) == sorted(f"/datasets/org/sfhq-t2i/resolve/v1.0/{path}" for path in parquet)
+    result = "passes its steps: a record of each set over HTTP, from `croissant.json` alone"
+    record_result(
+        "NeurIPS checker", f"mlcroissant {metadata.version('mlcroissant')}", RELEASES[release], result
+    )
 
 
 def test_a_file_that_is_not_the_release_s_is_refused(alone: tuple[HubServer, dict[str, Any]]) -> None:

@@ -29,7 +29,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from builders.release.formats import TarShard, read_index, write_index
-from builders.release.formats.webdataset import sample_key
+from builders.release.formats.webdataset import SIZES_PATH, check_sizes, sample_key, write_sizes
 from schemas.configs import CONFIGS
 from schemas.generators import GENERATORS
 from schemas.manifest import Shard
@@ -518,3 +518,20 @@ def test_a_tar_is_what_tar_programs_expect(tmp_path: Path) -> None:
         names = [member.name for member in tar]
     keys = [f"{row['generator']}-{row['image_id']}" for row in rows]
     assert names == [f"{key}.{extension}" for key in keys for extension in ("jpg", "json", "txt")]
+
+
+def test_the_list_of_tars_has_the_samples_of_each_in_order(tmp_path: Path) -> None:
+    folder = tmp_path / "webdataset"
+    folder.mkdir()
+    rows = awkward_rows()
+    shards = write(folder, [rows[:7], rows[7:]])
+    write_sizes(tmp_path / SIZES_PATH, shards)
+    assert list(check_sizes(tmp_path, shards)) == []
+    sizes = json.loads((tmp_path / SIZES_PATH).read_text())
+    assert list(sizes.items()) == [("train-00000.tar", 7), ("train-00001.tar", len(rows) - 7)]
+    samples = read_webdataset([folder / name for name in sizes])
+    assert [json.loads(sample["json"])["image_id"] for sample in samples] == [row["image_id"] for row in rows]
+    (problem,) = check_sizes(tmp_path, shards[::-1])
+    assert "in order" in problem.message
+    (tmp_path / SIZES_PATH).unlink()  # as in releases of older kits
+    assert list(check_sizes(tmp_path, shards)) == []

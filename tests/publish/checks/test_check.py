@@ -122,6 +122,13 @@ def rewrite_index(folder: Path) -> None:
     rewrite_manifest(folder)
 
 
+def rewrite_sizes(folder: Path) -> None:
+    """Claim a sample more of a tar, in the list of tars alone."""
+    path = folder / "webdataset" / "sizes.json"
+    path.write_text(json.dumps({name: size + 1 for name, size in json.loads(path.read_text()).items()}))
+    rewrite_manifest(folder)
+
+
 TAMPERINGS: dict[str, tuple[Tamper, str]] = {
     "no manifest": (lambda folder: (folder / "manifest.json").unlink(), "there is no release here"),
     "half a manifest": (
@@ -168,6 +175,7 @@ TAMPERINGS: dict[str, tuple[Tamper, str]] = {
         rewrite_index,
         "the index does not say what is where",
     ),
+    "list of other tars": (rewrite_sizes, "the list of tars has not the tars that there are"),
     "caption in the list alone": (
         rewrite_shard("captions", lambda table: table.slice(1)),
         "the lists of captions are not the captions",
