@@ -19,6 +19,7 @@ from safetensors.numpy import load_file
 from builders.release.trainers import LAYOUTS
 from publish.export import main as export
 from tests.readers.environments import MakeEnvironment, datasets_of
+from tests.readers.page import RecordResult
 from tests.readers.test_old_readers import OLD_DATASETS
 
 VARIABLE = "SFHQ_TRAINERS"
@@ -36,6 +37,12 @@ COMMON = [
     *("--resolution", "32", "--train_batch_size", "4", "--max_train_steps", "2"),
     *("--lr_warmup_steps", "0", "--mixed_precision", "no", "--seed", "1"),
 ]
+# Script → name on the page.
+PROGRAMS = {
+    "train_text_to_image_lora.py": "diffusers train_text_to_image_lora.py",
+    "train_diffusion_dpo.py": "diffusers train_diffusion_dpo.py",
+}
+TRAINS = "trains for 2 steps with its export"
 SCRIPTS = Path(__file__).parent
 
 pytestmark = pytest.mark.slow
@@ -85,6 +92,17 @@ def exports(sample_release: Path, tmp_path_factory: pytest.TempPathFactory) -> M
 
 
 @pytest.fixture(scope="module")
+def real(releases: Mapping[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return an export of real images, as squares."""
+    if "sfhq-sample" not in releases:
+        pytest.skip("real images are for `make readers`, where they are beside the project")
+    out = tmp_path_factory.mktemp("exports") / "real"
+    flags = ["--layout", "text-to-image", "--size", "128", "--out", str(out)]
+    assert export([str(releases["sfhq-sample"]), *flags]) == 0
+    return out
+
+
+@pytest.fixture(scope="module")
 def python(environment: MakeEnvironment) -> Path:
     """Return the interpreter of an environment with the trainers' libraries."""
     return environment("trainers", PACKAGES)
@@ -103,13 +121,14 @@ def pipeline(python: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     [
         ("text-to-image", "examples/text_to_image/train_text_to_image_lora.py", ""),
         ("squares", "examples/text_to_image/train_text_to_image_lora.py", ""),
+        ("real", "examples/text_to_image/train_text_to_image_lora.py", ""),
         (
             "diffusers-dpo",
             "examples/research_projects/diffusion_dpo/train_diffusion_dpo.py",
             "--dataset_split_name train",
         ),
     ],
-    ids=["text-to-image", "squares", "pairs"],
+    ids=["text-to-image", "squares", "real", "pairs"],
 )
 def test_a_script_of_diffusers_trains_a_lora(
     layout: str,
@@ -118,10 +137,12 @@ def test_a_script_of_diffusers_trains_a_lora(
     exports: Mapping[str, Path],
     tmp_path: Path,
     request: pytest.FixtureRequest,
+    record_result: RecordResult,
 ) -> None:
     program = script("diffusers", path)
+    folder = request.getfixturevalue("real") if layout == "real" else exports[layout]
     python, pipeline = request.getfixturevalue("python"), request.getfixturevalue("pipeline")
-    flags = ["--pretrained_model_name_or_path", pipeline, "--dataset_name", exports[layout]]
+    flags = ["--pretrained_model_name_or_path", pipeline, "--dataset_name", folder]
     run(
         python,
         program,
@@ -136,10 +157,15 @@ def test_a_script_of_diffusers_trains_a_lora(
     ups = [value for name, value in weights.items() if name.endswith("lora.up.weight")]
     assert ups  # zero before the first step
     assert any(value.any() for value in ups)
+    release = "sfhq-sample" if layout == "real" else "sample"
+    record_result(PROGRAMS[program.name], f"diffusers {VERSIONS['diffusers']}", release, TRAINS)
 
 
 def test_the_script_of_salesforce_trains(
-    exports: Mapping[str, Path], tmp_path: Path, request: pytest.FixtureRequest
+    exports: Mapping[str, Path],
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
+    record_result: RecordResult,
 ) -> None:
     program = script("DiffusionDPO", "train.py")
     python, pipeline = request.getfixturevalue("python"), request.getfixturevalue("pipeline")
@@ -152,6 +178,8 @@ def test_the_script_of_salesforce_trains(
     )
     assert before.keys() == after.keys()
     assert any((before[name] != after[name]).any() for name in before)
+    version = f"5233e75 with diffusers {VERSIONS['diffusers']}"
+    record_result("Diffusion-DPO by Salesforce", version, "sample", f"{TRAINS}, without xformers")
 
 
 def test_a_plain_data_loader_batches_squares(exports: Mapping[str, Path], tmp_path: Path) -> None:
