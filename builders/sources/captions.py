@@ -24,6 +24,7 @@ from builders.sources.cells import Cells, parse_literal, plain_json
 from builders.sources.intake import CaptionInput, InputRow, SourceOptions
 from builders.sources.listing import IMAGE_SUFFIXES
 from builders.sources.tables import Table, TableRow, open_table
+from builders.sources.tables.rows import is_unicode
 from schemas.attributes import Attribute, preset_of, publish_value
 from schemas.captions import CaptionText
 from schemas.configs import Table as TableName
@@ -164,7 +165,7 @@ class CaptionSource:
             name = path.relative_to(folder).as_posix()
             text, problems = _read_sidecar(path, name)
             row = TableRow(1, {}, text or "", tuple(problems))
-            said = CaptionText(caption=text) if text and not problems else None
+            said = _sidecar_text(text, name, problems) if text and not problems else None
             yield self._input_row(row, name, name.rpartition(".")[0], said, problems)
 
 
@@ -430,6 +431,9 @@ def _sidecars(folder: Path) -> list[Path]:
 
 def _read_sidecar(path: Path, name: str) -> tuple[str | None, list[Problem]]:
     at = partial(Problem, file=name, row=1)
+    if not is_unicode(name):  # no image of a release can have such a name
+        fix = "rename it after its image"
+        return None, [at(Reason.NOT_UTF8, "the name of the file is not UTF-8", value=name, fix=fix)]
     try:
         with path.open("rb") as file:
             data = file.read(_MAX_SIDECAR_BYTES + 1)
@@ -445,6 +449,19 @@ def _read_sidecar(path: Path, name: str) -> tuple[str | None, list[Problem]]:
     if "\0" in text:
         return None, [at(Reason.CONTROL_CHARACTER, "the file holds a NUL character", fix="remove it")]
     return text, []
+
+
+def _sidecar_text(text: str, name: str, problems: list[Problem]) -> CaptionText | None:
+    """Make a caption of a sidecar's text; None if it breaks a limit, with the reason in `problems`."""
+    try:
+        return CaptionText(caption=text)
+    except ValidationError as error:
+        message, fix = (
+            f"caption: {error.errors()[0]['msg']}",
+            "shorten it, or move the file out of the folder",
+        )
+        problems.append(Problem(Reason.BAD_VALUE, message, file=name, row=1, value=text, fix=fix))
+        return None
 
 
 def _digest_of_files(folder: Path, paths: Sequence[Path]) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from builders.files import real_path
 from schemas.problems import Problem, Reason, SourceError
 
 IMAGE_FOLDERS = ("images", "images/images", ".")
@@ -53,7 +54,7 @@ class ImageListing:
     """
 
     def __init__(self, folder: Path) -> None:
-        self._root = folder.resolve()
+        self._root = real_path(folder)
         # Name → indices into IMAGE_FOLDERS: 122,726 names must not cost a Path object each.
         self._places: dict[str, tuple[int, ...]] = {}
         # Links, folders, pipes: only these need a closer look.
@@ -72,14 +73,14 @@ class ImageListing:
     def path(self, name: str) -> Path:
         """Return the real path of a name that has no fault."""
         path = self._paths(name)[0]
-        return path.resolve() if name in self._special else path
+        return real_path(path) if name in self._special else path
 
     def fault(self, name: str) -> Fault | None:
         """Return why a name leads to no single regular file inside the folder; None if it does."""
         if name not in self._places:
             return self._missing(name)
         for path in self._paths(name) if name in self._special else ():
-            if not path.resolve().is_relative_to(self._root):
+            if not real_path(path).is_relative_to(self._root):
                 return Fault(
                     Reason.LINK_LEAVES_FOLDER,
                     "this is a link that leaves the folder",
@@ -121,7 +122,7 @@ def _image_entries(root: Path, place: str) -> Iterator[os.DirEntry[str]]:
     folder = root / place
     if not folder.is_dir():
         return
-    if not folder.resolve().is_relative_to(root):
+    if not real_path(folder).is_relative_to(root):
         raise SourceError(
             Problem(
                 Reason.SOURCE,

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from builders.files import real_path
 from builders.sources.intake import ImageInput, ImageText, InputRow
 from builders.sources.listing import ImageListing, check_name
 from builders.sources.tables.delimited import DelimitedTable, require_columns
@@ -102,7 +103,7 @@ def _find_table(folder: Path) -> Path:
     named = folder / TABLE_NAME
     if named in tables or len(tables) == 1:
         table = named if named in tables else tables[0]
-        if not table.resolve().is_relative_to(folder.resolve()):
+        if not real_path(table).is_relative_to(real_path(folder)):
             raise SourceError(at(f"{table.name} is a link that leaves the folder", fix="put the table there"))
         return table
     found = f"it has {', '.join(path.name for path in tables)}" if tables else "it has no CSV file"

@@ -19,6 +19,7 @@ from pydantic import (
     model_validator,
 )
 
+from builders.files import real_path
 from builders.sample.encoder import EXAMPLES
 from builders.sources import SAMPLE_KIND, SOURCES, open_source
 from builders.sources.intake import Source, SourceOptions
@@ -357,7 +358,7 @@ def _names(settings: Sequence[SourceSettings], paths: Sequence[Path]) -> list[st
     """
     names = [source.name or _path_name(path, path.name) for source, path in zip(settings, paths, strict=True)]
     names = [
-        _path_name(path, f"{path.resolve().parent.name}-{path.name}")
+        _path_name(path, f"{real_path(path).parent.name}-{path.name}")
         if names.count(name) > 1 and source.name is None and not path.is_dir()
         else name
         for source, path, name in zip(settings, paths, names, strict=True)
@@ -395,7 +396,7 @@ def _unknown_sources(settings: Sequence[SourceSettings], sources: Sequence[Sourc
 def _path_name(path: Path, name: str) -> str:
     """Name a source after its path, leaving out what is not fit for a column of the dataset."""
     if path.is_dir():
-        return re.sub(r"[^\w.-]+", "-", path.resolve().name).strip("-.") or "source"
+        return re.sub(r"[^\w.-]+", "-", real_path(path).name).strip("-.") or "source"
     return re.sub(r"[^\w.-]+", "-", name.rpartition(".")[0] or name).strip("-.") or "source"
 
 

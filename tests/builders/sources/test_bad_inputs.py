@@ -154,6 +154,14 @@ def link_outside(folder: SfhqFolder) -> None:
     (folder.path / "images" / folder.rows[1][0]).symlink_to(outside)
 
 
+def link_to_itself(folder: SfhqFolder) -> None:
+    """Put a link that leads back to itself in place of the second image."""
+    no_image(folder)
+    (folder.path / "images").mkdir(parents=True)
+    path = folder.path / "images" / folder.rows[1][0]
+    path.symlink_to(path.name)
+
+
 def dangling_link(folder: SfhqFolder) -> None:
     """Put a link to nothing in place of the second image."""
     no_image(folder)
@@ -208,6 +216,7 @@ CASES = {
     "folder": Case(folder_for_image, Reason.NOT_A_REGULAR_FILE, "not a regular file"),
     "named pipe": Case(pipe_for_image, Reason.NOT_A_REGULAR_FILE, "not a regular file"),
     "link outside": Case(link_outside, Reason.LINK_LEAVES_FOLDER, "leaves the folder"),
+    "link to itself": Case(link_to_itself, Reason.NOT_A_REGULAR_FILE, "not a regular file"),
     "dangling link": Case(dangling_link, Reason.NOT_A_REGULAR_FILE, "not a regular file"),
     # images that are no good
     "empty file": Case(set_image(b""), Reason.IMAGE_FORMAT, "not an image"),

@@ -275,6 +275,29 @@ def test_sidecars(images: Path, tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "says"),
+    [
+        (b"a.txt", "x" * 100_001, "caption: String should have at most"),
+        (b"caf\xe9.txt", "x", "the name of the file is not UTF-8"),
+        (b"caf\xe9/a.caption", "x", "the name of the file is not UTF-8"),
+    ],
+    ids=["too long", "name not UTF-8", "folder not UTF-8"],
+)
+def test_a_sidecar_that_cannot_be_published_costs_nothing_else(
+    name: bytes, content: str, says: str, images: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "sidecars"
+    path = Path(os.fsdecode(os.fsencode(folder) + b"/" + name))
+    path.parent.mkdir(parents=True)
+    path.write_text(content)
+    (folder / f"{names_of(images)[0]}.txt").write_text("good")
+    reading = read(images, folder)
+    assert any(says in problem and "→" in problem for problem in told(reading)), told(reading)
+    assert [row["caption"] for row in reading.captions] == ["good"]
+    assert reading.tables[Table.CAPTIONS].read == 2
+
+
 def test_every_way_to_name_an_image(images: Path, tmp_path: Path) -> None:
     name = names_of(images)[0]
     record = next(
