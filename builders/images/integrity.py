@@ -16,6 +16,7 @@ from pathlib import Path
 import simplejpeg
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
+from builders.file_kinds import HEAD_BYTES, tell_file_kind
 from schemas.problems import BuildError, Problem, Reason
 from schemas.records import IMAGE_FORMATS
 from schemas.settings import BuildSettings
@@ -139,12 +140,7 @@ def inspect_image(
     except ImageRefusedError:
         raise
     except UnidentifiedImageError as error:
-        raise ImageRefusedError(
-            Reason.IMAGE_FORMAT,
-            f"this is not an image in one of the formats {', '.join(IMAGE_FORMATS)}",
-            f"begins with {data[:8].hex(' ') or 'nothing: the file is empty'}",
-            "replace it with the original image, or remove its row",
-        ) from error
+        raise _not_an_image(data) from error
     except Exception as error:  # Decoders raise many types on hostile data; each one means the same here.
         raise ImageRefusedError(
             Reason.IMAGE_DAMAGED,
@@ -153,6 +149,20 @@ def inspect_image(
             "replace it with the original image, or remove its row",
         ) from error
     return facts
+
+
+def _not_an_image(data: bytes) -> ImageRefusedError:
+    """Say what a file is that is no image of an accepted format."""
+    message = f"this is not an image in one of the formats {', '.join(IMAGE_FORMATS)}"
+    kind = tell_file_kind(data[:HEAD_BYTES])
+    if kind is None:
+        value = f"begins with {data[:8].hex(' ') or 'nothing: the file is empty'}"
+        fix = "replace it with the original image, or remove its row"
+        return ImageRefusedError(Reason.IMAGE_FORMAT, message, value, fix)
+    is_other_format = kind.is_image and not kind.what.startswith(("a JPEG", "a PNG", "a WebP"))
+    fix = "save it as JPEG, PNG or WebP" if is_other_format else kind.fix
+    fix = fix or "replace it with the original image, or remove its row"
+    return ImageRefusedError(Reason.IMAGE_FORMAT, message, f"the file is {kind.what}", fix)
 
 
 def _check_header(facts: ImageFacts, num_frames: int, limits: BuildSettings) -> None:

@@ -10,10 +10,9 @@ Which form a file has is told from its columns and values, never from its name a
     sidecars        a folder with one .txt or .caption beside (or in place of) each image
 """
 
-import hashlib
-import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -22,13 +21,13 @@ from pydantic import ValidationError
 
 from builders.sources.cells import Cells, parse_literal, plain_json
 from builders.sources.intake import CaptionInput, InputRow, SourceOptions
-from builders.sources.listing import IMAGE_SUFFIXES
+from builders.sources.listing import IMAGE_SUFFIXES, list_tables
+from builders.sources.sidecars import digest_files, list_sidecars, read_sidecar
 from builders.sources.tables import Table, TableRow, open_table
-from builders.sources.tables.rows import is_unicode
 from schemas.attributes import Attribute, preset_of, publish_value
 from schemas.captions import CaptionText
 from schemas.configs import Table as TableName
-from schemas.problems import Problem, Reason, SourceError, suggest
+from schemas.problems import Problem, Reason, SourceError, name_some, suggest
 
 IMAGE_COLUMNS = (
     "image_filename",
@@ -43,7 +42,6 @@ IMAGE_COLUMNS = (
 )
 TEXT_COLUMNS = ("caption", "text", "captions")
 METADATA_NAMES = ("metadata.jsonl", "metadata.csv", "metadata.parquet")
-SIDECAR_SUFFIXES = (".txt", ".caption")
 # Field of `CaptionText` → the columns that say it, the first that is there.
 _TEXTS: Mapping[str, tuple[str, ...]] = {
     "captioner": ("captioner", "caption_model", "model"),
@@ -60,7 +58,6 @@ _LOOKS_LIKE_IMAGE = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 _SAMPLE_ROWS = 20
-_MAX_SIDECAR_BYTES = 1 << 20
 _MAX_NOTED_ATTRIBUTES = 200
 
 
@@ -92,9 +89,9 @@ class CaptionSource:
         table = _find_table(path)
         if table is None:
             self._rows: Callable[[], Iterator[InputRow]] = partial(self._sidecar_rows, path)
-            self.kind, self._paths = "captions/sidecars", _sidecars(path)
+            self.kind, self._paths = "captions/sidecars", list_sidecars(path)
             self.num_rows = len(self._paths)
-            self.sha256 = f"{_digest_of_files(path, self._paths)} {options.fingerprint}"
+            self.sha256 = f"{digest_files(path, self._paths)} {options.fingerprint}"
             return
         form = "mapping" if table.is_mapping else options.form or _form_of(table.columns)
         if form is None or form not in _FORMS:
@@ -163,9 +160,8 @@ class CaptionSource:
     def _sidecar_rows(self, folder: Path) -> Iterator[InputRow]:
         for path in self._paths:
             name = path.relative_to(folder).as_posix()
-            text, problems = _read_sidecar(path, name)
-            row = TableRow(1, {}, text or "", tuple(problems))
-            said = _sidecar_text(text, name, problems) if text and not problems else None
+            said, raw, problems = read_sidecar(path, name)
+            row = TableRow(1, {}, raw, tuple(problems))
             yield self._input_row(row, name, name.rpartition(".")[0], said, problems)
 
 
@@ -414,62 +410,12 @@ def _find_table(path: Path) -> Table | None:
         )
     if tables:
         return open_table(tables[0])
-    if not _sidecars(path):
+    if not list_sidecars(path):
         message = f"the folder has neither {', '.join(METADATA_NAMES)} nor a .txt or .caption file"
-        raise SourceError(Problem(Reason.SOURCE, message, file=str(path), fix="check the path"))
+        others = [other.name for other in list_tables(path, (".csv", ".tsv", ".json", ".jsonl", ".parquet"))]
+        fix = f"give the path of the table: {name_some(others, 5)}" if others else "check the path"
+        raise SourceError(Problem(Reason.SOURCE, message, file=str(path), fix=fix))
     return None
-
-
-def _sidecars(folder: Path) -> list[Path]:
-    """List the sidecars below a folder; links are not followed."""
-    found = []
-    for place, _, names in os.walk(folder):
-        paths = (Path(place) / name for name in names if name.endswith(SIDECAR_SUFFIXES))
-        found += [path for path in paths if path.is_file() and not path.is_symlink()]
-    return sorted(found)
-
-
-def _read_sidecar(path: Path, name: str) -> tuple[str | None, list[Problem]]:
-    at = partial(Problem, file=name, row=1)
-    if not is_unicode(name):  # no image of a release can have such a name
-        fix = "rename it after its image"
-        return None, [at(Reason.NOT_UTF8, "the name of the file is not UTF-8", value=name, fix=fix)]
-    try:
-        with path.open("rb") as file:
-            data = file.read(_MAX_SIDECAR_BYTES + 1)
-        if len(data) > _MAX_SIDECAR_BYTES:
-            return None, [at(Reason.BAD_VALUE, "the file is too large to be a caption", fix="move it away")]
-        text = data.decode("utf-8-sig").strip()
-    except OSError as error:
-        return None, [at(Reason.BAD_VALUE, f"the file cannot be read: {error.strerror}", fix="mend it")]
-    except UnicodeDecodeError:
-        return None, [
-            at(Reason.NOT_UTF8, "the file is not UTF-8", value=repr(data[:80]), fix="save it as UTF-8")
-        ]
-    if "\0" in text:
-        return None, [at(Reason.CONTROL_CHARACTER, "the file holds a NUL character", fix="remove it")]
-    return text, []
-
-
-def _sidecar_text(text: str, name: str, problems: list[Problem]) -> CaptionText | None:
-    """Make a caption of a sidecar's text; None if it breaks a limit, with the reason in `problems`."""
-    try:
-        return CaptionText(caption=text)
-    except ValidationError as error:
-        message, fix = (
-            f"caption: {error.errors()[0]['msg']}",
-            "shorten it, or move the file out of the folder",
-        )
-        problems.append(Problem(Reason.BAD_VALUE, message, file=name, row=1, value=text, fix=fix))
-        return None
-
-
-def _digest_of_files(folder: Path, paths: Sequence[Path]) -> str:
-    digest = hashlib.sha256()
-    for path in paths:
-        digest.update(f"{path.relative_to(folder).as_posix()}\0".encode("utf-8", "surrogateescape"))
-        digest.update(hashlib.sha256(path.read_bytes()).digest())
-    return digest.hexdigest()
 
 
 def _question(table: Table, message: str, fix: str) -> Problem:
@@ -481,6 +427,9 @@ def _not_captions(table: Table, form: str | None) -> Problem:
         return _question(
             table, f"there is no form of captions {form!r}", suggest(form, [*_FORMS, "sidecars"])
         )
+    broken = next((row for row in table.rows() if row.problems), None) if not table.columns else None
+    if broken is not None:  # none of the first rows could be read: the reason of one is that of all
+        return replace(broken.problems[0], reason=Reason.SOURCE, code="")
     has_image = not set(IMAGE_COLUMNS).isdisjoint(table.columns)
     message = "no column says anything of the image" if has_image else "no column names an image"
     wanted = f"one of {', '.join(TEXT_COLUMNS if has_image else IMAGE_COLUMNS)}"

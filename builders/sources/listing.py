@@ -68,7 +68,7 @@ class ImageListing:
 
     def names_without(self, named: set[str]) -> Iterator[str]:
         """Yield the names that are not in `named`, sorted."""
-        return (name for name in sorted(self._places) if name not in named)
+        return (name for name in sorted(self._places) if name not in named and not is_of_macos(name))
 
     def path(self, name: str) -> Path:
         """Return the real path of a name that has no fault."""
@@ -116,6 +116,23 @@ class ImageListing:
 
     def _paths(self, name: str) -> list[Path]:
         return [self._root / IMAGE_FOLDERS[index] / name for index in self._places[name]]
+
+
+def list_tables(folder: Path, suffixes: tuple[str, ...]) -> list[Path]:
+    """List the files of a folder with one of some endings, in small letters or capitals, sorted.
+
+    Files that macOS puts beside real ones are left out: ._faces.csv is no table.
+    """
+    return sorted(
+        path
+        for path in folder.iterdir()
+        if path.name.lower().endswith(suffixes) and not is_of_macos(path.name) and path.is_file()
+    )
+
+
+def is_of_macos(name: str) -> bool:
+    """Return whether a name is that of a file in which macOS keeps what it knows of another file."""
+    return name.startswith("._")
 
 
 def _image_entries(root: Path, place: str) -> Iterator[os.DirEntry[str]]:

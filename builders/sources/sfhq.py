@@ -5,25 +5,31 @@ table. Nothing is written to the folder, and no file outside it is opened: names
 looked up in a listing of those three places, never joined to a path.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
 from pydantic import ValidationError
 
+from builders.file_kinds import tell_file_kind
 from builders.files import real_path
 from builders.sources.intake import ImageInput, ImageText, InputRow
-from builders.sources.listing import ImageListing, check_name
-from builders.sources.tables.delimited import DelimitedTable, require_columns
+from builders.sources.listing import ImageListing, check_name, list_tables
+from builders.sources.tables import open_delimited
+from builders.sources.tables.delimited import require_columns
+from builders.sources.tables.head import read_head
 from builders.sources.tables.json_text import parse_json
 from builders.sources.tables.rows import TableRow
 from schemas.configs import Table
 from schemas.generators import GENERATORS, OpenSettings
-from schemas.problems import Place, Problem, Reason, SourceError, suggest
+from schemas.problems import Place, Problem, Reason, SourceError, name_some, suggest
 from schemas.records import TRAINED_ALGORITHMIC_MEDIA
 
 TABLE_NAME = "SFHQ_T2I_dataset.csv"
 COLUMNS = ("image_filename", "model_used", "text_prompt", "configs")
+# Endings of files that may hold a table; of a packed one, the last ending.
+_TABLE_SUFFIXES = (".csv", ".tsv", ".txt", ".json", ".jsonl", ".parquet", ".gz", ".zip", ".xlsx", ".xls")
+_MAX_NAMED = 5
 
 
 class SfhqSource:
@@ -54,7 +60,7 @@ class SfhqSource:
     ) -> None:
         self.name, self.kind, self.notice = name, kind, notice
         self._digital_source_type = digital_source_type
-        self._table = DelimitedTable(_find_table(folder))
+        self._table = open_delimited(_find_table(folder))
         self._listing = ImageListing(folder)
         self.sha256 = self._table.sha256
         self.table_problems = require_columns(self._table, COLUMNS)
@@ -97,17 +103,48 @@ class SfhqSource:
 def _find_table(folder: Path) -> Path:
     """Find the folder's table: the one with upstream's name, or else the only CSV file there is."""
     at = partial(Problem, Reason.SOURCE, file=str(folder))
+    if folder.is_file():
+        raise SourceError(_not_a_folder(folder))
     if not folder.is_dir():
         raise SourceError(at("there is no such folder", fix="check the path"))
-    tables = sorted(path for path in folder.glob("*.csv") if path.is_file())
+    tables = list_tables(folder, (".csv",))
     named = folder / TABLE_NAME
     if named in tables or len(tables) == 1:
         table = named if named in tables else tables[0]
         if not real_path(table).is_relative_to(real_path(folder)):
             raise SourceError(at(f"{table.name} is a link that leaves the folder", fix="put the table there"))
         return table
-    found = f"it has {', '.join(path.name for path in tables)}" if tables else "it has no CSV file"
-    raise SourceError(at(f"the folder has no {TABLE_NAME}", fix=f"{found}; put the table beside its images"))
+    raise SourceError(at(f"the folder has no {TABLE_NAME}", fix=_advise(folder, tables)))
+
+
+def _not_a_folder(path: Path) -> Problem:
+    """Say what a file is that was given as a folder, and what to do."""
+    kind = tell_file_kind(read_head(path))
+    message = f"this is {kind.what if kind else 'a file'}, and not a folder"
+    is_table = kind is None and path.suffix.lower() in _TABLE_SUFFIXES
+    fix = f"give the folder that has it, {path.parent}" if is_table else "unpack it, and give the folder"
+    return Problem(Reason.SOURCE, message, file=str(path), fix=fix)
+
+
+def _advise(folder: Path, tables: Sequence[Path]) -> str:
+    """Say what to do about a folder without a table: the table is often one folder below or above."""
+    below = [path for path in _list_below(folder) if path.is_dir() and list_tables(path, (".csv",))]
+    if not tables and below:
+        return f"give a folder below it that has one: {name_some(map(str, below), _MAX_NAMED)}"
+    if not tables and (folder.absolute().parent / TABLE_NAME).is_file():
+        return f"give the folder above it, which has one: {folder.absolute().parent}"
+    if tables:
+        found = f"it has {name_some((path.name for path in tables), _MAX_NAMED)}"
+        return f"{found}; name the table of the images {TABLE_NAME}"
+    others = list_tables(folder, _TABLE_SUFFIXES)
+    if others:
+        found = f"it has no CSV file, but {name_some((path.name for path in others), _MAX_NAMED)}"
+        return f"{found}; write a table with the columns {','.join(COLUMNS)}"
+    return "it has no CSV file; put the table beside its images"
+
+
+def _list_below(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if not path.name.startswith((".", "__MACOSX")))
 
 
 def _type_cells(

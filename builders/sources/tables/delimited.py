@@ -17,6 +17,7 @@ from schemas.problems import Problem, Reason, SourceError, suggest
 _UTF16_BOMS = (b"\xff\xfe", b"\xfe\xff")
 _QUOTED = re.compile(r'"(?:[^"]|"")*"?')
 _MAX_HEADER_CHARS = 1 << 20
+_OTHER_SEPARATORS = {";": "semicolons", "|": "vertical bars"}  # Excel in much of Europe; exports of databases
 
 
 class DelimitedTable:
@@ -139,9 +140,10 @@ def check_header(table: DelimitedTable) -> None:
         for name in table.columns
         if not is_unicode(name) or "\0" in name
     ]
-    if len(table.columns) == 1 and ";" in table.columns[0]:
-        message, fix = "semicolons stand between its columns", "save it with commas or tabs in their place"
-        problems.append(at(message, value=table.columns[0], fix=fix))
+    for sign, name in _OTHER_SEPARATORS.items():
+        if len(table.columns) == 1 and sign in table.columns[0]:
+            message, fix = f"{name} stand between its columns", "save it with commas or tabs in their place"
+            problems.append(at(message, value=table.columns[0], fix=fix))
     if problems:
         raise SourceError(problems)
 

@@ -1,5 +1,6 @@
 """Bad inputs, one by one: each is told with its place, value and remedy, and costs nothing else."""
 
+import gzip
 import io
 import json
 import os
@@ -429,8 +430,15 @@ TABLES = {
     "renamed": (b"file,model_used,text_prompt,configs\n", "no such column"),
     "twice": (b"image_filename,model_used,text_prompt,configs,configs\n", "more than once"),
     "header of one quote": (b'"image_filename', "header cannot be read"),
-    "semicolons": (b"image_filename;model_used;text_prompt;configs\n", "no such column"),
-    "an image": (image_bytes(1), "no such column"),
+    "semicolons": (b"image_filename;model_used;text_prompt;configs\n", "semicolons stand between"),
+    "vertical bars": (b"image_filename|model_used|text_prompt|configs\n", "vertical bars stand between"),
+    "UTF-16 without a mark": ("image_filename,model_used\n".encode("utf-16-be"), "UTF-16 without a byte"),
+    "an image": (image_bytes(1), "the file is a JPEG image"),
+    "gzip": (gzip.compress(b"image_filename,model_used\n"), "compressed with gzip → unpack it"),
+    "pointer of LFS": (b"version https://git-lfs.github.com/spec/v1\n", "run git lfs pull"),
+    "web page": (b"\n<!DOCTYPE HTML><html>", "a web page"),
+    "JSON": (b'[{"image_filename": "a.jpg"}]', "the table is JSON, and must be CSV"),
+    "Parquet": (b"PAR1", "the table is Parquet, and must be CSV"),
 }
 
 
@@ -458,6 +466,55 @@ def test_missing_folder_and_missing_table_say_so(tmp_path: Path, work: Path) -> 
     (tmp_path / "empty").mkdir()
     with pytest.raises(SourceError, match="it has no CSV file"):
         read_folders(work, tmp_path / "empty")
+
+
+def test_a_folder_without_a_table_says_where_one_may_be(tmp_path: Path, work: Path) -> None:
+    for name in ("archive_1", "archive_2"):
+        good_folder(tmp_path / "parent" / name).write()
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "metadata.jsonl").write_text("{}\n")
+    (tmp_path / "packed.zip").write_bytes(b"PK\3\4")
+    table = tmp_path / "parent" / "archive_1" / "SFHQ_T2I_dataset.csv"
+    for place, says in (
+        (tmp_path / "parent", "parent/archive_1, .*parent/archive_2"),
+        (tmp_path / "parent" / "archive_1" / "images", "give the folder above it, .*archive_1"),
+        (tmp_path / "other", "but metadata.jsonl; write a table with the columns image_filename,"),
+        (tmp_path / "packed.zip", "this is a zip archive, and not a folder → unpack it"),
+        (table, f"this is a file, and not a folder → give the folder that has it, {table.parent}"),
+    ):
+        with pytest.raises(SourceError, match=says):
+            read_folders(work, place)
+
+
+def test_files_of_macos_are_neither_tables_nor_strays(tmp_path: Path, work: Path) -> None:
+    folder = good_folder(tmp_path / "good")
+    path = folder.write()
+    (path / "SFHQ_T2I_dataset.csv").rename(path / "faces.csv")
+    for name in ("._faces.csv", f"images/._{folder.rows[0][0]}"):
+        (path / name).write_bytes(b"\0\5\x16\7" + bytes(60))
+    counts = read_folders(work, path).counts
+    assert (counts.read, counts.published) == (4, 4)
+
+
+@pytest.mark.parametrize(
+    ("data", "says", "fix"),
+    [
+        (b"version https://git-lfs.github.com/spec/v1\n", "a pointer of Git LFS", "run git lfs pull"),
+        (b"<!DOCTYPE html>", "a web page", "download the file itself"),
+        (b"\x1f\x8b\x08", "compressed with gzip", "unpack it"),
+        (b"GIF89a", "a GIF image", "save it as JPEG, PNG or WebP"),
+        (b"\0\0\0\x1cftypheic", "an AVIF or HEIC image", "save it as JPEG, PNG or WebP"),
+        (b"\x89PNG\r\n\x1a\n", "a PNG image", "replace it with the original"),
+    ],
+)
+def test_a_file_that_is_no_image_is_named(
+    data: bytes, says: str, fix: str, tmp_path: Path, work: Path
+) -> None:
+    folder = good_folder(tmp_path / "good")
+    folder.images[f"images/{folder.rows[0][0]}"] = data
+    (problem,) = read_folders(work, folder.write()).problems
+    assert says in str(problem)
+    assert fix in str(problem)
 
 
 def test_a_table_that_is_a_link_outside_stops_the_run(tmp_path: Path, work: Path) -> None:

@@ -270,7 +270,7 @@ def test_sidecars(images: Path, tmp_path: Path) -> None:
         (second, "two lines\nof it", f"{second}.caption"),
     ]
     assert [problem.split(" (value")[0].split(" →")[0] for problem in told(reading)] == [
-        "bad.txt:1: the file is not UTF-8",
+        "bad.txt:1: the file is UTF-16",
         "large.txt:1: the file is too large to be a caption",
     ]
 
@@ -281,8 +281,11 @@ def test_sidecars(images: Path, tmp_path: Path) -> None:
         (b"a.txt", "x" * 100_001, "caption: String should have at most"),
         (b"caf\xe9.txt", "x", "the name of the file is not UTF-8"),
         (b"caf\xe9/a.caption", "x", "the name of the file is not UTF-8"),
+        (b"a.txt", "version https://git-lfs.github.com/spec/v1\n", "a pointer of Git LFS"),
+        (b"a.TXT", "<!doctype html><p>Not found", "a web page"),
+        (b"a.Caption", "\0f\0a\0c\0e\0s\0", "UTF-16 without a byte order mark"),
     ],
-    ids=["too long", "name not UTF-8", "folder not UTF-8"],
+    ids=["too long", "name not UTF-8", "folder not UTF-8", "LFS", "web page", "UTF-16"],
 )
 def test_a_sidecar_that_cannot_be_published_costs_nothing_else(
     name: bytes, content: str, says: str, images: Path, tmp_path: Path
