@@ -39,6 +39,7 @@ CODES: Mapping[str, Explanation] = {
     # A row that cannot be read as text
     "row/wrong-cell-count": Explanation("The row has more or fewer cells than the header.", _SEE_ROW),
     "row/broken-quotes": Explanation("A quote in the row is never closed, or closes too early.", _SEE_ROW),
+    "row/cell-too-long": Explanation("A cell of a CSV has more than 131,072 characters.", _SEE_ROW),
     "row/not-utf8": Explanation("The row is not text in UTF-8.", "Save the table as UTF-8."),
     "row/control-character": Explanation("A cell has a control character, such as a null byte.", _SEE_ROW),
     "row/bad-json": Explanation("The line or cell is not valid JSON.", _SEE_ROW),
@@ -102,6 +103,9 @@ CODES: Mapping[str, Explanation] = {
     ),
     "row/unknown-attribute": Explanation("The attribute has no preset in schemas/attributes.py.", _NOTHING),
     "row/unusual-value": Explanation("The attribute's value is not one of its preset values.", _NOTHING),
+    "row/number-not-finite": Explanation(
+        "A number is NaN or infinite, which JSON does not have; it is published as null.", _NOTHING
+    ),
     "row/no-status": Explanation("The responses have no status, so all count as submitted.", _NOTHING),
     "row/image-not-here": Explanation(
         "A side of the pair has no image file, only an address.",

@@ -35,6 +35,7 @@ class Reason(StrEnum):
     # A row that cannot be read as text
     WRONG_CELL_COUNT = "wrong_cell_count"
     BROKEN_QUOTES = "broken_quotes"
+    CELL_TOO_LONG = "cell_too_long"
     NOT_UTF8 = "not_utf8"
     CONTROL_CHARACTER = "control_character"
     BAD_JSON = "bad_json"
@@ -73,6 +74,7 @@ class Reason(StrEnum):
     UNKNOWN_SETTING = "unknown_setting"
     UNKNOWN_ATTRIBUTE = "unknown_attribute"
     UNUSUAL_VALUE = "unusual_value"
+    NUMBER_NOT_FINITE = "number_not_finite"
     NO_STATUS = "no_status"
     IMAGE_NOT_HERE = "image_not_here"
     IMAGE_NOT_USABLE = "image_not_usable"
@@ -108,6 +110,7 @@ _SEVERITIES = {
     Reason.UNKNOWN_SETTING: Severity.WARNING,
     Reason.UNKNOWN_ATTRIBUTE: Severity.WARNING,
     Reason.UNUSUAL_VALUE: Severity.WARNING,
+    Reason.NUMBER_NOT_FINITE: Severity.WARNING,
     Reason.NO_STATUS: Severity.WARNING,
     Reason.IMAGE_NOT_HERE: Severity.WARNING,
     Reason.IMAGE_NOT_USABLE: Severity.WARNING,

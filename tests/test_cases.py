@@ -22,22 +22,16 @@ CASES = ROOT.parent / "shared" / "cases"
 NAMES = sorted(path.parent.name for path in CASES.glob("*/case.json"))
 NOT_YET = frozenset(
     {
-        "array-of-pairs",
         "captions-mapping-of-objects",
         "captions-parquet-with-images",
-        "cell-of-150000-characters",
-        "cell-of-150000-characters-in-lines",
         "email-in-captions",
         "image-with-data-after-its-end",
         "image-with-gps",
-        "jsonl-with-commas",
         "language-is-none",
         "list-with-empty-captions",
         "mapping-with-empty-captions",
-        "nan-among-extras",
         "prompts-nan-and-blank",
         "ranks-of-different-prompts",
-        "seeds-with-a-point",
         "sidecars-beside-metadata",
         "stray-gif",
         "stray-in-folder-below",

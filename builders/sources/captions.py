@@ -19,7 +19,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from builders.sources.cells import Cells, parse_literal, plain_json
+from builders.sources.cells import Cells, find_infinite, parse_literal
 from builders.sources.intake import CaptionInput, InputRow, SourceOptions
 from builders.sources.listing import IMAGE_SUFFIXES, list_tables
 from builders.sources.sidecars import digest_files, list_sidecars, read_sidecar
@@ -27,7 +27,7 @@ from builders.sources.tables import Table, TableRow, open_table
 from schemas.attributes import Attribute, preset_of, publish_value
 from schemas.captions import CaptionText
 from schemas.configs import Table as TableName
-from schemas.problems import Problem, Reason, SourceError, name_some, suggest
+from schemas.problems import Problem, Reason, Severity, SourceError, name_some, suggest
 
 IMAGE_COLUMNS = (
     "image_filename",
@@ -122,9 +122,10 @@ class CaptionSource:
         self, row: TableRow, file: str, image: str | None, text: CaptionText | None, problems: list[Problem]
     ) -> InputRow:
         content = CaptionInput(image, self._options.of, text) if image is not None and text else None
-        if content is None and not problems:
+        if content is None and all(problem.severity is Severity.WARNING for problem in problems):
             message = "the row has neither a caption nor attributes"
             problems = [
+                *problems,
                 Problem(
                     Reason.EMPTY_CAPTION,
                     message,
@@ -133,7 +134,7 @@ class CaptionSource:
                     column=None,
                     value=row.raw,
                     fix="fill it in",
-                )
+                ),
             ]
         return InputRow(self.name, file, row.number, row.raw, image or "", content, tuple(problems))
 
@@ -223,10 +224,14 @@ def _read_wide_row(cells: Cells, roles: Mapping[str, str]) -> list[CaptionText]:
     """Read a row with a column for each attribute; an empty cell says nothing."""
     known = {roles["image"], *(name for names in _TEXTS.values() for name in names)}
     others = cells.others(known)
-    named = {name: value for name, value in others.items() if preset_of(name) is not None}
+    named = {
+        name: value
+        for name, value in others.items()
+        if preset_of(name) is not None and not find_infinite(value)  # pandas writes NaN for a gap
+    }
     attributes = _make_attributes(cells, "attributes", [_one(name, value) for name, value in named.items()])
     extras = {name: value for name, value in others.items() if name not in named}
-    said = _said(cells, roles) | {"attributes": attributes, "extras": plain_json(extras) if extras else None}
+    said = _said(cells, roles) | {"attributes": attributes, "extras": cells.extras(extras)}
     text = _caption_text(cells, "", said)
     return [text] if text and text.attributes else []
 
@@ -304,7 +309,7 @@ def _said(cells: Cells, roles: Mapping[str, str]) -> dict[str, object]:
     said["score"] = cells.number(score) if score else None
     known = {*roles.values(), *taken.values(), score, *_WORDS, "conversations"} - {None}
     others = {name: value for name, value in cells.others(map(str, known)).items() if not _is_attribute(name)}
-    said["extras"] = plain_json(others) if others else None
+    said["extras"] = cells.extras(others)
     return said
 
 

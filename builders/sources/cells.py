@@ -2,6 +2,7 @@
 
 import ast
 import json
+import math
 import re
 from collections.abc import Iterable, Mapping
 from datetime import date
@@ -94,6 +95,16 @@ class Cells:
             Problem(reason, message, file=self._file, row=self._number, column=column, value=shown, fix=fix)
         )
 
+    def extras(self, values: Mapping[str, object]) -> str | None:
+        """Write some cells as a JSON object, None if there are none; JSON has neither NaN nor infinity.
+
+        A number that is not finite becomes null, with a warning.
+        """
+        message, fix = "a number is not finite, and is published as null", "write a number or null"
+        for column in (name for name, value in values.items() if find_infinite(value)):
+            self.wrong(column, message, fix, Reason.NUMBER_NOT_FINITE)
+        return plain_json(_finite(values)) if values else None
+
     def others(self, known: Iterable[str]) -> dict[str, object]:
         """Return the cells that are not among some columns and not empty."""
         left = self._values.keys() - set(known)
@@ -118,6 +129,31 @@ def parse_literal(value: object) -> object:
 def plain_json(value: object) -> str:
     """Write a value as JSON; bytes as their number, dates as ISO text."""
     return json.dumps(value, ensure_ascii=False, sort_keys=True, default=_plain)
+
+
+def find_infinite(value: object, place: str = "") -> list[str]:
+    """List the dotted places in a value at which a number is NaN or infinite, such as 1e999."""
+    if isinstance(value, float):
+        return [] if math.isfinite(value) else [place]
+    members: Iterable[tuple[object, object]] = ()
+    if isinstance(value, Mapping):
+        members = value.items()
+    elif isinstance(value, list | tuple):
+        members = enumerate(value)
+    return [
+        found
+        for key, each in members
+        for found in find_infinite(each, f"{place}.{key}" if place else str(key))
+    ]
+
+
+def _finite(value: object) -> object:
+    """Copy a value with null for each number that is not finite."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {key: _finite(each) for key, each in value.items()}
+    return [_finite(each) for each in value] if isinstance(value, list | tuple) else value
 
 
 def _plain(value: object) -> str:

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from builders.file_kinds import tell_file_kind
 from builders.files import real_path
+from builders.sources.cells import find_infinite
 from builders.sources.intake import ImageInput, ImageText, InputRow
 from builders.sources.listing import ImageListing, check_name, list_tables
 from builders.sources.tables import open_delimited
@@ -183,7 +184,16 @@ def _type_settings(
         message = "the settings are empty, and published as null"
         return None, [at(Reason.EMPTY_CONFIG, message, column="configs")]
     try:
-        settings = GENERATORS[generator].settings.model_validate(_parse_json_object(config))
+        said = _parse_json_object(config)
+        if places := find_infinite(
+            said
+        ):  # they are published as they came, and JSON's readers differ on them
+            message, fix = "the number is too large to be a finite number", "correct the value, or write null"
+            return None, [
+                at(Reason.BAD_CONFIG, message, column=f"configs.{place}", value=config, fix=fix)
+                for place in places
+            ]
+        settings = GENERATORS[generator].settings.model_validate(said)
     except ValidationError as error:
         fix = "correct the value; schemas/generators.py has each setting's type and range"
         return None, [

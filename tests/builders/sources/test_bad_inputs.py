@@ -283,6 +283,12 @@ CASES = {
         "finite number",
         column="configs.guidance_scale",
     ),
+    "infinite and unknown": Case(
+        set_cell(3, '{"seed": 1, "more": {"scales": [1, 1e999]}}'),
+        Reason.BAD_CONFIG,
+        "the number is too large to be",
+        column="configs.more.scales.1",
+    ),
     "tolerance": Case(
         set_config({"safety_tolerance": "9"}, row=2),
         Reason.BAD_CONFIG,
@@ -329,10 +335,17 @@ CASES = {
     ),
     "huge cell": Case(
         set_table(lambda table: table.replace(b"prompt 3", b"x" * 200_000)),
-        Reason.BROKEN_QUOTES,
-        "field larger",
+        Reason.CELL_TOO_LONG,
+        "200,000 characters, and 131,072 are allowed",
         row=5,
-        column=None,
+        column="text_prompt",
+        rejected=2,
+    ),
+    "huge cell in lines": Case(
+        set_table(lambda table: table.replace(b"prompt 1", b'"' + b"x,\n" * 70_000 + b'"')),
+        Reason.CELL_TOO_LONG,
+        "210,000 characters, and 131,072 are allowed",
+        column="text_prompt",
         rejected=2,
     ),
 }

@@ -535,6 +535,23 @@ def test_unknown_attributes_are_kept_and_noted_once(images: Path, tmp_path: Path
     assert len(reading.captions) == 4
 
 
+def test_numbers_that_json_does_not_have_are_null_and_counted(images: Path, tmp_path: Path) -> None:
+    name, other, *_ = names_of(images)
+    rows = [
+        {"file_name": name, "text": "one", "loss": float("nan"), "nested": {"deep": [1.5, float("inf")]}},
+        {"file_name": other, "text": "two", "loss": -0.5, "nested": {"deep": []}},
+    ]
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "t.parquet")
+    reading = read(images, tmp_path / "t.parquet")
+    assert reading.tables[Table.CAPTIONS].warnings == {"number_not_finite": 2}
+    assert reading.tables[Table.CAPTIONS].published == 2
+    extras = [json.loads(text, parse_constant=pytest.fail) for _, text in said(reading, "extras")]
+    assert {"loss": None, "nested.deep": [1.5, None]} in extras
+    (tmp_path / "t.jsonl").write_text(f'{{"file_name": "{name}", "text": "x", "loss": 1e999}}\n')
+    reading = read(images, tmp_path / "t.jsonl")
+    assert [text for _, text in said(reading, "extras")] == ['{"loss": null}']
+
+
 def test_presets() -> None:
     age, smiling = preset_of("Age"), preset_of("smiling")
     assert age is not None
