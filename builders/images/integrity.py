@@ -25,6 +25,8 @@ from schemas.settings import BuildSettings
 Image.MAX_IMAGE_PIXELS = None
 
 _JPEG_SCALE = 8
+_PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
+_PNG_CHUNK_BYTES = 12  # length, kind and checksum of a chunk, around its data
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +129,7 @@ def inspect_image(
     """
     if known is not None:
         _check_header(known, 1, limits)
+        _check_png_end(data)
         return known
     try:
         with Image.open(io.BytesIO(data), formats=list(IMAGE_FORMATS)) as image:
@@ -136,6 +139,7 @@ def inspect_image(
                 _decode_jpeg(data, facts)
             else:
                 image.load()
+                _check_png_end(data)
             image.getexif()  # which says how it is turned: every reader of the image applies it
     except ImageRefusedError:
         raise
@@ -180,6 +184,23 @@ def _check_header(facts: ImageFacts, num_frames: int, limits: BuildSettings) -> 
             f"{facts.width} x {facts.height}",
             "raise build.max_image_pixels in release.toml if the image is meant to be so large",
         )
+
+
+def _check_png_end(data: bytes) -> None:
+    """Check that a PNG has all of its chunks up to the last; Pillow decodes one that is cut after its pixels.
+
+    The decoders of JPEG and WebP refuse a file that lacks its last byte.
+    """
+    if not data.startswith(_PNG_MAGIC):
+        return
+    start, kind = len(_PNG_MAGIC), b""
+    while kind != b"IEND" and start < len(data):
+        kind = data[start + 4 : start + 8]
+        start += _PNG_CHUNK_BYTES + int.from_bytes(data[start : start + 4], "big")
+    if kind != b"IEND" or start > len(data):
+        message = "the image is cut off: the last chunk of its PNG is missing"
+        fix = "replace it with the original image, or remove its row"
+        raise ImageRefusedError(Reason.IMAGE_DAMAGED, message, f"{len(data):,} bytes", fix)
 
 
 def _decode_jpeg(data: bytes, facts: ImageFacts) -> None:

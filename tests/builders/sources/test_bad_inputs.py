@@ -296,6 +296,15 @@ CASES = {
         row=4,
         column="configs.safety_tolerance",
     ),
+    **{
+        f"{kind} without {cut} bytes": Case(
+            set_image(image_bytes(1, kind)[:-cut]),
+            Reason.IMAGE_DAMAGED,
+            "cut off: the last chunk" if kind == "PNG" else "the image does not decode",
+        )
+        for kind in ("PNG", "WEBP", "JPEG")
+        for cut in (1, 12)
+    },
     # the table's text
     "not UTF-8": Case(
         set_table(lambda table: table.replace(b"prompt 1", b"pr\xe9mpt 1")),
