@@ -28,8 +28,6 @@ NOT_YET = frozenset(
         "image-with-data-after-its-end",
         "image-with-gps",
         "language-is-none",
-        "list-with-empty-captions",
-        "mapping-with-empty-captions",
         "prompts-nan-and-blank",
         "ranks-of-different-prompts",
         "sidecars-beside-metadata",

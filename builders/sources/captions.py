@@ -117,6 +117,11 @@ class CaptionSource:
             for text in texts:
                 yield self._input_row(row, table.name, image, text, problems)
                 problems = [problem for problem in problems if problem not in cells.problems]
+            for place in _empty_members(cells, self._roles.get("caption")) if texts else ():
+                message, fix = f"caption {place} of the list is empty", "fill it in, or remove it"
+                at = partial(Problem, file=table.name, row=row.number, column=self._roles["caption"], fix=fix)
+                empty = at(Reason.EMPTY_CAPTION, message, value=row.raw)
+                yield self._input_row(row, table.name, image, None, [empty])
 
     def _input_row(
         self, row: TableRow, file: str, image: str | None, text: CaptionText | None, problems: list[Problem]
@@ -173,7 +178,7 @@ def _read_table_row(cells: Cells, roles: Mapping[str, str]) -> list[CaptionText]
     """Read a row with one text, several, or attributes alone."""
     column = roles.get("caption")
     value = parse_literal(cells.value(column)) if column else None
-    captions = value if isinstance(value, list) else [cells.text(column) if column else None]
+    captions = _without_empty(value) if isinstance(value, list) else [cells.text(column) if column else None]
     said = _said(cells, roles)
     said["attributes"] = _attributes(cells)
     said["bag_of_words"] = _words(cells)
@@ -184,9 +189,27 @@ def _read_table_row(cells: Cells, roles: Mapping[str, str]) -> list[CaptionText]
 def _read_member(cells: Cells, _: Mapping[str, str]) -> list[CaptionText]:
     """Read a member of a JSON object {file name: caption or list of captions}."""
     value = cells.value("value")
-    captions = value if isinstance(value, list) else [value]
+    captions = _without_empty(value) if isinstance(value, list) else [value]
     texts = [_caption_text(cells, "value", {"caption": caption}) for caption in captions if caption]
     return [text for text in texts if text]
+
+
+def _is_empty(caption: object) -> bool:
+    return caption is None or (isinstance(caption, str) and not caption.strip())
+
+
+def _without_empty(captions: list[object]) -> list[object]:
+    """Leave out the empty members of a list, which `_empty_members` reports; a list of these alone stays."""
+    return [caption for caption in captions if not _is_empty(caption)] or captions
+
+
+def _empty_members(cells: Cells, column: str | None) -> Iterator[str]:
+    """Yield the place of each empty caption in a list that has others, such as "2 of 3"."""
+    captions = parse_literal(cells.value(column)) if column else None
+    if isinstance(captions, list) and not all(map(_is_empty, captions)):
+        for number, caption in enumerate(captions, 1):
+            if _is_empty(caption):
+                yield f"{number} of {len(captions)}"
 
 
 def _read_conversation(cells: Cells, roles: Mapping[str, str]) -> list[CaptionText]:

@@ -552,6 +552,27 @@ def test_numbers_that_json_does_not_have_are_null_and_counted(images: Path, tmp_
     assert [text for _, text in said(reading, "extras")] == ['{"loss": null}']
 
 
+@pytest.mark.parametrize("form", ["rows", "mapping", "text"])
+def test_empty_captions_in_a_list_are_counted_and_named(form: str, images: Path, tmp_path: Path) -> None:
+    name, other, *_ = names_of(images)
+    captions, alone = ["one", None, "", " ", "two"], [None, ""]
+    if form == "mapping":
+        path = tmp_path / "t.json"
+        path.write_text(json.dumps({name: captions, other: alone}))
+    else:
+        cells = [captions, alone] if form == "rows" else [json.dumps(captions), json.dumps(alone)]
+        path = jsonl(
+            tmp_path / "t",
+            [{"image": image, "caption": cell} for image, cell in zip((name, other), cells, strict=True)],
+        )
+    reading = read(images, path)
+    assert said(reading, "caption") == [(name, "one"), (name, "two")]
+    counts = reading.tables[Table.CAPTIONS]
+    assert (counts.read, counts.rejected) == (6, {"empty_caption": 4})
+    for place in ("2 of 5", "3 of 5", "4 of 5"):
+        assert any(f"caption {place} of the list is empty" in text for text in told(reading))
+
+
 def test_presets() -> None:
     age, smiling = preset_of("Age"), preset_of("smiling")
     assert age is not None
