@@ -55,6 +55,7 @@ class Reason(StrEnum):
     NAME_WITH_TWO_CONTENTS = "name_with_two_contents"
     IMAGE_MISSING = "image_missing"
     IMAGE_WITHOUT_ROW = "image_without_row"
+    SIDECAR_NOT_READ = "sidecar_not_read"
     EXCLUDED = "excluded"  # by the maintainer's list: an image, or what is said of it
     # Rows that point at an image
     UNKNOWN_IMAGE = "unknown_image"

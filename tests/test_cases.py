@@ -30,10 +30,6 @@ NOT_YET = frozenset(
         "language-is-none",
         "prompts-nan-and-blank",
         "ranks-of-different-prompts",
-        "sidecars-beside-metadata",
-        "stray-gif",
-        "stray-in-folder-below",
-        "table-names-jfif",
         "token-in-settings",
         "votes-with-other-columns",
     }

@@ -98,6 +98,9 @@ class CaptionSource:
             raise SourceError(_not_captions(table, form))
         self.kind, self.num_rows = f"captions/{form}", table.num_rows
         self.sha256 = f"{table.sha256} {options.fingerprint}"
+        self._unread = [each.relative_to(path).as_posix() for each in list_sidecars(path)]
+        if self._unread:
+            self.sha256 += f" {self._unread}"
         self._roles = _choose_columns(table, options)
         self._rows = partial(self._table_rows, table, _FORMS[form])
 
@@ -122,6 +125,13 @@ class CaptionSource:
                 at = partial(Problem, file=table.name, row=row.number, column=self._roles["caption"], fix=fix)
                 empty = at(Reason.EMPTY_CAPTION, message, value=row.raw)
                 yield self._input_row(row, table.name, image, None, [empty])
+        for name in self._unread:
+            message, fix = (
+                f"{table.name} is read in place of this file",
+                "add its text there, or move it away",
+            )
+            problem = Problem(Reason.SIDECAR_NOT_READ, message, file=name, fix=fix)
+            yield InputRow(self.name, name, 1, "", name, None, (problem,))
 
     def _input_row(
         self, row: TableRow, file: str, image: str | None, text: CaptionText | None, problems: list[Problem]

@@ -12,6 +12,11 @@ from schemas.problems import Problem, Reason, SourceError
 
 IMAGE_FOLDERS = ("images", "images/images", ".")
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
+# Endings of other images: a file that the table does not name is reported if it has one of these, too.
+STRAY_SUFFIXES = (
+    *IMAGE_SUFFIXES,
+    *(".jfif", ".jpe", ".jp2", ".jxl", ".gif", ".bmp", ".tif", ".tiff", ".avif", ".heic", ".heif"),
+)
 _MAX_NAME_BYTES = 255
 
 
@@ -44,7 +49,7 @@ def check_name(name: str) -> Fault | None:
 
 
 class ImageListing:
-    """The image files of a folder, found in `IMAGE_FOLDERS`, by name.
+    """The files of a folder that may be images: by name in `IMAGE_FOLDERS`, and strays elsewhere below.
 
     Args:
         folder: The source folder.
@@ -65,10 +70,12 @@ class ImageListing:
                 if not entry.is_file(follow_symlinks=False):
                     self._special.add(entry.name)
         self._folded: dict[str, str] | None = None
+        self._elsewhere = _images_elsewhere(self._root)
 
     def names_without(self, named: set[str]) -> Iterator[str]:
-        """Yield the names that are not in `named`, sorted."""
-        return (name for name in sorted(self._places) if name not in named and not is_of_macos(name))
+        """Yield the names of images that are not in `named`, and paths of images in other folders, sorted."""
+        strays = (name for name in self._places if name not in named and is_stray(name))
+        return iter(sorted((*strays, *self._elsewhere)))
 
     def path(self, name: str) -> Path:
         """Return the real path of a name that has no fault."""
@@ -109,9 +116,12 @@ class ImageListing:
 
     def _missing(self, name: str) -> Fault:
         if self._folded is None:
-            self._folded = {_fold(known): known for known in self._places}
+            self._folded = {_fold(known): known for known in self._places if is_stray(known)}
         near = self._folded.get(_fold(name))
+        below = next((path for path in self._elsewhere if path.rpartition("/")[2] == name), None)
         fix = f"did you mean {near}?" if near else "add the image, or remove the row"
+        if below:
+            fix = f"move {below} to images/"
         return Fault(Reason.IMAGE_MISSING, "there is no such image in the folder", fix)
 
     def _paths(self, name: str) -> list[Path]:
@@ -135,6 +145,22 @@ def is_of_macos(name: str) -> bool:
     return name.startswith("._")
 
 
+def is_stray(name: str) -> bool:
+    """Return whether a file is an image by its name, which a row of the table should name."""
+    return name.lower().endswith(STRAY_SUFFIXES) and not is_of_macos(name)
+
+
+def _images_elsewhere(root: Path) -> list[str]:
+    """List the images below a folder that are in none of `IMAGE_FOLDERS`; links are not followed."""
+    places = {real_path(root / place) for place in IMAGE_FOLDERS}  # images/ may be a link to a folder below
+    found: list[str] = []
+    for place, folders, names in os.walk(root):
+        folders[:] = [name for name in folders if not name.startswith((".", "__MACOSX"))]
+        if Path(place) not in places:
+            found += [(Path(place) / name).relative_to(root).as_posix() for name in names if is_stray(name)]
+    return sorted(found)
+
+
 def _image_entries(root: Path, place: str) -> Iterator[os.DirEntry[str]]:
     folder = root / place
     if not folder.is_dir():
@@ -149,9 +175,7 @@ def _image_entries(root: Path, place: str) -> Iterator[os.DirEntry[str]]:
             )
         )
     with os.scandir(folder) as entries:
-        for entry in entries:
-            if entry.name.lower().endswith(IMAGE_SUFFIXES):
-                yield entry
+        yield from entries
 
 
 def _fold(name: str) -> str:

@@ -113,6 +113,15 @@ def stray_image(folder: SfhqFolder) -> None:
     folder.images["images/stray.jpg"] = image_bytes(99)
 
 
+def set_stray(name: str) -> Spoil:
+    """Add an image that no row names, at a place."""
+
+    def spoil(folder: SfhqFolder) -> None:
+        folder.images[name] = image_bytes(99)
+
+    return spoil
+
+
 def same_bytes(folder: SfhqFolder) -> None:
     """Return the third image the second's bytes."""
     folder.images[f"images/{folder.rows[2][0]}"] = folder.images[f"images/{folder.rows[1][0]}"]
@@ -209,6 +218,30 @@ CASES = {
     "other case": Case(other_case, Reason.IMAGE_MISSING, "no such image", rejected=2),
     "stray image": Case(
         stray_image, Reason.IMAGE_WITHOUT_ROW, "no row of", row=None, column=None, published=4, rejected=1
+    ),
+    "stray of another format": Case(
+        set_stray("images/stray.GIF"),
+        Reason.IMAGE_WITHOUT_ROW,
+        "no row of",
+        row=None,
+        column=None,
+        published=4,
+    ),
+    "stray in a folder below": Case(
+        set_stray("images/batch_2/deep/stray.jfif"),
+        Reason.IMAGE_WITHOUT_ROW,
+        "no row of",
+        row=None,
+        column=None,
+        published=4,
+    ),
+    "stray beside the images": Case(
+        set_stray("batch_2/stray.png"),
+        Reason.IMAGE_WITHOUT_ROW,
+        "no row of",
+        row=None,
+        column=None,
+        published=4,
     ),
     "same bytes": Case(same_bytes, Reason.DUPLICATE_IMAGE, "same bytes as good/FLUX1_dev", row=4),
     "same row": Case(same_row, Reason.DUPLICATE_ROW, "row 3 says the same", row=6, published=4),

@@ -573,6 +573,21 @@ def test_empty_captions_in_a_list_are_counted_and_named(form: str, images: Path,
         assert any(f"caption {place} of the list is empty" in text for text in told(reading))
 
 
+def test_sidecars_beside_a_table_are_counted_and_named(images: Path, tmp_path: Path) -> None:
+    name, other, *_ = names_of(images)
+    folder = tmp_path / "folder"
+    (folder / "deep").mkdir(parents=True)
+    jsonl(folder / "metadata.jsonl", [{"file_name": name, "text": "one"}])
+    (folder / "deep" / f"{other}.TXT").write_text("two")
+    reading = read(images, folder)
+    assert said(reading, "caption") == [(name, "one")]
+    assert reading.tables[Table.CAPTIONS].rejected == {"sidecar_not_read": 1}
+    (problem,) = told(reading)
+    assert problem.startswith(
+        f"deep/{other}.TXT: metadata.jsonl is read in place of this file → add its text"
+    )
+
+
 def test_presets() -> None:
     age, smiling = preset_of("Age"), preset_of("smiling")
     assert age is not None

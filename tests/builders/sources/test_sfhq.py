@@ -146,3 +146,27 @@ def test_rows_come_in_order_of_their_ids_whatever_the_table_says(tmp_path: Path,
     assert read_folders(work, folder.write()).published == first
     ids = [str(row["image_id"]) for row in first]
     assert ids == sorted(ids)
+
+
+@pytest.mark.parametrize("suffix", [".jfif", ".jpe", ".img", ""])
+def test_an_image_is_found_by_the_name_in_the_table_whatever_its_ending(
+    suffix: str, tmp_path: Path, work: Path
+) -> None:
+    folder = good_folder(tmp_path / "good")
+    name = folder.rows[0][0]
+    folder.rows[0][0] = f"a{suffix}"
+    folder.images[f"images/a{suffix}"] = folder.images.pop(f"images/{name}")
+    (tmp_path / "good" / "images").mkdir(parents=True)
+    (tmp_path / "good" / "images" / "notes.txt").write_text("no image, and no row names it")
+    counts = read_folders(work, folder.write()).counts
+    assert (counts.read, counts.published) == (4, 4)
+    assert counts.warnings == {"format_differs_from_name": 1}
+
+
+def test_an_image_in_another_folder_is_named_where_its_row_is(tmp_path: Path, work: Path) -> None:
+    folder = good_folder(tmp_path / "good")
+    name = folder.rows[0][0]
+    folder.images[f"batch_2/{name}"] = folder.images.pop(f"images/{name}")
+    problems = [str(problem) for problem in read_folders(work, folder.write()).problems]
+    assert any(f"move batch_2/{name} to images/" in problem for problem in problems)
+    assert any(problem.startswith(f"batch_2/{name}: no row of") for problem in problems)
