@@ -26,6 +26,7 @@ from builders.sources.intake import Source, SourceOptions
 from builders.sources.sample import ABOUT
 from publish.hosts import FOLDER, HOSTS, TARGETS
 from publish.hosts.protocol import HostTable
+from publish.run.dataset_rules import refuse_dataset
 from schemas.configs import Format, Table
 from schemas.features import DEMO_MODEL, FeatureSettings, Provenance
 from schemas.problems import Problem, Reason, SettingsError, SourceError, suggest
@@ -53,7 +54,9 @@ class SourceSettings(_Settings):
     kind: str | None = Field(
         None, description="Key in `builders.sources.SOURCES`; needed only where it cannot be told."
     )
-    path: str | None = Field(None, description="The file or folder; the built-in sample has none.")
+    path: str | None = Field(
+        None, min_length=1, description="The file or folder; the built-in sample has none."
+    )
     name: _Name | None = Field(None, description="Name to publish it under; its path's name if left out.")
     form: str | None = Field(None, description="Form of captions or preferences, where it cannot be told.")
     columns: dict[Literal["image", "caption"], str] = Field(
@@ -245,6 +248,7 @@ def load_settings(path: Path, flags: Flags = NO_FLAGS) -> Settings:
     except ValidationError as error:
         raise SettingsError([*(_problem(path, detail) for detail in error.errors()), *problems]) from error
     problems += [*_repeated_features(path, settings.features), *_undecided_features(path, settings)]
+    problems += refuse_dataset(settings.dataset, str(path))
     if problems:
         raise SettingsError(problems)
     return settings
