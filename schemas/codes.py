@@ -101,6 +101,10 @@ CODES: Mapping[str, Explanation] = {
     ),
     # Published all the same, but counted
     "row/empty-prompt": Explanation("The image has no prompt.", _NOTHING),
+    "row/looks-empty": Explanation(
+        "A prompt or caption is a word such as nan or N/A, by which programs write that there is none.",
+        "To publish such a prompt as null, name it in `null_texts` of the source.",
+    ),
     "row/empty-config": Explanation("The row has no settings of the generator.", _NOTHING),
     "row/unknown-setting": Explanation(
         "The generator's settings have a key that the kit does not know.", _NOTHING

@@ -71,6 +71,7 @@ class Reason(StrEnum):
     IMAGE_TOO_LARGE = "image_too_large"
     # Published all the same, but counted
     EMPTY_PROMPT = "empty_prompt"
+    LOOKS_EMPTY = "looks_empty"
     EMPTY_CONFIG = "empty_config"
     UNKNOWN_SETTING = "unknown_setting"
     UNKNOWN_ATTRIBUTE = "unknown_attribute"
@@ -107,6 +108,7 @@ class Reason(StrEnum):
 
 _SEVERITIES = {
     Reason.EMPTY_PROMPT: Severity.WARNING,
+    Reason.LOOKS_EMPTY: Severity.WARNING,
     Reason.EMPTY_CONFIG: Severity.WARNING,
     Reason.UNKNOWN_SETTING: Severity.WARNING,
     Reason.UNKNOWN_ATTRIBUTE: Severity.WARNING,

@@ -27,7 +27,6 @@ NOT_YET = frozenset(
         "email-in-captions",
         "image-with-data-after-its-end",
         "image-with-gps",
-        "prompts-nan-and-blank",
         "ranks-of-different-prompts",
         "token-in-settings",
         "votes-with-other-columns",

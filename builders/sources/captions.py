@@ -19,7 +19,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from builders.sources.cells import Cells, find_infinite, parse_literal
+from builders.sources.cells import Cells, find_infinite, looks_empty, parse_literal
 from builders.sources.intake import CaptionInput, InputRow, SourceOptions
 from builders.sources.listing import IMAGE_SUFFIXES, list_tables
 from builders.sources.sidecars import digest_files, list_sidecars, read_sidecar
@@ -421,7 +421,11 @@ def _words(cells: Cells) -> list[str]:
 
 def _caption_text(cells: Cells, column: str, said: Mapping[str, object]) -> CaptionText | None:
     try:
-        return CaptionText.model_validate({name: value for name, value in said.items() if value is not None})
+        text = CaptionText.model_validate({name: value for name, value in said.items() if value is not None})
+        if text.caption is not None and looks_empty(text.caption):
+            message = "the caption looks like a missing one, and is published as it is"
+            cells.wrong(column, message, "remove the row if there is no caption", Reason.LOOKS_EMPTY)
+        return text
     except ValidationError as error:
         for detail in error.errors():
             name = str(detail["loc"][0])

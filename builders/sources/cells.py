@@ -12,6 +12,8 @@ from builders.sources.tables import TableRow
 from builders.sources.tables.json_text import parse_json
 from schemas.problems import Problem, Reason
 
+# How pandas, R, SQL and spreadsheets write that a cell is empty.
+_EMPTY_WORDS = frozenset(("nan", "na", "n/a", "#n/a", "<na>", "nat", "null", "none", "nil", "(null)", "\\n"))
 _MAX_LITERAL_CHARS = 1_000_000
 _MISSING_COMMA = re.compile(r"(['\"])\s+(['\"])")  # numpy writes ['a' 'b'], which Python reads as 'ab'
 
@@ -109,6 +111,11 @@ class Cells:
         """Return the cells that are not among some columns and not empty."""
         left = self._values.keys() - set(known)
         return {name: self._values[name] for name in sorted(left) if self.value(name) is not None}
+
+
+def looks_empty(text: str) -> bool:
+    """Return whether a text is a word by which programs write that there is none, such as nan or N/A."""
+    return text.strip().casefold() in _EMPTY_WORDS
 
 
 def parse_literal(value: object) -> object:

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from builders.file_kinds import tell_file_kind
 from builders.files import real_path
-from builders.sources.cells import find_infinite
+from builders.sources.cells import find_infinite, looks_empty
 from builders.sources.intake import ImageInput, ImageText, InputRow
 from builders.sources.listing import ImageListing, check_name, list_tables
 from builders.sources.tables import open_delimited
@@ -42,6 +42,7 @@ class SfhqSource:
         kind: Its key in `SOURCES`.
         digital_source_type: IPTC term for its images.
         notice: What the card must say of it first.
+        null_texts: Prompts that mean that there is none, such as "nan".
 
     Raises:
         SourceError: The folder or its table cannot be read.
@@ -58,12 +59,13 @@ class SfhqSource:
         kind: str = "sfhq",
         digital_source_type: str = TRAINED_ALGORITHMIC_MEDIA,
         notice: str | None = None,
+        null_texts: tuple[str, ...] = (),
     ) -> None:
         self.name, self.kind, self.notice = name, kind, notice
-        self._digital_source_type = digital_source_type
+        self._digital_source_type, self._null_texts = digital_source_type, null_texts
         self._table = open_delimited(_find_table(folder))
         self._listing = ImageListing(folder)
-        self.sha256 = self._table.sha256
+        self.sha256 = f"{self._table.sha256} {null_texts}" if null_texts else self._table.sha256
         self.table_problems = require_columns(self._table, COLUMNS)
         self.num_rows = self._table.num_rows
 
@@ -80,7 +82,9 @@ class SfhqSource:
         name = str(row.cells.get("image_filename", ""))
         image, text, problems = None, None, list(row.problems)
         if not problems:
-            text, text_problems = _type_cells(row, self._table.name, self._digital_source_type)
+            text, text_problems = _type_cells(
+                row, self._table.name, self._digital_source_type, self._null_texts
+            )
             image, image_problems = self._find_image(row)
             problems = [*text_problems, *image_problems]
         content = ImageInput(image, text)
@@ -149,7 +153,7 @@ def _list_below(folder: Path) -> list[Path]:
 
 
 def _type_cells(
-    row: TableRow, table: str, digital_source_type: str
+    row: TableRow, table: str, digital_source_type: str, null_texts: tuple[str, ...]
 ) -> tuple[ImageText | None, list[Problem]]:
     """Type the cells of a row; say everything that is wrong with them."""
     generator, prompt, config = (str(row.cells[name]) for name in ("model_used", "text_prompt", "configs"))
@@ -167,9 +171,15 @@ def _type_cells(
     # Reject the whole row for one wrong setting: its provenance is in doubt. Keep unknown keys, because
     # providers add keys.
     settings, problems = _type_settings(generator, config, table, row.number)
-    if not prompt:
+    if not prompt.strip() or prompt.strip() in null_texts:
         message = "the prompt is empty, and published as null"
-        problems.append(at(Reason.EMPTY_PROMPT, message, column="text_prompt"))
+        value = prompt or None
+        problems.append(at(Reason.EMPTY_PROMPT, message, column="text_prompt", value=value))
+        prompt = ""
+    elif looks_empty(prompt):
+        message = "the prompt looks like a missing one, and is published as it is"
+        fix = f"for null, write null_texts = [{prompt.strip()!r}] under this source in release.toml"
+        problems.append(at(Reason.LOOKS_EMPTY, message, column="text_prompt", value=prompt, fix=fix))
     original = getattr(settings, "orig_prompt", None)
     text = ImageText(prompt or None, original, generator, settings, config or None, digital_source_type)
     return text, problems

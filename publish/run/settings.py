@@ -64,6 +64,9 @@ class SourceSettings(_Settings):
     )
     of: str | None = Field(None, description="Source whose images are meant, where names are ambiguous.")
     images: str | None = Field(None, description="Folder of images that preferences name by address.")
+    null_texts: tuple[str, ...] = Field(
+        (), description='Prompts of an SFHQ folder that mean that there is none, such as ["nan"].'
+    )
     license: str | None = Field(None, description="Terms of the votes.")
     prompt_license: str | None = Field(None, description="Terms of the prompts of the votes.")
 
@@ -339,6 +342,7 @@ def open_sources(settings: Settings, base: Path, work: Path) -> tuple[Source, ..
             columns={str(role): column for role, column in source.columns.items()},
             of=source.of,
             images=base / source.images if source.images is not None else None,
+            null_texts=source.null_texts,
             license=source.license,
             prompt_license=source.prompt_license,
             annotator_key=key,

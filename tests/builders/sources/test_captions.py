@@ -588,6 +588,15 @@ def test_sidecars_beside_a_table_are_counted_and_named(images: Path, tmp_path: P
     )
 
 
+def test_a_caption_that_says_that_there_is_none_is_published_and_noted(images: Path, tmp_path: Path) -> None:
+    name, other, *_ = names_of(images)
+    reading = read(
+        images, jsonl(tmp_path / "t", [{"image": name, "text": "NaN"}, {"image": other, "text": "Nan is"}])
+    )
+    assert said(reading, "caption") == [(name, "NaN"), (other, "Nan is")]
+    assert reading.tables[Table.CAPTIONS].warnings == {"looks_empty": 1}
+
+
 def test_presets() -> None:
     age, smiling = preset_of("Age"), preset_of("smiling")
     assert age is not None
