@@ -36,6 +36,14 @@ def sync(path: Path) -> None:
         os.close(descriptor)
 
 
+def real_path(path: Path) -> Path:
+    """Return a path with its links followed; a link that leads back to itself stays as it is.
+
+    `Path.resolve` of Python 3.11 raises `RuntimeError` on such a link.
+    """
+    return Path(os.path.realpath(path))
+
+
 def is_intact(path: Path, num_bytes: int, sha256: str) -> bool:
     """Return whether a regular file has a size and a SHA-256 (hexadecimal); False if it cannot be read."""
     try:

@@ -38,12 +38,12 @@ def _parser() -> argparse.ArgumentParser:
         "--version", required=True, type=_version, help="the dataset's version, such as 1.1 or 1.1.2"
     )
     parser.add_argument(
-        "--config", type=Path, default=Path("release.toml"), help="settings (default: release.toml)"
+        "--config", type=_path, default=Path("release.toml"), help="settings (default: release.toml)"
     )
     _add_sources(parser)
     parser.add_argument(
         "--out",
-        type=Path,
+        type=_path,
         default=Path("dist"),
         help="the release is written to OUT/VERSION/ (default: dist)",
     )
@@ -76,7 +76,7 @@ def _parser() -> argparse.ArgumentParser:
 def _add_sources(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--sfhq",
-        type=Path,
+        type=_path,
         action="append",
         default=[],
         metavar="DIR",
@@ -84,7 +84,7 @@ def _add_sources(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--captions",
-        type=Path,
+        type=_path,
         action="append",
         default=[],
         metavar="PATH",
@@ -92,7 +92,7 @@ def _add_sources(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--preferences",
-        type=Path,
+        type=_path,
         action="append",
         default=[],
         metavar="FILE",
@@ -127,6 +127,12 @@ def _add_version_flags(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="fail if any row is rejected for a reason other than the exclusion list",
     )
+
+
+def _path(text: str) -> Path:
+    if not text.strip():  # a shell variable that is not set: Path("") would be the current folder
+        raise argparse.ArgumentTypeError("the path is empty: write one, or leave the flag out")
+    return Path(text)
 
 
 def _version(text: str) -> str:

@@ -39,6 +39,7 @@ CODES: Mapping[str, Explanation] = {
     # A row that cannot be read as text
     "row/wrong-cell-count": Explanation("The row has more or fewer cells than the header.", _SEE_ROW),
     "row/broken-quotes": Explanation("A quote in the row is never closed, or closes too early.", _SEE_ROW),
+    "row/cell-too-long": Explanation("A cell of a CSV has more than 131,072 characters.", _SEE_ROW),
     "row/not-utf8": Explanation("The row is not text in UTF-8.", "Save the table as UTF-8."),
     "row/control-character": Explanation("A cell has a control character, such as a null byte.", _SEE_ROW),
     "row/bad-json": Explanation("The line or cell is not valid JSON.", _SEE_ROW),
@@ -70,6 +71,10 @@ CODES: Mapping[str, Explanation] = {
     "row/image-without-row": Explanation(
         "No row of the table names this image.", "Add a row for it, or move the file out of the folder."
     ),
+    "row/sidecar-not-read": Explanation(
+        "A folder of captions has a metadata table, so its .txt and .caption files are not read.",
+        "Add the texts to the table, or move the files away.",
+    ),
     "row/excluded": Explanation(
         "The maintainer's list of exclusions names the image.", "No action is needed."
     ),
@@ -96,12 +101,19 @@ CODES: Mapping[str, Explanation] = {
     ),
     # Published all the same, but counted
     "row/empty-prompt": Explanation("The image has no prompt.", _NOTHING),
+    "row/looks-empty": Explanation(
+        "A prompt or caption is a word such as nan or N/A, by which programs write that there is none.",
+        "To publish such a prompt as null, name it in `null_texts` of the source.",
+    ),
     "row/empty-config": Explanation("The row has no settings of the generator.", _NOTHING),
     "row/unknown-setting": Explanation(
         "The generator's settings have a key that the kit does not know.", _NOTHING
     ),
     "row/unknown-attribute": Explanation("The attribute has no preset in schemas/attributes.py.", _NOTHING),
     "row/unusual-value": Explanation("The attribute's value is not one of its preset values.", _NOTHING),
+    "row/number-not-finite": Explanation(
+        "A number is NaN or infinite, which JSON does not have; it is published as null.", _NOTHING
+    ),
     "row/no-status": Explanation("The responses have no status, so all count as submitted.", _NOTHING),
     "row/image-not-here": Explanation(
         "A side of the pair has no image file, only an address.",

@@ -31,12 +31,19 @@ def _digits(value: object) -> object:
     return int(value) if isinstance(value, str) and len(value) < 10 and value.isdecimal() else value
 
 
+def _whole(value: object) -> object:
+    """Accept a whole number with a point: pandas writes 12.0 where a column has gaps."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
 _Text = Annotated[str, Field(min_length=1, max_length=200)]
 _Size = Annotated[_Text, BeforeValidator(_size_text)]
-_Seed = Annotated[int, Field(ge=0, le=MAX_SEED)]
-_Steps = Annotated[int, Field(ge=1, le=1000), Column(pa.int32(), unit="steps")]
+_Seed = Annotated[int, BeforeValidator(_whole), Field(ge=0, le=MAX_SEED)]
+_Steps = Annotated[int, BeforeValidator(_whole), Field(ge=1, le=1000), Column(pa.int32(), unit="steps")]
 _Scale = Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)]
-_Tolerance = Annotated[int, BeforeValidator(_digits), Field(ge=0, le=6), Column(pa.int32())]
+_Tolerance = Annotated[
+    int, BeforeValidator(_digits), BeforeValidator(_whole), Field(ge=0, le=6), Column(pa.int32())
+]
 
 
 class OpenSettings(BaseModel):

@@ -35,6 +35,7 @@ class Reason(StrEnum):
     # A row that cannot be read as text
     WRONG_CELL_COUNT = "wrong_cell_count"
     BROKEN_QUOTES = "broken_quotes"
+    CELL_TOO_LONG = "cell_too_long"
     NOT_UTF8 = "not_utf8"
     CONTROL_CHARACTER = "control_character"
     BAD_JSON = "bad_json"
@@ -54,6 +55,7 @@ class Reason(StrEnum):
     NAME_WITH_TWO_CONTENTS = "name_with_two_contents"
     IMAGE_MISSING = "image_missing"
     IMAGE_WITHOUT_ROW = "image_without_row"
+    SIDECAR_NOT_READ = "sidecar_not_read"
     EXCLUDED = "excluded"  # by the maintainer's list: an image, or what is said of it
     # Rows that point at an image
     UNKNOWN_IMAGE = "unknown_image"
@@ -69,10 +71,12 @@ class Reason(StrEnum):
     IMAGE_TOO_LARGE = "image_too_large"
     # Published all the same, but counted
     EMPTY_PROMPT = "empty_prompt"
+    LOOKS_EMPTY = "looks_empty"
     EMPTY_CONFIG = "empty_config"
     UNKNOWN_SETTING = "unknown_setting"
     UNKNOWN_ATTRIBUTE = "unknown_attribute"
     UNUSUAL_VALUE = "unusual_value"
+    NUMBER_NOT_FINITE = "number_not_finite"
     NO_STATUS = "no_status"
     IMAGE_NOT_HERE = "image_not_here"
     IMAGE_NOT_USABLE = "image_not_usable"
@@ -107,10 +111,12 @@ class Reason(StrEnum):
 
 _SEVERITIES = {
     Reason.EMPTY_PROMPT: Severity.WARNING,
+    Reason.LOOKS_EMPTY: Severity.WARNING,
     Reason.EMPTY_CONFIG: Severity.WARNING,
     Reason.UNKNOWN_SETTING: Severity.WARNING,
     Reason.UNKNOWN_ATTRIBUTE: Severity.WARNING,
     Reason.UNUSUAL_VALUE: Severity.WARNING,
+    Reason.NUMBER_NOT_FINITE: Severity.WARNING,
     Reason.NO_STATUS: Severity.WARNING,
     Reason.IMAGE_NOT_HERE: Severity.WARNING,
     Reason.IMAGE_NOT_USABLE: Severity.WARNING,

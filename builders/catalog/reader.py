@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from builders.catalog import Catalog, Loose, Stored, path_of
+from builders.files import real_path
 from builders.images.checked import CheckedImages
 from builders.images.integrity import ImageFacts, ImageRefusedError, inspect_image, read_image
 from builders.parallel import IN_THREADS, Execution
@@ -149,7 +150,7 @@ class SourceReader:
             Source → a line for each image found.
         """
         found: dict[str, list[str]] = {}
-        places = {name: folder.resolve() for name, folder in folders.items() if folder is not None}
+        places = {name: real_path(folder) for name, folder in folders.items() if folder is not None}
         if not places and self._fetch is None:
             return found
         loose = self._catalog.pairs.loose()

@@ -16,6 +16,7 @@ from pathlib import Path
 import simplejpeg
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
+from builders.file_kinds import HEAD_BYTES, tell_file_kind
 from schemas.problems import BuildError, Problem, Reason
 from schemas.records import IMAGE_FORMATS
 from schemas.settings import BuildSettings
@@ -24,6 +25,8 @@ from schemas.settings import BuildSettings
 Image.MAX_IMAGE_PIXELS = None
 
 _JPEG_SCALE = 8
+_PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
+_PNG_CHUNK_BYTES = 12  # length, kind and checksum of a chunk, around its data
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +129,7 @@ def inspect_image(
     """
     if known is not None:
         _check_header(known, 1, limits)
+        _check_png_end(data)
         return known
     try:
         with Image.open(io.BytesIO(data), formats=list(IMAGE_FORMATS)) as image:
@@ -135,16 +139,12 @@ def inspect_image(
                 _decode_jpeg(data, facts)
             else:
                 image.load()
+                _check_png_end(data)
             image.getexif()  # which says how it is turned: every reader of the image applies it
     except ImageRefusedError:
         raise
     except UnidentifiedImageError as error:
-        raise ImageRefusedError(
-            Reason.IMAGE_FORMAT,
-            f"this is not an image in one of the formats {', '.join(IMAGE_FORMATS)}",
-            f"begins with {data[:8].hex(' ') or 'nothing: the file is empty'}",
-            "replace it with the original image, or remove its row",
-        ) from error
+        raise _not_an_image(data) from error
     except Exception as error:  # Decoders raise many types on hostile data; each one means the same here.
         raise ImageRefusedError(
             Reason.IMAGE_DAMAGED,
@@ -153,6 +153,20 @@ def inspect_image(
             "replace it with the original image, or remove its row",
         ) from error
     return facts
+
+
+def _not_an_image(data: bytes) -> ImageRefusedError:
+    """Say what a file is that is no image of an accepted format."""
+    message = f"this is not an image in one of the formats {', '.join(IMAGE_FORMATS)}"
+    kind = tell_file_kind(data[:HEAD_BYTES])
+    if kind is None:
+        value = f"begins with {data[:8].hex(' ') or 'nothing: the file is empty'}"
+        fix = "replace it with the original image, or remove its row"
+        return ImageRefusedError(Reason.IMAGE_FORMAT, message, value, fix)
+    is_other_format = kind.is_image and not kind.what.startswith(("a JPEG", "a PNG", "a WebP"))
+    fix = "save it as JPEG, PNG or WebP" if is_other_format else kind.fix
+    fix = fix or "replace it with the original image, or remove its row"
+    return ImageRefusedError(Reason.IMAGE_FORMAT, message, f"the file is {kind.what}", fix)
 
 
 def _check_header(facts: ImageFacts, num_frames: int, limits: BuildSettings) -> None:
@@ -170,6 +184,23 @@ def _check_header(facts: ImageFacts, num_frames: int, limits: BuildSettings) -> 
             f"{facts.width} x {facts.height}",
             "raise build.max_image_pixels in release.toml if the image is meant to be so large",
         )
+
+
+def _check_png_end(data: bytes) -> None:
+    """Check that a PNG has all of its chunks up to the last; Pillow decodes one that is cut after its pixels.
+
+    The decoders of JPEG and WebP refuse a file that lacks its last byte.
+    """
+    if not data.startswith(_PNG_MAGIC):
+        return
+    start, kind = len(_PNG_MAGIC), b""
+    while kind != b"IEND" and start < len(data):
+        kind = data[start + 4 : start + 8]
+        start += _PNG_CHUNK_BYTES + int.from_bytes(data[start : start + 4], "big")
+    if kind != b"IEND" or start > len(data):
+        message = "the image is cut off: the last chunk of its PNG is missing"
+        fix = "replace it with the original image, or remove its row"
+        raise ImageRefusedError(Reason.IMAGE_DAMAGED, message, f"{len(data):,} bytes", fix)
 
 
 def _decode_jpeg(data: bytes, facts: ImageFacts) -> None:

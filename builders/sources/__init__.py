@@ -9,9 +9,11 @@ from pathlib import Path
 
 from builders.sources.captions import METADATA_NAMES, CaptionSource, has_captions
 from builders.sources.intake import Source, SourceOptions
+from builders.sources.listing import list_tables
 from builders.sources.preferences import PreferenceSource, forms_of
 from builders.sources.sample import LICENSE, NOTICE, write_sample
 from builders.sources.sfhq import TABLE_NAME, SfhqSource
+from builders.sources.sidecars import SIDECAR_SUFFIXES
 from builders.sources.tables import open_table
 from schemas.problems import Problem, Reason, SourceError
 from schemas.records import ALGORITHMIC_MEDIA
@@ -46,7 +48,7 @@ class SourceKind:
 def _is_sfhq(path: Path) -> bool:
     if not path.is_dir():
         return False
-    return (path / TABLE_NAME).is_file() or (not _has_metadata(path) and any(path.glob("*.csv")))
+    return (path / TABLE_NAME).is_file() or (not _has_metadata(path) and bool(list_tables(path, (".csv",))))
 
 
 def _is_captions(path: Path) -> bool:
@@ -55,7 +57,7 @@ def _is_captions(path: Path) -> bool:
         return has_captions(table.columns, is_mapping=table.is_mapping)
     if (path / TABLE_NAME).is_file():
         return False
-    return _has_metadata(path) or any(path.glob("*.caption")) or any(path.glob("*.txt"))
+    return _has_metadata(path) or bool(list_tables(path, SIDECAR_SUFFIXES))
 
 
 def _is_preferences(path: Path) -> bool:
@@ -68,7 +70,9 @@ def _has_metadata(folder: Path) -> bool:
 
 SOURCES: Mapping[str, SourceKind] = {
     SAMPLE_KIND: SourceKind(_open_sample, lambda _: False),
-    "sfhq": SourceKind(lambda path, name, _: (SfhqSource(path, name),), _is_sfhq),
+    "sfhq": SourceKind(
+        lambda path, name, options: (SfhqSource(path, name, null_texts=options.null_texts),), _is_sfhq
+    ),
     "captions": SourceKind(lambda path, name, options: (CaptionSource(path, name, options),), _is_captions),
     "preferences": SourceKind(
         lambda path, name, options: (PreferenceSource(path, name, options),), _is_preferences

@@ -10,24 +10,24 @@ Which form a file has is told from its columns and values, never from its name a
     sidecars        a folder with one .txt or .caption beside (or in place of) each image
 """
 
-import hashlib
-import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
 
 from pydantic import ValidationError
 
-from builders.sources.cells import Cells, parse_literal, plain_json
+from builders.sources.cells import Cells, find_infinite, looks_empty, parse_literal
 from builders.sources.intake import CaptionInput, InputRow, SourceOptions
-from builders.sources.listing import IMAGE_SUFFIXES
+from builders.sources.listing import IMAGE_SUFFIXES, list_tables
+from builders.sources.sidecars import digest_files, list_sidecars, read_sidecar
 from builders.sources.tables import Table, TableRow, open_table
 from schemas.attributes import Attribute, preset_of, publish_value
 from schemas.captions import CaptionText
 from schemas.configs import Table as TableName
-from schemas.problems import Problem, Reason, SourceError, suggest
+from schemas.problems import Problem, Reason, Severity, SourceError, name_some, suggest
 
 IMAGE_COLUMNS = (
     "image_filename",
@@ -42,7 +42,6 @@ IMAGE_COLUMNS = (
 )
 TEXT_COLUMNS = ("caption", "text", "captions")
 METADATA_NAMES = ("metadata.jsonl", "metadata.csv", "metadata.parquet")
-SIDECAR_SUFFIXES = (".txt", ".caption")
 # Field of `CaptionText` → the columns that say it, the first that is there.
 _TEXTS: Mapping[str, tuple[str, ...]] = {
     "captioner": ("captioner", "caption_model", "model"),
@@ -59,7 +58,6 @@ _LOOKS_LIKE_IMAGE = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 _SAMPLE_ROWS = 20
-_MAX_SIDECAR_BYTES = 1 << 20
 _MAX_NOTED_ATTRIBUTES = 200
 
 
@@ -91,15 +89,18 @@ class CaptionSource:
         table = _find_table(path)
         if table is None:
             self._rows: Callable[[], Iterator[InputRow]] = partial(self._sidecar_rows, path)
-            self.kind, self._paths = "captions/sidecars", _sidecars(path)
+            self.kind, self._paths = "captions/sidecars", list_sidecars(path)
             self.num_rows = len(self._paths)
-            self.sha256 = f"{_digest_of_files(path, self._paths)} {options.fingerprint}"
+            self.sha256 = f"{digest_files(path, self._paths)} {options.fingerprint}"
             return
         form = "mapping" if table.is_mapping else options.form or _form_of(table.columns)
         if form is None or form not in _FORMS:
             raise SourceError(_not_captions(table, form))
         self.kind, self.num_rows = f"captions/{form}", table.num_rows
         self.sha256 = f"{table.sha256} {options.fingerprint}"
+        self._unread = [each.relative_to(path).as_posix() for each in list_sidecars(path)]
+        if self._unread:
+            self.sha256 += f" {self._unread}"
         self._roles = _choose_columns(table, options)
         self._rows = partial(self._table_rows, table, _FORMS[form])
 
@@ -119,14 +120,27 @@ class CaptionSource:
             for text in texts:
                 yield self._input_row(row, table.name, image, text, problems)
                 problems = [problem for problem in problems if problem not in cells.problems]
+            for place in _empty_members(cells, self._roles.get("caption")) if texts else ():
+                message, fix = f"caption {place} of the list is empty", "fill it in, or remove it"
+                at = partial(Problem, file=table.name, row=row.number, column=self._roles["caption"], fix=fix)
+                empty = at(Reason.EMPTY_CAPTION, message, value=row.raw)
+                yield self._input_row(row, table.name, image, None, [empty])
+        for name in self._unread:
+            message, fix = (
+                f"{table.name} is read in place of this file",
+                "add its text there, or move it away",
+            )
+            problem = Problem(Reason.SIDECAR_NOT_READ, message, file=name, fix=fix)
+            yield InputRow(self.name, name, 1, "", name, None, (problem,))
 
     def _input_row(
         self, row: TableRow, file: str, image: str | None, text: CaptionText | None, problems: list[Problem]
     ) -> InputRow:
         content = CaptionInput(image, self._options.of, text) if image is not None and text else None
-        if content is None and not problems:
+        if content is None and all(problem.severity is Severity.WARNING for problem in problems):
             message = "the row has neither a caption nor attributes"
             problems = [
+                *problems,
                 Problem(
                     Reason.EMPTY_CAPTION,
                     message,
@@ -135,7 +149,7 @@ class CaptionSource:
                     column=None,
                     value=row.raw,
                     fix="fill it in",
-                )
+                ),
             ]
         return InputRow(self.name, file, row.number, row.raw, image or "", content, tuple(problems))
 
@@ -162,9 +176,8 @@ class CaptionSource:
     def _sidecar_rows(self, folder: Path) -> Iterator[InputRow]:
         for path in self._paths:
             name = path.relative_to(folder).as_posix()
-            text, problems = _read_sidecar(path, name)
-            row = TableRow(1, {}, text or "", tuple(problems))
-            said = CaptionText(caption=text) if text and not problems else None
+            said, raw, problems = read_sidecar(path, name)
+            row = TableRow(1, {}, raw, tuple(problems))
             yield self._input_row(row, name, name.rpartition(".")[0], said, problems)
 
 
@@ -175,7 +188,7 @@ def _read_table_row(cells: Cells, roles: Mapping[str, str]) -> list[CaptionText]
     """Read a row with one text, several, or attributes alone."""
     column = roles.get("caption")
     value = parse_literal(cells.value(column)) if column else None
-    captions = value if isinstance(value, list) else [cells.text(column) if column else None]
+    captions = _without_empty(value) if isinstance(value, list) else [cells.text(column) if column else None]
     said = _said(cells, roles)
     said["attributes"] = _attributes(cells)
     said["bag_of_words"] = _words(cells)
@@ -186,9 +199,27 @@ def _read_table_row(cells: Cells, roles: Mapping[str, str]) -> list[CaptionText]
 def _read_member(cells: Cells, _: Mapping[str, str]) -> list[CaptionText]:
     """Read a member of a JSON object {file name: caption or list of captions}."""
     value = cells.value("value")
-    captions = value if isinstance(value, list) else [value]
+    captions = _without_empty(value) if isinstance(value, list) else [value]
     texts = [_caption_text(cells, "value", {"caption": caption}) for caption in captions if caption]
     return [text for text in texts if text]
+
+
+def _is_empty(caption: object) -> bool:
+    return caption is None or (isinstance(caption, str) and not caption.strip())
+
+
+def _without_empty(captions: list[object]) -> list[object]:
+    """Leave out the empty members of a list, which `_empty_members` reports; a list of these alone stays."""
+    return [caption for caption in captions if not _is_empty(caption)] or captions
+
+
+def _empty_members(cells: Cells, column: str | None) -> Iterator[str]:
+    """Yield the place of each empty caption in a list that has others, such as "2 of 3"."""
+    captions = parse_literal(cells.value(column)) if column else None
+    if isinstance(captions, list) and not all(map(_is_empty, captions)):
+        for number, caption in enumerate(captions, 1):
+            if _is_empty(caption):
+                yield f"{number} of {len(captions)}"
 
 
 def _read_conversation(cells: Cells, roles: Mapping[str, str]) -> list[CaptionText]:
@@ -226,10 +257,14 @@ def _read_wide_row(cells: Cells, roles: Mapping[str, str]) -> list[CaptionText]:
     """Read a row with a column for each attribute; an empty cell says nothing."""
     known = {roles["image"], *(name for names in _TEXTS.values() for name in names)}
     others = cells.others(known)
-    named = {name: value for name, value in others.items() if preset_of(name) is not None}
+    named = {
+        name: value
+        for name, value in others.items()
+        if preset_of(name) is not None and not find_infinite(value)  # pandas writes NaN for a gap
+    }
     attributes = _make_attributes(cells, "attributes", [_one(name, value) for name, value in named.items()])
     extras = {name: value for name, value in others.items() if name not in named}
-    said = _said(cells, roles) | {"attributes": attributes, "extras": plain_json(extras) if extras else None}
+    said = _said(cells, roles) | {"attributes": attributes, "extras": cells.extras(extras)}
     text = _caption_text(cells, "", said)
     return [text] if text and text.attributes else []
 
@@ -307,7 +342,7 @@ def _said(cells: Cells, roles: Mapping[str, str]) -> dict[str, object]:
     said["score"] = cells.number(score) if score else None
     known = {*roles.values(), *taken.values(), score, *_WORDS, "conversations"} - {None}
     others = {name: value for name, value in cells.others(map(str, known)).items() if not _is_attribute(name)}
-    said["extras"] = plain_json(others) if others else None
+    said["extras"] = cells.extras(others)
     return said
 
 
@@ -386,7 +421,11 @@ def _words(cells: Cells) -> list[str]:
 
 def _caption_text(cells: Cells, column: str, said: Mapping[str, object]) -> CaptionText | None:
     try:
-        return CaptionText.model_validate({name: value for name, value in said.items() if value is not None})
+        text = CaptionText.model_validate({name: value for name, value in said.items() if value is not None})
+        if text.caption is not None and looks_empty(text.caption):
+            message = "the caption looks like a missing one, and is published as it is"
+            cells.wrong(column, message, "remove the row if there is no caption", Reason.LOOKS_EMPTY)
+        return text
     except ValidationError as error:
         for detail in error.errors():
             name = str(detail["loc"][0])
@@ -413,46 +452,12 @@ def _find_table(path: Path) -> Table | None:
         )
     if tables:
         return open_table(tables[0])
-    if not _sidecars(path):
+    if not list_sidecars(path):
         message = f"the folder has neither {', '.join(METADATA_NAMES)} nor a .txt or .caption file"
-        raise SourceError(Problem(Reason.SOURCE, message, file=str(path), fix="check the path"))
+        others = [other.name for other in list_tables(path, (".csv", ".tsv", ".json", ".jsonl", ".parquet"))]
+        fix = f"give the path of the table: {name_some(others, 5)}" if others else "check the path"
+        raise SourceError(Problem(Reason.SOURCE, message, file=str(path), fix=fix))
     return None
-
-
-def _sidecars(folder: Path) -> list[Path]:
-    """List the sidecars below a folder; links are not followed."""
-    found = []
-    for place, _, names in os.walk(folder):
-        paths = (Path(place) / name for name in names if name.endswith(SIDECAR_SUFFIXES))
-        found += [path for path in paths if path.is_file() and not path.is_symlink()]
-    return sorted(found)
-
-
-def _read_sidecar(path: Path, name: str) -> tuple[str | None, list[Problem]]:
-    at = partial(Problem, file=name, row=1)
-    try:
-        with path.open("rb") as file:
-            data = file.read(_MAX_SIDECAR_BYTES + 1)
-        if len(data) > _MAX_SIDECAR_BYTES:
-            return None, [at(Reason.BAD_VALUE, "the file is too large to be a caption", fix="move it away")]
-        text = data.decode("utf-8-sig").strip()
-    except OSError as error:
-        return None, [at(Reason.BAD_VALUE, f"the file cannot be read: {error.strerror}", fix="mend it")]
-    except UnicodeDecodeError:
-        return None, [
-            at(Reason.NOT_UTF8, "the file is not UTF-8", value=repr(data[:80]), fix="save it as UTF-8")
-        ]
-    if "\0" in text:
-        return None, [at(Reason.CONTROL_CHARACTER, "the file holds a NUL character", fix="remove it")]
-    return text, []
-
-
-def _digest_of_files(folder: Path, paths: Sequence[Path]) -> str:
-    digest = hashlib.sha256()
-    for path in paths:
-        digest.update(f"{path.relative_to(folder).as_posix()}\0".encode("utf-8", "surrogateescape"))
-        digest.update(hashlib.sha256(path.read_bytes()).digest())
-    return digest.hexdigest()
 
 
 def _question(table: Table, message: str, fix: str) -> Problem:
@@ -464,6 +469,9 @@ def _not_captions(table: Table, form: str | None) -> Problem:
         return _question(
             table, f"there is no form of captions {form!r}", suggest(form, [*_FORMS, "sidecars"])
         )
+    broken = next((row for row in table.rows() if row.problems), None) if not table.columns else None
+    if broken is not None:  # none of the first rows could be read: the reason of one is that of all
+        return replace(broken.problems[0], reason=Reason.SOURCE, code="")
     has_image = not set(IMAGE_COLUMNS).isdisjoint(table.columns)
     message = "no column says anything of the image" if has_image else "no column names an image"
     wanted = f"one of {', '.join(TEXT_COLUMNS if has_image else IMAGE_COLUMNS)}"

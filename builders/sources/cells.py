@@ -2,6 +2,7 @@
 
 import ast
 import json
+import math
 import re
 from collections.abc import Iterable, Mapping
 from datetime import date
@@ -11,6 +12,8 @@ from builders.sources.tables import TableRow
 from builders.sources.tables.json_text import parse_json
 from schemas.problems import Problem, Reason
 
+# How pandas, R, SQL and spreadsheets write that a cell is empty.
+_EMPTY_WORDS = frozenset(("nan", "na", "n/a", "#n/a", "<na>", "nat", "null", "none", "nil", "(null)", "\\n"))
 _MAX_LITERAL_CHARS = 1_000_000
 _MISSING_COMMA = re.compile(r"(['\"])\s+(['\"])")  # numpy writes ['a' 'b'], which Python reads as 'ab'
 
@@ -94,10 +97,25 @@ class Cells:
             Problem(reason, message, file=self._file, row=self._number, column=column, value=shown, fix=fix)
         )
 
+    def extras(self, values: Mapping[str, object]) -> str | None:
+        """Write some cells as a JSON object, None if there are none; JSON has neither NaN nor infinity.
+
+        A number that is not finite becomes null, with a warning.
+        """
+        message, fix = "a number is not finite, and is published as null", "write a number or null"
+        for column in (name for name, value in values.items() if find_infinite(value)):
+            self.wrong(column, message, fix, Reason.NUMBER_NOT_FINITE)
+        return plain_json(_finite(values)) if values else None
+
     def others(self, known: Iterable[str]) -> dict[str, object]:
         """Return the cells that are not among some columns and not empty."""
         left = self._values.keys() - set(known)
         return {name: self._values[name] for name in sorted(left) if self.value(name) is not None}
+
+
+def looks_empty(text: str) -> bool:
+    """Return whether a text is a word by which programs write that there is none, such as nan or N/A."""
+    return text.strip().casefold() in _EMPTY_WORDS
 
 
 def parse_literal(value: object) -> object:
@@ -118,6 +136,31 @@ def parse_literal(value: object) -> object:
 def plain_json(value: object) -> str:
     """Write a value as JSON; bytes as their number, dates as ISO text."""
     return json.dumps(value, ensure_ascii=False, sort_keys=True, default=_plain)
+
+
+def find_infinite(value: object, place: str = "") -> list[str]:
+    """List the dotted places in a value at which a number is NaN or infinite, such as 1e999."""
+    if isinstance(value, float):
+        return [] if math.isfinite(value) else [place]
+    members: Iterable[tuple[object, object]] = ()
+    if isinstance(value, Mapping):
+        members = value.items()
+    elif isinstance(value, list | tuple):
+        members = enumerate(value)
+    return [
+        found
+        for key, each in members
+        for found in find_infinite(each, f"{place}.{key}" if place else str(key))
+    ]
+
+
+def _finite(value: object) -> object:
+    """Copy a value with null for each number that is not finite."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {key: _finite(each) for key, each in value.items()}
+    return [_finite(each) for each in value] if isinstance(value, list | tuple) else value
 
 
 def _plain(value: object) -> str:

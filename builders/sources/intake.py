@@ -148,6 +148,7 @@ class SourceOptions:
         columns: Role → column, where that cannot be told: `image` and `caption`.
         of: Name of the source whose images are meant, where names alone are ambiguous.
         images: Folder in which images that preferences name by address are looked for.
+        null_texts: Prompts of an SFHQ folder that mean that there is none.
         license: Terms of the votes.
         prompt_license: Terms of the prompts of the votes.
         annotator_key: Secret for hashing annotators' ids; None for one derived from the source's bytes.
@@ -158,6 +159,7 @@ class SourceOptions:
     columns: dict[str, str] = field(default_factory=dict)
     of: str | None = None
     images: Path | None = None
+    null_texts: tuple[str, ...] = ()
     license: str | None = None
     prompt_license: str | None = None
     annotator_key: bytes | None = field(default=None, repr=False)

@@ -7,10 +7,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from builders.files import real_path
 from schemas.problems import Problem, Reason, SourceError
 
 IMAGE_FOLDERS = ("images", "images/images", ".")
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
+# Endings of other images: a file that the table does not name is reported if it has one of these, too.
+STRAY_SUFFIXES = (
+    *IMAGE_SUFFIXES,
+    *(".jfif", ".jpe", ".jp2", ".jxl", ".gif", ".bmp", ".tif", ".tiff", ".avif", ".heic", ".heif"),
+)
 _MAX_NAME_BYTES = 255
 
 
@@ -43,7 +49,7 @@ def check_name(name: str) -> Fault | None:
 
 
 class ImageListing:
-    """The image files of a folder, found in `IMAGE_FOLDERS`, by name.
+    """The files of a folder that may be images: by name in `IMAGE_FOLDERS`, and strays elsewhere below.
 
     Args:
         folder: The source folder.
@@ -53,7 +59,7 @@ class ImageListing:
     """
 
     def __init__(self, folder: Path) -> None:
-        self._root = folder.resolve()
+        self._root = real_path(folder)
         # Name → indices into IMAGE_FOLDERS: 122,726 names must not cost a Path object each.
         self._places: dict[str, tuple[int, ...]] = {}
         # Links, folders, pipes: only these need a closer look.
@@ -64,22 +70,24 @@ class ImageListing:
                 if not entry.is_file(follow_symlinks=False):
                     self._special.add(entry.name)
         self._folded: dict[str, str] | None = None
+        self._elsewhere = _images_elsewhere(self._root)
 
     def names_without(self, named: set[str]) -> Iterator[str]:
-        """Yield the names that are not in `named`, sorted."""
-        return (name for name in sorted(self._places) if name not in named)
+        """Yield the names of images that are not in `named`, and paths of images in other folders, sorted."""
+        strays = (name for name in self._places if name not in named and is_stray(name))
+        return iter(sorted((*strays, *self._elsewhere)))
 
     def path(self, name: str) -> Path:
         """Return the real path of a name that has no fault."""
         path = self._paths(name)[0]
-        return path.resolve() if name in self._special else path
+        return real_path(path) if name in self._special else path
 
     def fault(self, name: str) -> Fault | None:
         """Return why a name leads to no single regular file inside the folder; None if it does."""
         if name not in self._places:
             return self._missing(name)
         for path in self._paths(name) if name in self._special else ():
-            if not path.resolve().is_relative_to(self._root):
+            if not real_path(path).is_relative_to(self._root):
                 return Fault(
                     Reason.LINK_LEAVES_FOLDER,
                     "this is a link that leaves the folder",
@@ -108,20 +116,56 @@ class ImageListing:
 
     def _missing(self, name: str) -> Fault:
         if self._folded is None:
-            self._folded = {_fold(known): known for known in self._places}
+            self._folded = {_fold(known): known for known in self._places if is_stray(known)}
         near = self._folded.get(_fold(name))
+        below = next((path for path in self._elsewhere if path.rpartition("/")[2] == name), None)
         fix = f"did you mean {near}?" if near else "add the image, or remove the row"
+        if below:
+            fix = f"move {below} to images/"
         return Fault(Reason.IMAGE_MISSING, "there is no such image in the folder", fix)
 
     def _paths(self, name: str) -> list[Path]:
         return [self._root / IMAGE_FOLDERS[index] / name for index in self._places[name]]
 
 
+def list_tables(folder: Path, suffixes: tuple[str, ...]) -> list[Path]:
+    """List the files of a folder with one of some endings, in small letters or capitals, sorted.
+
+    Files that macOS puts beside real ones are left out: ._faces.csv is no table.
+    """
+    return sorted(
+        path
+        for path in folder.iterdir()
+        if path.name.lower().endswith(suffixes) and not is_of_macos(path.name) and path.is_file()
+    )
+
+
+def is_of_macos(name: str) -> bool:
+    """Return whether a name is that of a file in which macOS keeps what it knows of another file."""
+    return name.startswith("._")
+
+
+def is_stray(name: str) -> bool:
+    """Return whether a file is an image by its name, which a row of the table should name."""
+    return name.lower().endswith(STRAY_SUFFIXES) and not is_of_macos(name)
+
+
+def _images_elsewhere(root: Path) -> list[str]:
+    """List the images below a folder that are in none of `IMAGE_FOLDERS`; links are not followed."""
+    places = {real_path(root / place) for place in IMAGE_FOLDERS}  # images/ may be a link to a folder below
+    found: list[str] = []
+    for place, folders, names in os.walk(root):
+        folders[:] = [name for name in folders if not name.startswith((".", "__MACOSX"))]
+        if Path(place) not in places:
+            found += [(Path(place) / name).relative_to(root).as_posix() for name in names if is_stray(name)]
+    return sorted(found)
+
+
 def _image_entries(root: Path, place: str) -> Iterator[os.DirEntry[str]]:
     folder = root / place
     if not folder.is_dir():
         return
-    if not folder.resolve().is_relative_to(root):
+    if not real_path(folder).is_relative_to(root):
         raise SourceError(
             Problem(
                 Reason.SOURCE,
@@ -131,9 +175,7 @@ def _image_entries(root: Path, place: str) -> Iterator[os.DirEntry[str]]:
             )
         )
     with os.scandir(folder) as entries:
-        for entry in entries:
-            if entry.name.lower().endswith(IMAGE_SUFFIXES):
-                yield entry
+        yield from entries
 
 
 def _fold(name: str) -> str:

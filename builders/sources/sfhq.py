@@ -5,24 +5,32 @@ table. Nothing is written to the folder, and no file outside it is opened: names
 looked up in a listing of those three places, never joined to a path.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
 from pydantic import ValidationError
 
+from builders.file_kinds import tell_file_kind
+from builders.files import real_path
+from builders.sources.cells import find_infinite, looks_empty
 from builders.sources.intake import ImageInput, ImageText, InputRow
-from builders.sources.listing import ImageListing, check_name
-from builders.sources.tables.delimited import DelimitedTable, require_columns
+from builders.sources.listing import ImageListing, check_name, list_tables
+from builders.sources.tables import open_delimited
+from builders.sources.tables.delimited import require_columns
+from builders.sources.tables.head import read_head
 from builders.sources.tables.json_text import parse_json
 from builders.sources.tables.rows import TableRow
 from schemas.configs import Table
 from schemas.generators import GENERATORS, OpenSettings
-from schemas.problems import Place, Problem, Reason, SourceError, suggest
+from schemas.problems import Place, Problem, Reason, SourceError, name_some, suggest
 from schemas.records import TRAINED_ALGORITHMIC_MEDIA
 
 TABLE_NAME = "SFHQ_T2I_dataset.csv"
 COLUMNS = ("image_filename", "model_used", "text_prompt", "configs")
+# Endings of files that may hold a table; of a packed one, the last ending.
+_TABLE_SUFFIXES = (".csv", ".tsv", ".txt", ".json", ".jsonl", ".parquet", ".gz", ".zip", ".xlsx", ".xls")
+_MAX_NAMED = 5
 
 
 class SfhqSource:
@@ -34,6 +42,7 @@ class SfhqSource:
         kind: Its key in `SOURCES`.
         digital_source_type: IPTC term for its images.
         notice: What the card must say of it first.
+        null_texts: Prompts that mean that there is none, such as "nan".
 
     Raises:
         SourceError: The folder or its table cannot be read.
@@ -50,12 +59,13 @@ class SfhqSource:
         kind: str = "sfhq",
         digital_source_type: str = TRAINED_ALGORITHMIC_MEDIA,
         notice: str | None = None,
+        null_texts: tuple[str, ...] = (),
     ) -> None:
         self.name, self.kind, self.notice = name, kind, notice
-        self._digital_source_type = digital_source_type
-        self._table = DelimitedTable(_find_table(folder))
+        self._digital_source_type, self._null_texts = digital_source_type, null_texts
+        self._table = open_delimited(_find_table(folder))
         self._listing = ImageListing(folder)
-        self.sha256 = self._table.sha256
+        self.sha256 = f"{self._table.sha256} {null_texts}" if null_texts else self._table.sha256
         self.table_problems = require_columns(self._table, COLUMNS)
         self.num_rows = self._table.num_rows
 
@@ -72,7 +82,9 @@ class SfhqSource:
         name = str(row.cells.get("image_filename", ""))
         image, text, problems = None, None, list(row.problems)
         if not problems:
-            text, text_problems = _type_cells(row, self._table.name, self._digital_source_type)
+            text, text_problems = _type_cells(
+                row, self._table.name, self._digital_source_type, self._null_texts
+            )
             image, image_problems = self._find_image(row)
             problems = [*text_problems, *image_problems]
         content = ImageInput(image, text)
@@ -96,21 +108,52 @@ class SfhqSource:
 def _find_table(folder: Path) -> Path:
     """Find the folder's table: the one with upstream's name, or else the only CSV file there is."""
     at = partial(Problem, Reason.SOURCE, file=str(folder))
+    if folder.is_file():
+        raise SourceError(_not_a_folder(folder))
     if not folder.is_dir():
         raise SourceError(at("there is no such folder", fix="check the path"))
-    tables = sorted(path for path in folder.glob("*.csv") if path.is_file())
+    tables = list_tables(folder, (".csv",))
     named = folder / TABLE_NAME
     if named in tables or len(tables) == 1:
         table = named if named in tables else tables[0]
-        if not table.resolve().is_relative_to(folder.resolve()):
+        if not real_path(table).is_relative_to(real_path(folder)):
             raise SourceError(at(f"{table.name} is a link that leaves the folder", fix="put the table there"))
         return table
-    found = f"it has {', '.join(path.name for path in tables)}" if tables else "it has no CSV file"
-    raise SourceError(at(f"the folder has no {TABLE_NAME}", fix=f"{found}; put the table beside its images"))
+    raise SourceError(at(f"the folder has no {TABLE_NAME}", fix=_advise(folder, tables)))
+
+
+def _not_a_folder(path: Path) -> Problem:
+    """Say what a file is that was given as a folder, and what to do."""
+    kind = tell_file_kind(read_head(path))
+    message = f"this is {kind.what if kind else 'a file'}, and not a folder"
+    is_table = kind is None and path.suffix.lower() in _TABLE_SUFFIXES
+    fix = f"give the folder that has it, {path.parent}" if is_table else "unpack it, and give the folder"
+    return Problem(Reason.SOURCE, message, file=str(path), fix=fix)
+
+
+def _advise(folder: Path, tables: Sequence[Path]) -> str:
+    """Say what to do about a folder without a table: the table is often one folder below or above."""
+    below = [path for path in _list_below(folder) if path.is_dir() and list_tables(path, (".csv",))]
+    if not tables and below:
+        return f"give a folder below it that has one: {name_some(map(str, below), _MAX_NAMED)}"
+    if not tables and (folder.absolute().parent / TABLE_NAME).is_file():
+        return f"give the folder above it, which has one: {folder.absolute().parent}"
+    if tables:
+        found = f"it has {name_some((path.name for path in tables), _MAX_NAMED)}"
+        return f"{found}; name the table of the images {TABLE_NAME}"
+    others = list_tables(folder, _TABLE_SUFFIXES)
+    if others:
+        found = f"it has no CSV file, but {name_some((path.name for path in others), _MAX_NAMED)}"
+        return f"{found}; write a table with the columns {','.join(COLUMNS)}"
+    return "it has no CSV file; put the table beside its images"
+
+
+def _list_below(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if not path.name.startswith((".", "__MACOSX")))
 
 
 def _type_cells(
-    row: TableRow, table: str, digital_source_type: str
+    row: TableRow, table: str, digital_source_type: str, null_texts: tuple[str, ...]
 ) -> tuple[ImageText | None, list[Problem]]:
     """Type the cells of a row; say everything that is wrong with them."""
     generator, prompt, config = (str(row.cells[name]) for name in ("model_used", "text_prompt", "configs"))
@@ -128,9 +171,15 @@ def _type_cells(
     # Reject the whole row for one wrong setting: its provenance is in doubt. Keep unknown keys, because
     # providers add keys.
     settings, problems = _type_settings(generator, config, table, row.number)
-    if not prompt:
+    if not prompt.strip() or prompt.strip() in null_texts:
         message = "the prompt is empty, and published as null"
-        problems.append(at(Reason.EMPTY_PROMPT, message, column="text_prompt"))
+        value = prompt or None
+        problems.append(at(Reason.EMPTY_PROMPT, message, column="text_prompt", value=value))
+        prompt = ""
+    elif looks_empty(prompt):
+        message = "the prompt looks like a missing one, and is published as it is"
+        fix = f"for null, write null_texts = [{prompt.strip()!r}] under this source in release.toml"
+        problems.append(at(Reason.LOOKS_EMPTY, message, column="text_prompt", value=prompt, fix=fix))
     original = getattr(settings, "orig_prompt", None)
     text = ImageText(prompt or None, original, generator, settings, config or None, digital_source_type)
     return text, problems
@@ -145,7 +194,16 @@ def _type_settings(
         message = "the settings are empty, and published as null"
         return None, [at(Reason.EMPTY_CONFIG, message, column="configs")]
     try:
-        settings = GENERATORS[generator].settings.model_validate(_parse_json_object(config))
+        said = _parse_json_object(config)
+        if places := find_infinite(
+            said
+        ):  # they are published as they came, and JSON's readers differ on them
+            message, fix = "the number is too large to be a finite number", "correct the value, or write null"
+            return None, [
+                at(Reason.BAD_CONFIG, message, column=f"configs.{place}", value=config, fix=fix)
+                for place in places
+            ]
+        settings = GENERATORS[generator].settings.model_validate(said)
     except ValidationError as error:
         fix = "correct the value; schemas/generators.py has each setting's type and range"
         return None, [

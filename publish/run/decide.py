@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from builders.card.notes import changelog_entry, dataset_changelog
+from builders.files import real_path
 from builders.release.previous import PreviousRelease
 from publish.hosts.protocol import differences
 from publish.hosts.refusals import older, respelled, withdrawn
@@ -30,7 +31,7 @@ _MEANINGS = {
 def refuse_output_in_sources(folders: Iterable[Path], out: Path) -> Iterator[Problem]:
     """Refuse to write below a folder of a source, which is only ever read."""
     for folder in folders:
-        if out.resolve().is_relative_to(folder.resolve()):
+        if real_path(out).is_relative_to(real_path(folder)):
             yield Problem(
                 Reason.SETTINGS,
                 f"the output folder lies in the source {folder}, which is only ever read",

@@ -19,12 +19,14 @@ from pydantic import (
     model_validator,
 )
 
+from builders.files import real_path
 from builders.sample.encoder import EXAMPLES
 from builders.sources import SAMPLE_KIND, SOURCES, open_source
 from builders.sources.intake import Source, SourceOptions
 from builders.sources.sample import ABOUT
 from publish.hosts import FOLDER, HOSTS, TARGETS
 from publish.hosts.protocol import HostTable
+from publish.run.dataset_rules import refuse_dataset
 from schemas.configs import Format, Table
 from schemas.features import DEMO_MODEL, FeatureSettings, Provenance
 from schemas.problems import Problem, Reason, SettingsError, SourceError, suggest
@@ -52,7 +54,9 @@ class SourceSettings(_Settings):
     kind: str | None = Field(
         None, description="Key in `builders.sources.SOURCES`; needed only where it cannot be told."
     )
-    path: str | None = Field(None, description="The file or folder; the built-in sample has none.")
+    path: str | None = Field(
+        None, min_length=1, description="The file or folder; the built-in sample has none."
+    )
     name: _Name | None = Field(None, description="Name to publish it under; its path's name if left out.")
     form: str | None = Field(None, description="Form of captions or preferences, where it cannot be told.")
     columns: dict[Literal["image", "caption"], str] = Field(
@@ -60,6 +64,9 @@ class SourceSettings(_Settings):
     )
     of: str | None = Field(None, description="Source whose images are meant, where names are ambiguous.")
     images: str | None = Field(None, description="Folder of images that preferences name by address.")
+    null_texts: tuple[str, ...] = Field(
+        (), description='Prompts of an SFHQ folder that mean that there is none, such as ["nan"].'
+    )
     license: str | None = Field(None, description="Terms of the votes.")
     prompt_license: str | None = Field(None, description="Terms of the prompts of the votes.")
 
@@ -244,6 +251,7 @@ def load_settings(path: Path, flags: Flags = NO_FLAGS) -> Settings:
     except ValidationError as error:
         raise SettingsError([*(_problem(path, detail) for detail in error.errors()), *problems]) from error
     problems += [*_repeated_features(path, settings.features), *_undecided_features(path, settings)]
+    problems += refuse_dataset(settings.dataset, str(path))
     if problems:
         raise SettingsError(problems)
     return settings
@@ -334,6 +342,7 @@ def open_sources(settings: Settings, base: Path, work: Path) -> tuple[Source, ..
             columns={str(role): column for role, column in source.columns.items()},
             of=source.of,
             images=base / source.images if source.images is not None else None,
+            null_texts=source.null_texts,
             license=source.license,
             prompt_license=source.prompt_license,
             annotator_key=key,
@@ -357,7 +366,7 @@ def _names(settings: Sequence[SourceSettings], paths: Sequence[Path]) -> list[st
     """
     names = [source.name or _path_name(path, path.name) for source, path in zip(settings, paths, strict=True)]
     names = [
-        _path_name(path, f"{path.resolve().parent.name}-{path.name}")
+        _path_name(path, f"{real_path(path).parent.name}-{path.name}")
         if names.count(name) > 1 and source.name is None and not path.is_dir()
         else name
         for source, path, name in zip(settings, paths, names, strict=True)
@@ -395,7 +404,7 @@ def _unknown_sources(settings: Sequence[SourceSettings], sources: Sequence[Sourc
 def _path_name(path: Path, name: str) -> str:
     """Name a source after its path, leaving out what is not fit for a column of the dataset."""
     if path.is_dir():
-        return re.sub(r"[^\w.-]+", "-", path.resolve().name).strip("-.") or "source"
+        return re.sub(r"[^\w.-]+", "-", real_path(path).name).strip("-.") or "source"
     return re.sub(r"[^\w.-]+", "-", name.rpartition(".")[0] or name).strip("-.") or "source"
 
 

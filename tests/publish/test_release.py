@@ -73,6 +73,18 @@ def test_rejected_rows_are_written_beside_the_release(
     assert tree_digest(folder) == before
 
 
+@pytest.mark.parametrize("flag", ["--sfhq", "--captions", "--preferences"])
+def test_a_source_that_is_a_link_to_itself_is_refused_in_a_sentence(
+    flag: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "loop").symlink_to("loop")
+    assert (
+        main(["--version", "1.0", *SHIPPED, "--out", str(tmp_path / "dist"), flag, str(tmp_path / "loop")])
+        == 1
+    )
+    assert "loop: " in capsys.readouterr().err
+
+
 def test_strict_fails_and_publishes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = spoiled(tmp_path / "good").write()
     assert released(folder, tmp_path / "dist", "--strict") == 1

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from schemas.generators import GENERATORS, SETTINGS_COLUMNS, OpenSettings, settings_row
+from schemas.generators import GENERATORS, SETTINGS_COLUMNS, FluxProSettings, OpenSettings, settings_row
 from tests.support import CONFIGS
 
 JSON_VALUES = st.recursive(
@@ -70,3 +70,12 @@ def test_every_generator_has_terms() -> None:
     for generator in GENERATORS.values():
         assert generator.terms.url.startswith("https://")
         assert generator.terms.summary
+
+
+@pytest.mark.parametrize("name", ["seed", "num_inference_steps", "safety_tolerance"])
+def test_a_whole_number_with_a_point_is_an_integer(name: str) -> None:
+    model = FluxProSettings.model_validate({name: 4.0})
+    value = getattr(model, name)
+    assert (value, type(value)) == (4, int)
+    with pytest.raises(ValidationError):
+        FluxProSettings.model_validate({name: 4.5})

@@ -6,6 +6,7 @@ and kept as it came, and one bad row must not cost the rest of the file.
 
 import csv
 import re
+from collections import deque
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -17,6 +18,9 @@ from schemas.problems import Problem, Reason, SourceError, suggest
 _UTF16_BOMS = (b"\xff\xfe", b"\xfe\xff")
 _QUOTED = re.compile(r'"(?:[^"]|"")*"?')
 _MAX_HEADER_CHARS = 1 << 20
+_MAX_CELL_CHARS = csv.field_size_limit()  # 131,072: the longest cell that Python's csv accepts
+_MAX_ROW_CHARS = 4 << 20
+_OTHER_SEPARATORS = {";": "semicolons", "|": "vertical bars"}  # Excel in much of Europe; exports of databases
 
 
 class DelimitedTable:
@@ -53,7 +57,11 @@ class DelimitedTable:
                 try:
                     cells = next(iter(reader), None)
                 except csv.Error as error:
-                    yield self._broken_row(number, lines.raw(), error)
+                    long_cells = self._read_long_row(lines)
+                    if long_cells is None:
+                        yield self._broken_row(number, lines.raw(), error)
+                    else:
+                        yield self._long_row(number, long_cells, lines.raw())
                     continue
                 if cells:
                     yield self._row(number, cells, lines.raw())
@@ -68,6 +76,44 @@ class DelimitedTable:
         named = dict(zip(self.columns, cells, strict=True))
         problems = [problem for column, text in named.items() for problem in text_problems(at, column, text)]
         return TableRow(number, named, raw, tuple(problems))
+
+    def _read_long_row(self, lines: "_Lines") -> list[str] | None:
+        """Read the row again whose cell is longer than `csv` accepts; None if its quotes are what is wrong.
+
+        A quote that is never closed looks like a long cell. So the row must end within `_MAX_ROW_CHARS` and
+        have as many cells as the header; else the lines after the first ones are given back.
+        """
+        if len(lines.raw()) <= _MAX_CELL_CHARS:
+            return None
+        first = list(lines.taken)
+        limit = csv.field_size_limit(_MAX_ROW_CHARS)
+        try:
+            reader = csv.reader(lines.again(_MAX_ROW_CHARS), strict=True, delimiter=self._delimiter)
+            cells = next(reader, [])
+        except csv.Error:
+            cells = []
+        finally:
+            csv.field_size_limit(limit)
+        if len(cells) == len(self.columns):
+            return cells
+        lines.give_back(len(first))
+        return None
+
+    def _long_row(self, number: int, cells: list[str], raw: str) -> TableRow:
+        problems = [
+            Problem(
+                Reason.CELL_TOO_LONG,
+                f"the cell has {len(text):,} characters, and {_MAX_CELL_CHARS:,} are allowed",
+                file=self.name,
+                row=number,
+                column=column,
+                value=text,
+                fix="shorten it, or remove the row",
+            )
+            for column, text in zip(self.columns, cells, strict=True)
+            if len(text) > _MAX_CELL_CHARS
+        ]
+        return TableRow(number, {}, raw, tuple(problems))
 
     def _broken_row(self, number: int, raw: str, error: csv.Error) -> TableRow:
         problem = Problem(
@@ -139,9 +185,10 @@ def check_header(table: DelimitedTable) -> None:
         for name in table.columns
         if not is_unicode(name) or "\0" in name
     ]
-    if len(table.columns) == 1 and ";" in table.columns[0]:
-        message, fix = "semicolons stand between its columns", "save it with commas or tabs in their place"
-        problems.append(at(message, value=table.columns[0], fix=fix))
+    for sign, name in _OTHER_SEPARATORS.items():
+        if len(table.columns) == 1 and sign in table.columns[0]:
+            message, fix = f"{name} stand between its columns", "save it with commas or tabs in their place"
+            problems.append(at(message, value=table.columns[0], fix=fix))
     if problems:
         raise SourceError(problems)
 
@@ -165,6 +212,7 @@ class _Lines:
     def __init__(self, path: Path) -> None:
         self._file = path.open(encoding="utf-8-sig", errors="surrogateescape", newline="")
         self.taken: list[str] = []
+        self._waiting: deque[str] = deque()  # given back, and read again before the file goes on
 
     def __enter__(self) -> Self:
         return self
@@ -176,9 +224,26 @@ class _Lines:
         return self
 
     def __next__(self) -> str:
-        line = next(self._file)
+        line = self._waiting.popleft() if self._waiting else next(self._file)
         self.taken.append(line)
         return line
+
+    def again(self, max_chars: int) -> Iterator[str]:
+        """Yield the taken lines and then those after them, as long as they have few enough characters."""
+        num_chars = 0
+        for line in tuple(self.taken):
+            num_chars += len(line)
+            yield line
+        for line in self:
+            num_chars += len(line)
+            yield line
+            if num_chars > max_chars:
+                return
+
+    def give_back(self, num_lines: int) -> None:
+        """Give back the taken lines after the first few; they are read again."""
+        self._waiting.extendleft(reversed(self.taken[num_lines:]))
+        del self.taken[num_lines:]
 
     def raw(self) -> str:
         return escape_bytes("".join(self.taken).rstrip("\r\n"))

@@ -1,5 +1,6 @@
 """Bad inputs, one by one: each is told with its place, value and remedy, and costs nothing else."""
 
+import gzip
 import io
 import json
 import os
@@ -112,6 +113,15 @@ def stray_image(folder: SfhqFolder) -> None:
     folder.images["images/stray.jpg"] = image_bytes(99)
 
 
+def set_stray(name: str) -> Spoil:
+    """Add an image that no row names, at a place."""
+
+    def spoil(folder: SfhqFolder) -> None:
+        folder.images[name] = image_bytes(99)
+
+    return spoil
+
+
 def same_bytes(folder: SfhqFolder) -> None:
     """Return the third image the second's bytes."""
     folder.images[f"images/{folder.rows[2][0]}"] = folder.images[f"images/{folder.rows[1][0]}"]
@@ -152,6 +162,14 @@ def link_outside(folder: SfhqFolder) -> None:
     outside.write_bytes(image_bytes(55))
     (folder.path / "images").mkdir(parents=True)
     (folder.path / "images" / folder.rows[1][0]).symlink_to(outside)
+
+
+def link_to_itself(folder: SfhqFolder) -> None:
+    """Put a link that leads back to itself in place of the second image."""
+    no_image(folder)
+    (folder.path / "images").mkdir(parents=True)
+    path = folder.path / "images" / folder.rows[1][0]
+    path.symlink_to(path.name)
 
 
 def dangling_link(folder: SfhqFolder) -> None:
@@ -201,6 +219,30 @@ CASES = {
     "stray image": Case(
         stray_image, Reason.IMAGE_WITHOUT_ROW, "no row of", row=None, column=None, published=4, rejected=1
     ),
+    "stray of another format": Case(
+        set_stray("images/stray.GIF"),
+        Reason.IMAGE_WITHOUT_ROW,
+        "no row of",
+        row=None,
+        column=None,
+        published=4,
+    ),
+    "stray in a folder below": Case(
+        set_stray("images/batch_2/deep/stray.jfif"),
+        Reason.IMAGE_WITHOUT_ROW,
+        "no row of",
+        row=None,
+        column=None,
+        published=4,
+    ),
+    "stray beside the images": Case(
+        set_stray("batch_2/stray.png"),
+        Reason.IMAGE_WITHOUT_ROW,
+        "no row of",
+        row=None,
+        column=None,
+        published=4,
+    ),
     "same bytes": Case(same_bytes, Reason.DUPLICATE_IMAGE, "same bytes as good/FLUX1_dev", row=4),
     "same row": Case(same_row, Reason.DUPLICATE_ROW, "row 3 says the same", row=6, published=4),
     "contradiction": Case(other_prompt, Reason.CONFLICTING_ROWS, "rows 3, 6", rejected=2),
@@ -208,6 +250,7 @@ CASES = {
     "folder": Case(folder_for_image, Reason.NOT_A_REGULAR_FILE, "not a regular file"),
     "named pipe": Case(pipe_for_image, Reason.NOT_A_REGULAR_FILE, "not a regular file"),
     "link outside": Case(link_outside, Reason.LINK_LEAVES_FOLDER, "leaves the folder"),
+    "link to itself": Case(link_to_itself, Reason.NOT_A_REGULAR_FILE, "not a regular file"),
     "dangling link": Case(dangling_link, Reason.NOT_A_REGULAR_FILE, "not a regular file"),
     # images that are no good
     "empty file": Case(set_image(b""), Reason.IMAGE_FORMAT, "not an image"),
@@ -273,6 +316,12 @@ CASES = {
         "finite number",
         column="configs.guidance_scale",
     ),
+    "infinite and unknown": Case(
+        set_cell(3, '{"seed": 1, "more": {"scales": [1, 1e999]}}'),
+        Reason.BAD_CONFIG,
+        "the number is too large to be",
+        column="configs.more.scales.1",
+    ),
     "tolerance": Case(
         set_config({"safety_tolerance": "9"}, row=2),
         Reason.BAD_CONFIG,
@@ -280,6 +329,15 @@ CASES = {
         row=4,
         column="configs.safety_tolerance",
     ),
+    **{
+        f"{kind} without {cut} bytes": Case(
+            set_image(image_bytes(1, kind)[:-cut]),
+            Reason.IMAGE_DAMAGED,
+            "cut off: the last chunk" if kind == "PNG" else "the image does not decode",
+        )
+        for kind in ("PNG", "WEBP", "JPEG")
+        for cut in (1, 12)
+    },
     # the table's text
     "not UTF-8": Case(
         set_table(lambda table: table.replace(b"prompt 1", b"pr\xe9mpt 1")),
@@ -319,10 +377,17 @@ CASES = {
     ),
     "huge cell": Case(
         set_table(lambda table: table.replace(b"prompt 3", b"x" * 200_000)),
-        Reason.BROKEN_QUOTES,
-        "field larger",
+        Reason.CELL_TOO_LONG,
+        "200,000 characters, and 131,072 are allowed",
         row=5,
-        column=None,
+        column="text_prompt",
+        rejected=2,
+    ),
+    "huge cell in lines": Case(
+        set_table(lambda table: table.replace(b"prompt 1", b'"' + b"x,\n" * 70_000 + b'"')),
+        Reason.CELL_TOO_LONG,
+        "210,000 characters, and 131,072 are allowed",
+        column="text_prompt",
         rejected=2,
     ),
 }
@@ -420,8 +485,15 @@ TABLES = {
     "renamed": (b"file,model_used,text_prompt,configs\n", "no such column"),
     "twice": (b"image_filename,model_used,text_prompt,configs,configs\n", "more than once"),
     "header of one quote": (b'"image_filename', "header cannot be read"),
-    "semicolons": (b"image_filename;model_used;text_prompt;configs\n", "no such column"),
-    "an image": (image_bytes(1), "no such column"),
+    "semicolons": (b"image_filename;model_used;text_prompt;configs\n", "semicolons stand between"),
+    "vertical bars": (b"image_filename|model_used|text_prompt|configs\n", "vertical bars stand between"),
+    "UTF-16 without a mark": ("image_filename,model_used\n".encode("utf-16-be"), "UTF-16 without a byte"),
+    "an image": (image_bytes(1), "the file is a JPEG image"),
+    "gzip": (gzip.compress(b"image_filename,model_used\n"), "compressed with gzip → unpack it"),
+    "pointer of LFS": (b"version https://git-lfs.github.com/spec/v1\n", "run git lfs pull"),
+    "web page": (b"\n<!DOCTYPE HTML><html>", "a web page"),
+    "JSON": (b'[{"image_filename": "a.jpg"}]', "the table is JSON, and must be CSV"),
+    "Parquet": (b"PAR1", "the table is Parquet, and must be CSV"),
 }
 
 
@@ -449,6 +521,55 @@ def test_missing_folder_and_missing_table_say_so(tmp_path: Path, work: Path) -> 
     (tmp_path / "empty").mkdir()
     with pytest.raises(SourceError, match="it has no CSV file"):
         read_folders(work, tmp_path / "empty")
+
+
+def test_a_folder_without_a_table_says_where_one_may_be(tmp_path: Path, work: Path) -> None:
+    for name in ("archive_1", "archive_2"):
+        good_folder(tmp_path / "parent" / name).write()
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "metadata.jsonl").write_text("{}\n")
+    (tmp_path / "packed.zip").write_bytes(b"PK\3\4")
+    table = tmp_path / "parent" / "archive_1" / "SFHQ_T2I_dataset.csv"
+    for place, says in (
+        (tmp_path / "parent", "parent/archive_1, .*parent/archive_2"),
+        (tmp_path / "parent" / "archive_1" / "images", "give the folder above it, .*archive_1"),
+        (tmp_path / "other", "but metadata.jsonl; write a table with the columns image_filename,"),
+        (tmp_path / "packed.zip", "this is a zip archive, and not a folder → unpack it"),
+        (table, f"this is a file, and not a folder → give the folder that has it, {table.parent}"),
+    ):
+        with pytest.raises(SourceError, match=says):
+            read_folders(work, place)
+
+
+def test_files_of_macos_are_neither_tables_nor_strays(tmp_path: Path, work: Path) -> None:
+    folder = good_folder(tmp_path / "good")
+    path = folder.write()
+    (path / "SFHQ_T2I_dataset.csv").rename(path / "faces.csv")
+    for name in ("._faces.csv", f"images/._{folder.rows[0][0]}"):
+        (path / name).write_bytes(b"\0\5\x16\7" + bytes(60))
+    counts = read_folders(work, path).counts
+    assert (counts.read, counts.published) == (4, 4)
+
+
+@pytest.mark.parametrize(
+    ("data", "says", "fix"),
+    [
+        (b"version https://git-lfs.github.com/spec/v1\n", "a pointer of Git LFS", "run git lfs pull"),
+        (b"<!DOCTYPE html>", "a web page", "download the file itself"),
+        (b"\x1f\x8b\x08", "compressed with gzip", "unpack it"),
+        (b"GIF89a", "a GIF image", "save it as JPEG, PNG or WebP"),
+        (b"\0\0\0\x1cftypheic", "an AVIF or HEIC image", "save it as JPEG, PNG or WebP"),
+        (b"\x89PNG\r\n\x1a\n", "a PNG image", "replace it with the original"),
+    ],
+)
+def test_a_file_that_is_no_image_is_named(
+    data: bytes, says: str, fix: str, tmp_path: Path, work: Path
+) -> None:
+    folder = good_folder(tmp_path / "good")
+    folder.images[f"images/{folder.rows[0][0]}"] = data
+    (problem,) = read_folders(work, folder.write()).problems
+    assert says in str(problem)
+    assert fix in str(problem)
 
 
 def test_a_table_that_is_a_link_outside_stops_the_run(tmp_path: Path, work: Path) -> None:

@@ -270,9 +270,35 @@ def test_sidecars(images: Path, tmp_path: Path) -> None:
         (second, "two lines\nof it", f"{second}.caption"),
     ]
     assert [problem.split(" (value")[0].split(" →")[0] for problem in told(reading)] == [
-        "bad.txt:1: the file is not UTF-8",
+        "bad.txt:1: the file is UTF-16",
         "large.txt:1: the file is too large to be a caption",
     ]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "says"),
+    [
+        (b"a.txt", "x" * 100_001, "caption: String should have at most"),
+        (b"caf\xe9.txt", "x", "the name of the file is not UTF-8"),
+        (b"caf\xe9/a.caption", "x", "the name of the file is not UTF-8"),
+        (b"a.txt", "version https://git-lfs.github.com/spec/v1\n", "a pointer of Git LFS"),
+        (b"a.TXT", "<!doctype html><p>Not found", "a web page"),
+        (b"a.Caption", "\0f\0a\0c\0e\0s\0", "UTF-16 without a byte order mark"),
+    ],
+    ids=["too long", "name not UTF-8", "folder not UTF-8", "LFS", "web page", "UTF-16"],
+)
+def test_a_sidecar_that_cannot_be_published_costs_nothing_else(
+    name: bytes, content: str, says: str, images: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "sidecars"
+    path = Path(os.fsdecode(os.fsencode(folder) + b"/" + name))
+    path.parent.mkdir(parents=True)
+    path.write_text(content)
+    (folder / f"{names_of(images)[0]}.txt").write_text("good")
+    reading = read(images, folder)
+    assert any(says in problem and "→" in problem for problem in told(reading)), told(reading)
+    assert [row["caption"] for row in reading.captions] == ["good"]
+    assert reading.tables[Table.CAPTIONS].read == 2
 
 
 def test_every_way_to_name_an_image(images: Path, tmp_path: Path) -> None:
@@ -507,6 +533,68 @@ def test_unknown_attributes_are_kept_and_noted_once(images: Path, tmp_path: Path
     warnings = [problem for problem in reading.problems if problem.severity is Severity.WARNING]
     assert sorted(problem.reason for problem in warnings) == ["unknown_attribute", "unusual_value"]
     assert len(reading.captions) == 4
+
+
+def test_numbers_that_json_does_not_have_are_null_and_counted(images: Path, tmp_path: Path) -> None:
+    name, other, *_ = names_of(images)
+    rows = [
+        {"file_name": name, "text": "one", "loss": float("nan"), "nested": {"deep": [1.5, float("inf")]}},
+        {"file_name": other, "text": "two", "loss": -0.5, "nested": {"deep": []}},
+    ]
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "t.parquet")
+    reading = read(images, tmp_path / "t.parquet")
+    assert reading.tables[Table.CAPTIONS].warnings == {"number_not_finite": 2}
+    assert reading.tables[Table.CAPTIONS].published == 2
+    extras = [json.loads(text, parse_constant=pytest.fail) for _, text in said(reading, "extras")]
+    assert {"loss": None, "nested.deep": [1.5, None]} in extras
+    (tmp_path / "t.jsonl").write_text(f'{{"file_name": "{name}", "text": "x", "loss": 1e999}}\n')
+    reading = read(images, tmp_path / "t.jsonl")
+    assert [text for _, text in said(reading, "extras")] == ['{"loss": null}']
+
+
+@pytest.mark.parametrize("form", ["rows", "mapping", "text"])
+def test_empty_captions_in_a_list_are_counted_and_named(form: str, images: Path, tmp_path: Path) -> None:
+    name, other, *_ = names_of(images)
+    captions, alone = ["one", None, "", " ", "two"], [None, ""]
+    if form == "mapping":
+        path = tmp_path / "t.json"
+        path.write_text(json.dumps({name: captions, other: alone}))
+    else:
+        cells = [captions, alone] if form == "rows" else [json.dumps(captions), json.dumps(alone)]
+        path = jsonl(
+            tmp_path / "t",
+            [{"image": image, "caption": cell} for image, cell in zip((name, other), cells, strict=True)],
+        )
+    reading = read(images, path)
+    assert said(reading, "caption") == [(name, "one"), (name, "two")]
+    counts = reading.tables[Table.CAPTIONS]
+    assert (counts.read, counts.rejected) == (6, {"empty_caption": 4})
+    for place in ("2 of 5", "3 of 5", "4 of 5"):
+        assert any(f"caption {place} of the list is empty" in text for text in told(reading))
+
+
+def test_sidecars_beside_a_table_are_counted_and_named(images: Path, tmp_path: Path) -> None:
+    name, other, *_ = names_of(images)
+    folder = tmp_path / "folder"
+    (folder / "deep").mkdir(parents=True)
+    jsonl(folder / "metadata.jsonl", [{"file_name": name, "text": "one"}])
+    (folder / "deep" / f"{other}.TXT").write_text("two")
+    reading = read(images, folder)
+    assert said(reading, "caption") == [(name, "one")]
+    assert reading.tables[Table.CAPTIONS].rejected == {"sidecar_not_read": 1}
+    (problem,) = told(reading)
+    assert problem.startswith(
+        f"deep/{other}.TXT: metadata.jsonl is read in place of this file → add its text"
+    )
+
+
+def test_a_caption_that_says_that_there_is_none_is_published_and_noted(images: Path, tmp_path: Path) -> None:
+    name, other, *_ = names_of(images)
+    reading = read(
+        images, jsonl(tmp_path / "t", [{"image": name, "text": "NaN"}, {"image": other, "text": "Nan is"}])
+    )
+    assert said(reading, "caption") == [(name, "NaN"), (other, "Nan is")]
+    assert reading.tables[Table.CAPTIONS].warnings == {"looks_empty": 1}
 
 
 def test_presets() -> None:

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support import CONFIGS, good_folder, image_bytes, read_folders
+from builders.sources.sfhq import SfhqSource
+from tests.support import CONFIGS, good_folder, image_bytes, read_folders, read_into_catalog
 
 
 @pytest.mark.parametrize("place", ["images/", "images/images/", ""])
@@ -76,7 +77,7 @@ def test_any_prompt_comes_out_as_it_went_in(prompt: str) -> None:
         quoted.writerows([folder.header, [*folder.rows[0][:2], prompt, folder.rows[0][3]]])
         folder.table = table.getvalue().encode()
         (row,) = read_folders(Path(place), folder.write()).published
-    assert row["prompt"] == prompt
+    assert row["prompt"] == (prompt if prompt.strip() else None)
 
 
 def test_columns_may_stand_in_any_order_and_others_are_told(tmp_path: Path, work: Path) -> None:
@@ -146,3 +147,47 @@ def test_rows_come_in_order_of_their_ids_whatever_the_table_says(tmp_path: Path,
     assert read_folders(work, folder.write()).published == first
     ids = [str(row["image_id"]) for row in first]
     assert ids == sorted(ids)
+
+
+@pytest.mark.parametrize("suffix", [".jfif", ".jpe", ".img", ""])
+def test_an_image_is_found_by_the_name_in_the_table_whatever_its_ending(
+    suffix: str, tmp_path: Path, work: Path
+) -> None:
+    folder = good_folder(tmp_path / "good")
+    name = folder.rows[0][0]
+    folder.rows[0][0] = f"a{suffix}"
+    folder.images[f"images/a{suffix}"] = folder.images.pop(f"images/{name}")
+    (tmp_path / "good" / "images").mkdir(parents=True)
+    (tmp_path / "good" / "images" / "notes.txt").write_text("no image, and no row names it")
+    counts = read_folders(work, folder.write()).counts
+    assert (counts.read, counts.published) == (4, 4)
+    assert counts.warnings == {"format_differs_from_name": 1}
+
+
+def test_an_image_in_another_folder_is_named_where_its_row_is(tmp_path: Path, work: Path) -> None:
+    folder = good_folder(tmp_path / "good")
+    name = folder.rows[0][0]
+    folder.images[f"batch_2/{name}"] = folder.images.pop(f"images/{name}")
+    problems = [str(problem) for problem in read_folders(work, folder.write()).problems]
+    assert any(f"move batch_2/{name} to images/" in problem for problem in problems)
+    assert any(problem.startswith(f"batch_2/{name}: no row of") for problem in problems)
+
+
+@pytest.mark.parametrize("null_texts", [(), ("nan", "N/A")])
+def test_prompts_that_say_that_there_is_none_are_noted_and_null_if_wanted(
+    null_texts: tuple[str, ...], tmp_path: Path, work: Path
+) -> None:
+    folder = good_folder(tmp_path / "good")
+    prompts = ["nan", "N/A", "  ", "nan bread"]
+    for row, prompt in zip(folder.rows, prompts, strict=True):
+        row[2] = prompt
+    reading = read_into_catalog(work, SfhqSource(folder.write(), "good", null_texts=null_texts))
+    published = {row["file_name"]: row["prompt"] for row in reading.published}
+    expected = [None, None, None, "nan bread"] if null_texts else ["nan", "N/A", None, "nan bread"]
+    assert [published[row[0]] for row in folder.rows] == expected
+    assert reading.counts.warnings == (
+        {"empty_prompt": 3} if null_texts else {"empty_prompt": 1, "looks_empty": 2}
+    )
+    noted = [str(problem) for problem in reading.problems]
+    assert all("text_prompt" in text for text in noted)
+    assert null_texts or any("null_texts = ['nan']" in text for text in noted)

@@ -168,3 +168,53 @@ def test_a_bad_citation_is_refused_before_any_work(
     assert main(["--version", "1.0", "--config", str(config), "--out", str(tmp_path / "dist")]) == 1
     assert says in capsys.readouterr().err
     assert not (tmp_path / "dist").exists()
+
+
+@pytest.mark.parametrize(
+    ("setting", "says"),
+    [
+        (
+            'languages = ["en", "norwegian bokmal"]',
+            "dataset.languages: the Hub knows no language by this code",
+        ),
+        ('languages = ["EN"]', "did you mean en?"),
+        ('languages = ["xx"]', "write a code of ISO 639"),
+        ('description = """\nHow:\n```python\nload()\n"""', "dataset.description: the code fence in line 2"),
+        ('biases = """\n~~~~\n~~~\n"""', "dataset.biases: the code fence in line 1"),
+        (f'limitations = "{"long " * 400_000}"', "dataset.limitations: the text has 2,000,000 characters"),
+    ],
+    ids=["words", "capitals", "unknown", "fence", "short fence", "long text"],
+)
+def test_what_the_hub_or_the_card_cannot_take_is_refused_before_building(
+    setting: str, says: str, tmp_path: Path
+) -> None:
+    text = GOOD.replace('summary = "Faces."', f'summary = "Faces."\n{setting}')
+    with pytest.raises(SettingsError) as caught:
+        load_settings(write(tmp_path, text))
+    assert says in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        'languages = ["en", "nob", "multilingual", "no"]',
+        'description = """\n```python\nload()\n```\n\n~~~ text\n```\n~~~~\n"""',
+        'description = "Call ```load()``` once."',
+    ],
+)
+def test_languages_and_code_that_are_right_are_taken(setting: str, tmp_path: Path) -> None:
+    load_settings(write(tmp_path, GOOD.replace('summary = "Faces."', f'summary = "Faces."\n{setting}')))
+
+
+@pytest.mark.parametrize("flag", ["--sfhq", "--captions", "--preferences", "--out", "--config"])
+def test_an_empty_path_is_not_the_current_folder(flag: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["--version", "1.0", flag, " "])
+    assert caught.value.code == 2
+    assert f"{flag}: the path is empty" in capsys.readouterr().err
+
+
+def test_an_empty_path_of_a_source_is_refused(tmp_path: Path) -> None:
+    text = GOOD.replace('kind = "sample"', 'kind = "sfhq"\npath = ""')
+    with pytest.raises(SettingsError, match=r"sources\.0\.path"):
+        load_settings(write(tmp_path, text))
