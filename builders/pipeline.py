@@ -179,7 +179,7 @@ def plan_build(catalog: Catalog, inputs: Inputs, previous: PreviousRelease | Non
     counts = catalog.counts()[Table.IMAGES]
     if not counts.published:
         message = f"none of the {counts.read:,} rows of images read can be published"
-        raise BuildError(Problem(Reason.SOURCE, message, fix="mend the rejected rows"))
+        raise BuildError(Problem(Reason.SOURCE, message, fix="correct the rejected rows"))
     arrange(catalog, inputs.build, inputs.preferences.rule, previous, repack=inputs.repack)
     return Plan(
         inputs=inputs,

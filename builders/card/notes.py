@@ -26,7 +26,7 @@ def parse_citation(text: str) -> dict[str, Any]:
     try:
         citation = yaml.safe_load(text)
     except yaml.YAMLError as error:
-        raise BuildError(_problem(CITATION_NAME, f"it is not YAML: {error}", "mend it")) from error
+        raise BuildError(_problem(CITATION_NAME, f"it is not YAML: {error}", "correct it")) from error
     if not isinstance(citation, dict):
         raise BuildError(
             _problem(CITATION_NAME, "it is not a mapping", "see https://citation-file-format.github.io")

@@ -266,7 +266,7 @@ class PairCatalog:
         """Note each image that was found and cannot be used, and how many of a source are nowhere."""
         query = "SELECT input_id, image, problem FROM sides WHERE problem IS NOT NULL"
         for input_id, image, problem in self._db.execute(query).fetchall():
-            self._note(input_id, Reason.IMAGE_NOT_USABLE, problem, image, "mend it, or do without")
+            self._note(input_id, Reason.IMAGE_NOT_USABLE, problem, image, "correct it, or do without")
         query = (
             "SELECT min(input_id), image, source, count(*) FROM sides "
             "WHERE image_id IS NULL AND problem IS NULL GROUP BY source"

@@ -91,7 +91,7 @@ class References:
         if places:
             source, _, why = places[0]
             message = f"the image {source}/{name} is rejected itself ({str(why).replace('_', ' ')})"
-            return Found(None, Reason.REJECTED_IMAGE, message, "mend the image's row first")
+            return Found(None, Reason.REJECTED_IMAGE, message, "correct the image's row first")
         return Found(None, Reason.UNKNOWN_IMAGE, "no source has such an image", "")
 
     def id_of(self, reference: str) -> str | None:

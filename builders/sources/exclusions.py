@@ -14,7 +14,7 @@ from builders.sources.tables.delimited import DelimitedTable, require_columns
 from schemas.problems import Problem, Reason, SourceError
 
 COLUMNS = ("image", "reason")
-_UNREADABLE = "mend the row: a list that cannot be read in full excludes nothing"
+_UNREADABLE = "correct the row: a list that cannot be read in full excludes nothing"
 
 
 @dataclass(frozen=True, slots=True)

@@ -195,9 +195,8 @@ def _type_settings(
         return None, [at(Reason.EMPTY_CONFIG, message, column="configs")]
     try:
         said = _parse_json_object(config)
-        if places := find_infinite(
-            said
-        ):  # they are published as they came, and JSON's readers differ on them
+        # Settings are published as they came, and readers of JSON differ on such numbers.
+        if places := find_infinite(said):
             message, fix = "the number is too large to be a finite number", "correct the value, or write null"
             return None, [
                 at(Reason.BAD_CONFIG, message, column=f"configs.{place}", value=config, fix=fix)

@@ -47,7 +47,8 @@ def read_sidecar(path: Path, name: str) -> tuple[CaptionText | None, str, list[P
         with path.open("rb") as file:
             data = file.read(_MAX_BYTES + 1)
     except OSError as error:
-        return None, "", [at(Reason.BAD_VALUE, f"the file cannot be read: {error.strerror}", fix="mend it")]
+        message, fix = f"the file cannot be read: {error.strerror}", "make it readable, or move it out"
+        return None, "", [at(Reason.BAD_VALUE, message, fix=fix)]
     text, problem = _decode(data, at)
     if problem is not None or not text:
         return None, text, [problem] if problem is not None else []

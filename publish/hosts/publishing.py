@@ -163,7 +163,7 @@ def publish(
         except OSError as error:  # of this machine: the hosts' own are problems
             place = getattr(error, "filename", None) or str(folder)
             message = f"publishing to {name} ended: {error.strerror or type(error).__name__}"
-            fix = "mend this, and run the same command again"
+            fix = "fix this, and run the same command again"
             published.problems.append(
                 Problem(Reason.RELEASE, message, file=str(place), fix=fix, code="run/system")
             )

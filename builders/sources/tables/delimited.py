@@ -135,7 +135,7 @@ class DelimitedTable:
             with _Lines(self._path) as lines:
                 return tuple(next(csv.reader(lines, strict=True, delimiter=self._delimiter), []))
         except csv.Error as error:
-            raise SourceError(at(f"the header cannot be read: {error}", fix="mend its quotes")) from error
+            raise SourceError(at(f"the header cannot be read: {error}", fix="correct its quotes")) from error
 
 
 def require_columns(table: DelimitedTable, columns: tuple[str, ...]) -> tuple[Problem, ...]:

@@ -145,7 +145,7 @@ class JsonTable:
                 try:
                     cells = {"key": parse_json(key), "value": parse_json(value)}
                 except ValueError as error:
-                    yield self._bad_row(number, raw, f"the member {_explain(error)}", "mend it")
+                    yield self._bad_row(number, raw, f"the member {_explain(error)}", "correct it")
                 else:
                     yield TableRow(number, cells, raw, ())
             text.expect_end()
@@ -178,7 +178,7 @@ class JsonTable:
             except BrokenJsonError as error:
                 place = f"line {error.line}, column {error.column}"
                 message = f"the JSON cannot be read on from {place}: {error}"
-                fix = "the file is cut off or broken there: get it again, or mend it"
+                fix = "the file is cut off or broken there: get it again, or correct it"
                 raise SourceError(Problem(Reason.SOURCE, message, file=self.name, fix=fix)) from error
 
     def _sample(self) -> list[TableRow]:

@@ -184,7 +184,7 @@ class Planner:
             self._contents.kept(head)
         except ValueError as error:
             message = f"it is unknown what of the card is to be kept: {error}"
-            yield self._contents.file_problem(message, CARD, "mend the markers on the Hub")
+            yield self._contents.file_problem(message, CARD, "correct the markers on the Hub")
 
     def _notes(
         self, manifest: Manifest, before: Release | None, head: str, num_changes: int

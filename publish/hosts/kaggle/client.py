@@ -437,7 +437,7 @@ class Client(KaggleApi):  # type: ignore[misc] # it is not typed
     # What to say of failures
 
     def _refused(self, what: str, answer: str) -> SiteError:
-        fix = "mend that, and run the same command again"
+        fix = "fix that, and run the same command again"
         return SiteError(
             f"Kaggle refused to {what}: {self._clean(answer)}", fix, status=400, code="host/refused"
         )
@@ -476,7 +476,7 @@ class Client(KaggleApi):  # type: ignore[misc] # it is not typed
             message = f"Kaggle has a fault of its own ({status}) when asked to {what}{asks}"
         else:
             message = f"Kaggle answers {status} to the request to {what}: {said}"
-            again = "mend that, and run the same command again: it continues"
+            again = "fix that, and run the same command again: it continues"
         return SiteError(
             message,
             again,
