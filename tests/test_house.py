@@ -97,7 +97,10 @@ def test_only_the_card_and_publish_import_the_hubs_client() -> None:
         for node in ast.walk(tree)
         if isinstance(node, ast.Import | ast.ImportFrom) and "huggingface_hub" in ast.unparse(node)
     }
-    assert {name for name in users if not name.startswith("publish")} == {"builders.card.readme"}
+    assert {name for name in users if not name.startswith("publish")} == {
+        "builders.card.readme",
+        "builders.card.export",
+    }
 
 
 def test_only_one_module_starts_pools() -> None:

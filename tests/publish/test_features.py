@@ -100,7 +100,8 @@ def test_a_user_loads_vectors(world: Path) -> None:
 def test_the_card_declares_the_configs(world: Path) -> None:
     card = (world / "dist" / "1.0" / "README.md").read_text()
     assert f"path: {CONFIG}/train-*.parquet" in card
-    assert "| `embedding` | list of 128 float |" in card
+    columns = (world / "dist" / "1.0" / "COLUMNS.md").read_text()
+    assert "| `embedding` | list of 128 float |" in columns
 
 
 @pytest.mark.filterwarnings("ignore")  # of libraries below mlcroissant

@@ -14,7 +14,6 @@ from builders.card.figures.features import (
 )
 from builders.card.figures.inputs import FigureInputs
 from builders.card.figures.overview import (
-    draw_example,
     draw_generators,
     draw_preferences,
     draw_prompts_and_sizes,
@@ -23,7 +22,6 @@ from builders.card.figures.overview import (
 
 FIGURES: Mapping[str, Callable[[FigureInputs], Mapping[str, str]]] = {
     "sample": draw_sample,  # the first is the card's thumbnail
-    "example": draw_example,
     "generators": draw_generators,
     "prompts and sizes": draw_prompts_and_sizes,
     "preferences": draw_preferences,

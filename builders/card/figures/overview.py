@@ -1,7 +1,7 @@
 """Figures of a release, drawn from its written files."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
@@ -33,20 +33,24 @@ _MAX_MODELS, _MAX_GROUPS = 6, 20
 
 
 def draw_sample(inputs: FigureInputs) -> dict[str, str]:
-    """Draw some images of each generator."""
+    """Draw some images of each generator, and the image of the row that the card shows.
+
+    Both are read together, since reading one image takes the memory of its whole row group.
+    """
+    release, facts = inputs.release, inputs.facts
+    names = [name for name in GENERATORS if name in facts.images.generators]
+    picks, example = _pick_rows(release, names), facts.example.number
+    wanted = [example, *(row for rows in picks.values() for row in rows)]
+    read = {
+        row: values["image"]["bytes"] for row, values in release.rows("default", wanted, ["image"]).items()
+    }
+    shrink(read[example], _EXAMPLE_PIXELS).save(release.folder / EXAMPLE_PATH, quality=88)
     with figure_style():
-        save_figure(_sample_figure(inputs.release, inputs.facts), inputs.release.folder / SAMPLE_PATH)
-    num_generators = len(inputs.facts.images.generators)
-    return {SAMPLE_PATH: f"Images, one row for each of {num_generators} generators"}
-
-
-def draw_example(inputs: FigureInputs) -> dict[str, str]:
-    """Draw the image of the row that the card shows, at most 320 px wide and high."""
-    number = inputs.facts.example.number
-    (row,) = inputs.release.rows("default", [number], ["image"]).values()
-    image = shrink(row["image"]["bytes"], _EXAMPLE_PIXELS)
-    image.save(inputs.release.folder / EXAMPLE_PATH, quality=88)
-    return {EXAMPLE_PATH: "Image of the example row"}
+        save_figure(_sample_figure(picks, read), release.folder / SAMPLE_PATH)
+    return {
+        SAMPLE_PATH: f"Images, one row for each of {len(names)} generators",
+        EXAMPLE_PATH: "Image of the example row",
+    }
 
 
 def draw_prompts_and_sizes(inputs: FigureInputs) -> dict[str, str]:
@@ -76,11 +80,9 @@ def draw_preferences(inputs: FigureInputs) -> dict[str, str]:
     return {PREFERENCES_PATH: "Share of decided pairs that each model won, with 95 % intervals"}
 
 
-def _sample_figure(release: ReleaseReader, facts: Facts) -> Figure:
-    names = [name for name in GENERATORS if name in facts.images.generators]
-    picks = _pick_rows(release, names)
-    read = release.rows("default", [row for rows in picks.values() for row in rows], ["image"])
-    tiles = {row: make_tile(values["image"]["bytes"]) for row, values in read.items()}
+def _sample_figure(picks: Mapping[str, Sequence[int]], images: Mapping[int, bytes]) -> Figure:
+    names = list(picks)
+    tiles = {row: make_tile(images[row]) for rows in picks.values() for row in rows}
     layout = ConstrainedLayoutEngine(w_pad=0.02, h_pad=0.05, wspace=0.02, hspace=0.02)
     figure = Figure(figsize=(_COLUMNS * 1.62 + 0.1, len(names) * 1.9 + 0.1), layout=layout)
     axes = figure.subplots(len(names), _COLUMNS, squeeze=False)

@@ -494,7 +494,7 @@ def test_the_features_that_are_named_decide_and_card_and_table_name_them(world: 
     assert table.num_rows == (0 if decides == CONFIG else 8)
     assert table.schema.metadata[PROVENANCE_KEY].decode() == encoders[decides].provenance.text
     card = (world.out / "1.0" / "README.md").read_text()
-    assert f"Every two images are compared by the features `{decides}`" in card
+    assert f"All pairs of images were compared by the features `{decides}`" in card
     limits = world.manifest("1.0").inputs.near_duplicates
     assert limits is not None
     assert limits.features == decides

@@ -228,7 +228,8 @@ def test_page_has_no_links_into_the_folder(kaggle: Kaggle, release: Path) -> Non
     assert "](LICENSES.md)" not in description
     assert "(figures/" not in description
     assert "dataset_info:" not in description
-    assert "## Licences" in description
+    assert "## Generators and licences" in description
+    assert "Example row" not in description
 
 
 def test_second_release_is_a_version_whose_notes_name_it(kaggle: Kaggle, release: Path) -> None:
