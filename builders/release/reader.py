@@ -147,8 +147,10 @@ class ReleaseReader:
                     end = first + size.num_rows
                     own = [row for row in wanted if first <= row < end]
                     if own:
-                        table = file.read_group(group, columns)
-                        values = table.take([row - first for row in own]).to_pylist()
+                        # Without a name for the group, which would live while the next one is read.
+                        values = (
+                            file.read_group(group, columns).take([row - first for row in own]).to_pylist()
+                        )
                         found |= dict(zip(own, values, strict=True))
                     first = end
         return found
