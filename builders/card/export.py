@@ -1,6 +1,5 @@
 """The card of an export: its README.md and LICENSES.md, with numbers read back from its files."""
 
-import re
 import shlex
 from collections import Counter
 from collections.abc import Mapping
@@ -8,18 +7,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from datasets import DatasetInfo, SplitDict, SplitInfo
 from datasets.info import DatasetInfosDict
 from datasets.utils.metadata import MetadataConfigs
 from huggingface_hub import DatasetCardData
 
 from builders.card.facts.counting import ranked
-from builders.card.readme import LICENSE_NAME, LICENSES_NAME, TEMPLATES
+from builders.card.readme import LICENSE_NAME, LICENSES_NAME, dataset_info, render_template
 from builders.release.exports import DATA_FOLDER, EXPORT_CONFIG, ORIGINS, Export, export_columns
 from builders.release.reader import ReleaseReader
 from builders.release.trainers import PROMPT_SOURCE, ExportOptions, Layout, Option, TextChoice
 from schemas import KIT_VERSION
-from schemas.columns import features, flatten
+from schemas.columns import flatten
 from schemas.generators import GENERATORS, PREFERENCE_MODELS, Terms
 from schemas.manifest import SplitCounts
 from schemas.settings import DatasetSettings
@@ -142,14 +140,9 @@ def render_export(
     }
     header = _header(name, layout, source, export, facts).to_yaml().strip()
     return {
-        "README.md": f"---\n{header}\n---\n\n{_render('export.md.j2', values)}",
-        LICENSES_NAME: _render("export_licenses.md.j2", values),
+        "README.md": f"---\n{header}\n---\n\n{render_template('export.md.j2', **values)}",
+        LICENSES_NAME: render_template("export_licenses.md.j2", **values),
     }
-
-
-def _render(template: str, values: Mapping[str, object]) -> str:
-    text = TEMPLATES.get_template(template).render(values)
-    return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
 
 
 def _header(
@@ -169,16 +162,8 @@ def _header(
         tags=list(dataset.tags),
         digital_source_type=list(source.digital_source_types),
     )
-    splits = {
-        split: SplitInfo(split, num_bytes=size.num_bytes, num_examples=size.num_rows)
-        for split, size in facts.splits.items()
-    }
-    info = DatasetInfo(
-        features=features(export_columns(layout)),
-        splits=SplitDict(splits),
-        download_size=sum(shard.num_bytes for shard in export.shards),
-        dataset_size=sum(size.num_bytes for size in facts.splits.values()),
-    )
+    download_size = sum(shard.num_bytes for shard in export.shards)
+    info = dataset_info(facts.splits, download_size, export_columns(layout))
     DatasetInfosDict({EXPORT_CONFIG: info}).to_dataset_card_data(card)
     files = [{"split": split, "path": f"{DATA_FOLDER}/{split}-*.parquet"} for split in facts.splits]
     MetadataConfigs({EXPORT_CONFIG: {"data_files": files}}).to_dataset_card_data(card)

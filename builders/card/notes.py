@@ -134,11 +134,10 @@ def release_changelog(
         ]
         lines += [f"- `{name}` is gone" for name in changes.lost_configs]
         counted = "\n".join([f"Since {previous}, a {changes.bump} change:", "", *lines, "", ""])
-    if entry_heading(version).search(changelog) is None:
-        changelog = f"### {version}\n\n{changelog}"
     heading = entry_heading(version).search(changelog)
     end = heading.end() if heading else 0
-    before, after = changelog[:end].rstrip(), changelog[end:].strip()
+    before = changelog[:end].rstrip() if heading else f"### {version}"
+    after = changelog[end:].strip()
     parts = [f"# Changelog of {title}", before, counted.strip(), after]
     return "\n\n".join(part for part in parts if part) + "\n"
 

@@ -16,11 +16,11 @@ from builders.card.facts import CaptionerSummary, Facts
 from builders.images.hashes import HASH_BITS
 from builders.preferences.agreement import Estimate
 from builders.preferences.votes import RULES
-from schemas.columns import ColumnSpec, flatten
+from schemas.columns import ColumnSpec, features, flatten
 from schemas.configs import Config, Format, Table, configs_with
 from schemas.features import DEMO_NOTICE, Provenance
 from schemas.generators import GENERATORS, PREFERENCE_MODELS, Terms
-from schemas.manifest import Changes, Counts, PreviousEntry, Shard
+from schemas.manifest import Changes, Counts, PreviousEntry, Shard, SplitCounts
 from schemas.problems import Reason
 from schemas.settings import DatasetSettings, DuplicateSettings, PreferenceSettings
 
@@ -45,7 +45,7 @@ _ALIKE = tuple(
         "images in the largest group",
     )
 )
-TEMPLATES = jinja2.Environment(
+_TEMPLATES = jinja2.Environment(
     loader=jinja2.PackageLoader("builders.card"),
     undefined=jinja2.StrictUndefined,
     trim_blocks=True,
@@ -200,7 +200,7 @@ def _named(name: str, values: Iterable[float]) -> dict[str, float]:
 
 
 def _metadata(inputs: CardInputs) -> "DatasetCardData":
-    from datasets.info import DatasetInfosDict  # noqa: PLC0415 - late, as below
+    from datasets.info import DatasetInfosDict  # noqa: PLC0415 - late, as in `read_numbers`
     from datasets.utils.metadata import MetadataConfigs  # noqa: PLC0415
     from huggingface_hub import DatasetCardData  # noqa: PLC0415
 
@@ -220,26 +220,35 @@ def _metadata(inputs: CardInputs) -> "DatasetCardData":
         version=inputs.version,
         thumbnail=f"https://huggingface.co/datasets/{dataset.repository}/resolve/main/{next(iter(inputs.figures))}",
     )
-    infos = {config.name: _info(config, inputs) for config in inputs.configs}
+    sizes = _sizes(inputs.shards)
+    infos = {each.name: dataset_info(facts.splits[each.name], sizes[each.name]) for each in inputs.configs}
     DatasetInfosDict(infos).to_dataset_card_data(card)
     files = {config.name: _data_files(config, facts) for config in inputs.configs}
     MetadataConfigs(files).to_dataset_card_data(card)
     return card
 
 
-def _info(config: Config, inputs: CardInputs) -> "DatasetInfo":
-    from datasets import DatasetInfo, SplitDict, SplitInfo  # noqa: PLC0415 - late, as below
+def dataset_info(
+    splits: Mapping[str, SplitCounts], download_size: int, columns: Iterable[ColumnSpec] | None = None
+) -> "DatasetInfo":
+    """Return what a card's header states of one config.
 
-    splits = inputs.facts.splits[config.name]
-    # Without `features`, which every Parquet file has in its schema: they would be half of the card.
+    Args:
+        splits: Split → its size.
+        download_size: Bytes of its files.
+        columns: Columns to list; None where the card has no room. Every Parquet file has them in its schema.
+    """
+    from datasets import DatasetInfo, SplitDict, SplitInfo  # noqa: PLC0415 - late, as in `read_numbers`
+
     return DatasetInfo(
+        features=None if columns is None else features(columns),
         splits=SplitDict(
             {
                 name: SplitInfo(name, num_bytes=size.num_bytes, num_examples=size.num_rows)
                 for name, size in splits.items()
             }
         ),
-        download_size=sum(shard.num_bytes for shard in inputs.shards if shard.config == config.name),
+        download_size=download_size,
         dataset_size=sum(size.num_bytes for size in splits.values()),
     )
 
@@ -256,7 +265,8 @@ def _render(template: str, inputs: CardInputs, more_figures: Mapping[str, str] =
     terms: dict[str, Terms] = {generator.terms.id: generator.terms for generator in generators}
     preferences = inputs.facts.preferences
     models = [rate.model for rate in preferences.models] if preferences else []
-    text = TEMPLATES.get_template(template).render(
+    return render_template(
+        template,
         **values,
         generators=generators,
         terms=terms,
@@ -272,6 +282,11 @@ def _render(template: str, inputs: CardInputs, more_figures: Mapping[str, str] =
         rule=RULES[inputs.voting.rule],
         model_terms={model: PREFERENCE_MODELS[model] for model in models if model in PREFERENCE_MODELS},
     )
+
+
+def render_template(template: str, **values: object) -> str:
+    """Render a template of this room, without the runs of empty lines that its blocks leave."""
+    text = _TEMPLATES.get_template(template).render(values)
     return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
 
 
@@ -356,7 +371,7 @@ def _type_name(column: ColumnSpec) -> str:
     return "struct" if column.children else str(kind)
 
 
-TEMPLATES.filters.update(
+_TEMPLATES.filters.update(
     type_name=_type_name,
     cell=_cell,
     code=_code,
@@ -367,4 +382,4 @@ TEMPLATES.filters.update(
     size=decimal,
     number=lambda value: f"{value:,}",
 )
-TEMPLATES.globals["max_attributes"] = MAX_ATTRIBUTES_SHOWN
+_TEMPLATES.globals["max_attributes"] = MAX_ATTRIBUTES_SHOWN

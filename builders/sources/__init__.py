@@ -9,7 +9,7 @@ from pathlib import Path
 
 from builders.sources.captions import METADATA_NAMES, CaptionSource, has_captions
 from builders.sources.intake import Source, SourceOptions
-from builders.sources.listing import list_tables
+from builders.sources.listing import list_files
 from builders.sources.preferences import PreferenceSource, forms_of
 from builders.sources.sample import LICENSE, NOTICE, write_sample
 from builders.sources.sfhq import TABLE_NAME, SfhqSource
@@ -48,7 +48,7 @@ class SourceKind:
 def _is_sfhq(path: Path) -> bool:
     if not path.is_dir():
         return False
-    return (path / TABLE_NAME).is_file() or (not _has_metadata(path) and bool(list_tables(path, (".csv",))))
+    return (path / TABLE_NAME).is_file() or (not _has_metadata(path) and bool(list_files(path, (".csv",))))
 
 
 def _is_captions(path: Path) -> bool:
@@ -57,7 +57,7 @@ def _is_captions(path: Path) -> bool:
         return has_captions(table.columns, is_mapping=table.is_mapping)
     if (path / TABLE_NAME).is_file():
         return False
-    return _has_metadata(path) or bool(list_tables(path, SIDECAR_SUFFIXES))
+    return _has_metadata(path) or bool(list_files(path, SIDECAR_SUFFIXES))
 
 
 def _is_preferences(path: Path) -> bool:

@@ -21,7 +21,7 @@ from pydantic import ValidationError
 
 from builders.sources.cells import Cells, find_infinite, looks_empty, parse_literal
 from builders.sources.intake import CaptionInput, InputRow, SourceOptions
-from builders.sources.listing import IMAGE_SUFFIXES, list_tables
+from builders.sources.listing import IMAGE_SUFFIXES, list_files
 from builders.sources.sidecars import digest_files, list_sidecars, read_sidecar
 from builders.sources.tables import Table, TableRow, open_table
 from schemas.attributes import Attribute, preset_of, publish_value
@@ -454,7 +454,7 @@ def _find_table(path: Path) -> Table | None:
         return open_table(tables[0])
     if not list_sidecars(path):
         message = f"the folder has neither {', '.join(METADATA_NAMES)} nor a .txt or .caption file"
-        others = [other.name for other in list_tables(path, (".csv", ".tsv", ".json", ".jsonl", ".parquet"))]
+        others = [other.name for other in list_files(path, (".csv", ".tsv", ".json", ".jsonl", ".parquet"))]
         fix = f"give the path of the table: {name_some(others, 5)}" if others else "check the path"
         raise SourceError(Problem(Reason.SOURCE, message, file=str(path), fix=fix))
     return None

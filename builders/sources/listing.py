@@ -128,7 +128,7 @@ class ImageListing:
         return [self._root / IMAGE_FOLDERS[index] / name for index in self._places[name]]
 
 
-def list_tables(folder: Path, suffixes: tuple[str, ...]) -> list[Path]:
+def list_files(folder: Path, suffixes: tuple[str, ...]) -> list[Path]:
     """List the files of a folder with one of some endings, in small letters or capitals, sorted.
 
     Files that macOS puts beside real ones are left out: ._faces.csv is no table.

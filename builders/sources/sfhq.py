@@ -15,7 +15,7 @@ from builders.file_kinds import tell_file_kind
 from builders.files import real_path
 from builders.sources.cells import find_infinite, looks_empty
 from builders.sources.intake import ImageInput, ImageText, InputRow
-from builders.sources.listing import ImageListing, check_name, list_tables
+from builders.sources.listing import ImageListing, check_name, list_files
 from builders.sources.tables import open_delimited
 from builders.sources.tables.delimited import require_columns
 from builders.sources.tables.head import read_head
@@ -112,7 +112,7 @@ def _find_table(folder: Path) -> Path:
         raise SourceError(_not_a_folder(folder))
     if not folder.is_dir():
         raise SourceError(at("there is no such folder", fix="check the path"))
-    tables = list_tables(folder, (".csv",))
+    tables = list_files(folder, (".csv",))
     named = folder / TABLE_NAME
     if named in tables or len(tables) == 1:
         table = named if named in tables else tables[0]
@@ -133,7 +133,7 @@ def _not_a_folder(path: Path) -> Problem:
 
 def _advise(folder: Path, tables: Sequence[Path]) -> str:
     """Say what to do about a folder without a table: the table is often one folder below or above."""
-    below = [path for path in _list_below(folder) if path.is_dir() and list_tables(path, (".csv",))]
+    below = [path for path in _list_below(folder) if path.is_dir() and list_files(path, (".csv",))]
     if not tables and below:
         return f"give a folder below it that has one: {name_some(map(str, below), _MAX_NAMED)}"
     if not tables and (folder.absolute().parent / TABLE_NAME).is_file():
@@ -141,7 +141,7 @@ def _advise(folder: Path, tables: Sequence[Path]) -> str:
     if tables:
         found = f"it has {name_some((path.name for path in tables), _MAX_NAMED)}"
         return f"{found}; name the table of the images {TABLE_NAME}"
-    others = list_tables(folder, _TABLE_SUFFIXES)
+    others = list_files(folder, _TABLE_SUFFIXES)
     if others:
         found = f"it has no CSV file, but {name_some((path.name for path in others), _MAX_NAMED)}"
         return f"{found}; write a table with the columns {','.join(COLUMNS)}"
