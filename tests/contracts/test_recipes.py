@@ -8,11 +8,12 @@ from PIL import Image
 from pydantic import BaseModel, Field
 
 import builders.card.figures as figures
+from builders import sources
 from builders.card.figures import FIGURES
 from builders.card.figures.inputs import FigureInputs
 from builders.release.rows import ROWS
 from builders.release.trainers import LAYOUTS, Layout
-from builders.sources import SOURCES, SourceKind, open_source, tell_kind
+from builders.sources import SourceKind, open_source, tell_kind
 from builders.sources.cells import Cells
 from builders.sources.intake import PairInput, Side, SourceOptions, pair_id_of
 from builders.sources.preferences import FORMS
@@ -106,9 +107,8 @@ def test_a_kind_of_source_is_one_line_and_is_told_by_its_content(
         lambda path, name, _: (SfhqSource(path, name),),  # the toy differs by its marker only
         lambda path: (path / "toy.txt").is_file(),
     )
-    monkeypatch.setitem(SOURCES, "toy", toy)
-    monkeypatch.delitem(SOURCES, "sfhq")
-    monkeypatch.delitem(SOURCES, "captions")
+    # Not by `delitem`: that puts the lines back in another order, which messages show.
+    monkeypatch.setattr(sources, "SOURCES", {"toy": toy})
     (source,) = open_source(None, folder, "toys", SourceOptions())
     assert tell_kind(folder) == "toy"
     assert (source.name, source.num_rows) == ("toys", 4)
