@@ -7,13 +7,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from builders.sources.captions import METADATA_NAMES, CaptionSource, has_captions
+from builders.sources.captions import METADATA_NAMES, SIDECAR_SUFFIXES, CaptionSource, has_captions
 from builders.sources.intake import Source, SourceOptions
 from builders.sources.listing import list_files
 from builders.sources.preferences import PreferenceSource, forms_of
 from builders.sources.sample import LICENSE, NOTICE, write_sample
 from builders.sources.sfhq import TABLE_NAME, SfhqSource
-from builders.sources.sidecars import SIDECAR_SUFFIXES
 from builders.sources.tables import open_table
 from schemas.problems import Problem, Reason, SourceError
 from schemas.records import ALGORITHMIC_MEDIA
