@@ -4,8 +4,9 @@ Which form a file has is told from its columns and values, never from its name a
 module here and one line in `FORMS`.
 
     table           a column that names the image, and one with the text or with attributes
-    mapping         a JSON object {file name: caption or list of captions}
+    mapping         a JSON object {file name: caption, list of captions, or record}
     conversations   ShareGPT4V-style records: image, conversations [{from, value}]
+    captioners      a column for each captioner: image, caption_blip, caption_llava
     attributes      one attribute a row: image, attribute, value
     wide            one column for each attribute that schemas/attributes.py knows: image, Smiling, Age …
     sidecars        a folder with one .txt or .caption beside (or in place of) each image
@@ -16,7 +17,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from builders.sources.captions import attributes, conversations, records
+from builders.sources.captions import attributes, captioners, conversations, records
 from builders.sources.captions.columns import (
     IMAGE_COLUMNS,
     TEXT_COLUMNS,
@@ -25,6 +26,7 @@ from builders.sources.captions.columns import (
     names_image,
 )
 from builders.sources.captions.form import EmptyCaption, Form, Said, make_caption
+from builders.sources.captions.images import take_image
 from builders.sources.captions.sidecars import SIDECAR_SUFFIXES, digest_files, list_sidecars, read_sidecar
 from builders.sources.cells import Cells
 from builders.sources.intake import CaptionInput, InputRow, SourceOptions
@@ -44,6 +46,7 @@ FORMS: Mapping[str, Form] = {
     "mapping": records.MAPPING,
     "conversations": conversations.FORM,
     "table": records.TABLE,
+    "captioners": captioners.FORM,
     "attributes": attributes.LONG,
     "wide": attributes.WIDE,
 }
@@ -81,7 +84,7 @@ class CaptionSource:
             self.num_rows = len(self._paths)
             self.sha256 = f"{digest_files(path, self._paths)} {options.fingerprint}"
             return
-        form = "mapping" if table.is_mapping else options.form or _form_of(table.columns)
+        form = "mapping" if table.is_mapping else options.form or _form_of(table.columns, options)
         if form is None or form not in FORMS:
             raise SourceError(_not_captions(table, form))
         self.kind, self.num_rows = f"captions/{form}", table.num_rows
@@ -100,7 +103,7 @@ class CaptionSource:
     def _table_rows(self, table: Table, form: Form) -> Iterator[InputRow]:
         for row in table.rows():
             cells = Cells(row, table.name)
-            image = cells.text(self._roles["image"], required=not row.problems)
+            image = take_image(cells, self._roles["image"], required=not row.problems)
             said = form.read(cells, self._roles) if not row.problems else []
             yield from self._input_rows(row, table.name, image, said, cells)
         for name in self._unread:
@@ -160,10 +163,13 @@ class CaptionSource:
                 yield at(Reason.UNUSUAL_VALUE, message, column=attribute.attribute, value=attribute.value)
 
 
-def _form_of(columns: Sequence[str]) -> str | None:
-    """Tell a table's form from its columns; None if it is none of captions."""
-    if not names_image(columns):
+def _form_of(columns: Sequence[str], options: SourceOptions | None = None) -> str | None:
+    """Tell a table's form from its columns and the settings; None if it is none of captions."""
+    named = options.columns if options is not None else {}
+    if "image" not in named and not names_image(columns):
         return None
+    if "caption" in named and "conversations" not in columns:
+        return "table"
     return next((name for name, form in FORMS.items() if form.fits(columns)), None)
 
 

@@ -4,6 +4,8 @@ import re
 from collections.abc import Sequence
 from itertools import islice
 
+from builders.sources.captions.images import take_image
+from builders.sources.cells import Cells
 from builders.sources.intake import SourceOptions
 from builders.sources.listing import IMAGE_SUFFIXES
 from builders.sources.tables import Table
@@ -15,6 +17,7 @@ IMAGE_COLUMNS = (
     "filename",
     "image",
     "image_path",
+    "images",
     "image_id",
     "sha256",
     "id",
@@ -69,8 +72,11 @@ def ask(table: Table, message: str, fix: str) -> Problem:
 
 def _columns_of_images(table: Table, candidates: list[str]) -> list[str]:
     """Keep the columns whose values look like image files or ids; of columns that say the same, one."""
-    rows = [row.cells for row in islice(table.rows(), _SAMPLE_ROWS)]
-    values = {name: [str(row[name]) for row in rows if row.get(name)] for name in candidates}
+    rows = [Cells(row, table.name) for row in islice(table.rows(), _SAMPLE_ROWS)]
+    values = {
+        name: [image for row in rows if (image := take_image(row, name, required=False))]
+        for name in candidates
+    }
     fitting = [
         name for name in candidates if values[name] and all(map(_LOOKS_LIKE_IMAGE.fullmatch, values[name]))
     ]

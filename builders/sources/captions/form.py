@@ -86,7 +86,9 @@ def make_caption(cells: Cells, column: str, fields: Mapping[str, object]) -> Cap
 def take_fields(cells: Cells) -> dict[str, object]:
     """Take captioner, language, score and the like: field of `CaptionText` → value."""
     taken = {field: cells.first(names) for field, names in TEXT_FIELDS.items()}
-    fields: dict[str, object] = {field: cells.text(name) if name else None for field, name in taken.items()}
+    fields: dict[str, object] = {
+        field: take_text(cells, name) if name else None for field, name in taken.items()
+    }
     score = cells.first(_SCORES)
     fields["score"] = take_number(cells, score) if score else None
     return fields
@@ -109,16 +111,21 @@ def take_extras(cells: Cells, known: Iterable[str]) -> str | None:
     return cells.extras(kept)
 
 
+def take_text(cells: Cells, column: str) -> str | None:
+    """Take a text; NaN, by which pandas writes that there is none, is null with a warning."""
+    return None if _is_nan(cells, column) else cells.text(column)
+
+
 def take_number(
     cells: Cells, column: str, low: float | None = None, high: float | None = None
 ) -> float | None:
-    """Take a number; NaN, by which pandas and R write that there is none, is null with a warning."""
+    """Take a number within limits; NaN or a word for a missing one, such as N/A, is null with a warning."""
     value = cells.value(column)
-    if (isinstance(value, str) and looks_empty(value)) or is_nan(value):
-        message, fix = "the number is missing, and is published as null", "leave the cell empty"
-        cells.wrong(column, message, fix, Reason.NUMBER_NOT_FINITE)
-        return None
-    return cells.number(column, low, high)
+    is_missing = _is_nan(cells, column)
+    if isinstance(value, str) and looks_empty(value):
+        _note_missing(cells, column)
+        is_missing = True
+    return None if is_missing else cells.number(column, low, high)
 
 
 def take_words(cells: Cells) -> list[str]:
@@ -131,10 +138,14 @@ def take_words(cells: Cells) -> list[str]:
     return [word.strip() for word in map(str, listed) if word.strip()]
 
 
-def is_nan(value: object) -> bool:
-    """Return whether a value is NaN."""
-    return isinstance(value, float) and math.isnan(value)
+def _is_nan(cells: Cells, column: str) -> bool:
+    value = cells.value(column)
+    if isinstance(value, float) and math.isnan(value):
+        _note_missing(cells, column)
+        return True
+    return False
 
 
-def _is_attribute(column: str) -> bool:
-    return column.partition(".")[0] == ATTRIBUTE_COLUMN
+def _note_missing(cells: Cells, column: str) -> None:
+    message, fix = "the value is missing, and is published as null", "leave the cell empty"
+    cells.wrong(column, message, fix, Reason.NUMBER_NOT_FINITE)

@@ -14,26 +14,42 @@ from builders.sources.captions.form import (
     make_caption,
     take_extras,
     take_fields,
+    take_text,
     take_words,
 )
 from builders.sources.cells import Cells
+
+_PROMPT_COLUMNS = ("prompt",)  # of an object that has no caption: the text that an image was made from
 
 
 def _read_row(cells: Cells, roles: Mapping[str, str]) -> list[Said]:
     """Read a row with one caption, a list of them, or attributes alone."""
     column = roles.get("caption")
     listed = cells.literal(column) if column else None
-    captions = listed if isinstance(listed, list) else [cells.text(column) if column else None]
+    captions = listed if isinstance(listed, list) else [take_text(cells, column) if column else None]
     fields = take_fields(cells) | {"extras": take_extras(cells, roles.values())}
     fields |= {"attributes": take_attributes(cells), "bag_of_words": take_words(cells)}
     return _make_captions(cells, column or "", captions, fields)
 
 
 def _read_member(cells: Cells, _: Mapping[str, str]) -> list[Said]:
-    """Read a member of a JSON object {file name: caption or list of captions}."""
+    """Read a member of a JSON object {file name: caption, list of captions, or a record}."""
+    record = cells.member("value")
+    if record is not None:
+        return read_record(record)
     value = cells.value("value")
-    captions = value if isinstance(value, list) else [value]
-    return _make_captions(cells, "value", captions, {})
+    return _make_captions(cells, "value", value if isinstance(value, list) else [value], {})
+
+
+def read_record(cells: Cells) -> list[Said]:
+    """Read an object with a caption and what else is known: kohya's {caption, tags}, or a JSON sidecar."""
+    there = [name for name in TEXT_COLUMNS if cells.value(name) is not None]
+    if len(there) > 1:
+        message = f"more than one key may be the caption: {', '.join(there)}"
+        cells.wrong(there[0], message, "keep one of them, or rename the others")
+        return []
+    column = there[0] if there else cells.first(_PROMPT_COLUMNS)
+    return _read_row(cells, {"caption": column} if column else {})
 
 
 def _make_captions(
