@@ -19,7 +19,7 @@ from builders.sources.listing import ImageListing, check_name, list_files
 from builders.sources.tables import open_delimited
 from builders.sources.tables.delimited import require_columns
 from builders.sources.tables.head import read_head
-from builders.sources.tables.json_text import parse_json
+from builders.sources.tables.json_rows import parse_json
 from builders.sources.tables.rows import TableRow
 from schemas.configs import Table
 from schemas.generators import GENERATORS, OpenSettings
