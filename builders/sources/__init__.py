@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from builders.sources.captions import METADATA_NAMES, SIDECAR_SUFFIXES, CaptionSource, has_captions
+from builders.sources.captions import METADATA_NAMES, CaptionSource, has_captions, has_sidecars
 from builders.sources.intake import Source, SourceOptions
 from builders.sources.listing import list_files
 from builders.sources.preferences import PreferenceSource, forms_of
@@ -56,7 +56,7 @@ def _is_captions(path: Path) -> bool:
         return has_captions(table.columns, is_mapping=table.is_mapping)
     if (path / TABLE_NAME).is_file():
         return False
-    return _has_metadata(path) or bool(list_files(path, SIDECAR_SUFFIXES))
+    return _has_metadata(path) or has_sidecars(path)
 
 
 def _is_preferences(path: Path) -> bool:
