@@ -92,11 +92,13 @@ class Catalog:
             row: What the source said.
             table: What it is a row of.
             facts: What the bytes of an image say; without them it is rejected.
-            files: The images that came inside of a row of preferences, in the order of its sides.
+            files: Where the images are: of a row of images the one, of a row of preferences those that came
+                inside of it, in the order of its sides.
         """
         input_id = self.ledger.add(row, table)
         if isinstance(row.content, ImageInput):
-            self.images.add(input_id, row, row.content, facts)
+            file = files[0].file if files and files[0] is not None else None
+            self.images.add(input_id, row, row.content, facts, file)
         elif row.is_rejected:
             return
         elif isinstance(row.content, CaptionInput):

@@ -7,13 +7,13 @@ import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from operator import attrgetter, itemgetter
-from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 from builders.catalog.layout import IN_PART, Entry, Part
 from builders.catalog.ledger import Insert, Ledger
 from builders.catalog.references import References
 from builders.catalog.splits import split_of
+from builders.images.files import ImageFile
 from builders.images.integrity import ImageFacts
 from builders.preferences.votes import RULES, RawVote, agreement
 from builders.sources.intake import InputRow, PairInput, RankInput, Side, pair_id_of
@@ -79,15 +79,15 @@ class Stored:
     """An image file whose bytes have been looked at."""
 
     image_id: str
-    path: Path
+    file: ImageFile
     sha256: str
     format: str
     num_bytes: int
 
     @classmethod
-    def of(cls, path: Path, facts: ImageFacts) -> Self:
+    def of(cls, file: ImageFile, facts: ImageFacts) -> Self:
         """Join a file and what its bytes say."""
-        return cls(image_id_of(facts.sha256), path, facts.sha256, facts.format, facts.num_bytes)
+        return cls(image_id_of(facts.sha256), file, facts.sha256, facts.format, facts.num_bytes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -448,9 +448,9 @@ def _decided(votes: Sequence[RawVote], rule: str) -> dict[str, Any]:
 
 def _stored(file: Sequence[Any]) -> Stored | None:
     image_id, path, *rest = file
-    return Stored(image_id, Path(path), *rest) if image_id is not None else None
+    return Stored(image_id, ImageFile.from_text(path), *rest) if image_id is not None else None
 
 
 def _columns(file: Stored) -> tuple[str, str, str, str, int]:
     """Lay a file out as `_FILE` names its columns."""
-    return file.image_id, str(file.path), file.sha256, file.format, file.num_bytes
+    return file.image_id, file.file.to_text(), file.sha256, file.format, file.num_bytes

@@ -9,7 +9,8 @@ from pathlib import Path
 from builders.catalog import Catalog, Loose, Stored, path_of
 from builders.files import real_path
 from builders.images.checked import CheckedImages
-from builders.images.integrity import ImageFacts, ImageRefusedError, inspect_image, read_image
+from builders.images.files import ImageFile, ImageRefusedError, read_image, too_large
+from builders.images.integrity import ImageFacts, inspect_image
 from builders.parallel import IN_THREADS, Execution
 from builders.sources.intake import ImageInput, InputRow, PairInput, RankInput, Source
 from schemas.manifest import SourceEntry
@@ -98,26 +99,32 @@ class SourceReader:
     ) -> tuple[list[Problem], ImageFacts | None, tuple[Stored | None, ...]]:
         """Look at a row's images, if it has any: what they are, and what is wrong with them."""
         content = row.content
-        if isinstance(content, ImageInput) and content.path is not None:
-            return *self._inspect_image(row, content.path), ()
+        if isinstance(content, ImageInput) and (content.file or content.data):
+            return self._inspect_image(row, content)
         if isinstance(content, PairInput | RankInput) and not row.is_rejected:
             sides = content.sides if isinstance(content, PairInput) else (content.side,)
             try:
-                return [], None, tuple(self._keep(side.data) if side.data else None for side in sides)
+                return [], None, tuple(self._keep(side.data)[1][0] if side.data else None for side in sides)
             except ImageRefusedError as error:
                 return [_refusal(row, None, error)], None, ()
         return [], None, ()
 
-    def _inspect_image(self, row: InputRow, path: Path) -> tuple[list[Problem], ImageFacts | None]:
+    def _inspect_image(
+        self, row: InputRow, image: ImageInput
+    ) -> tuple[list[Problem], ImageFacts | None, tuple[Stored, ...]]:
         try:
-            facts = self._look_at(read_image(path, self._settings.max_image_bytes))
+            if image.file is not None:
+                facts = self._look_at(read_image(image.file, self._settings.max_image_bytes))
+                files = (Stored.of(image.file, facts),)
+            else:
+                facts, files = self._keep(image.data or b"")
         except ImageRefusedError as error:
-            return [_refusal(row, "image_filename", error)], None
-        if path.suffix.lower().replace("jpeg", "jpg") == f".{IMAGE_FORMATS[facts.format]}":
-            return [], facts
+            return [_refusal(row, "image_filename", error)], None, ()
+        if Path(row.name).suffix.lower().replace("jpeg", "jpg") == f".{IMAGE_FORMATS[facts.format]}":
+            return [], facts, files
         message = f"the name does not fit the image's format, {facts.format}, under which it is published"
         place = Place(file=row.file, row=row.row, column="image_filename")
-        return [place.problem(Reason.FORMAT_DIFFERS_FROM_NAME, message, value=row.name)], facts
+        return [place.problem(Reason.FORMAT_DIFFERS_FROM_NAME, message, value=row.name)], facts, files
 
     def _look_at(self, data: bytes) -> ImageFacts:
         """Decode an image in full, unless that was done before.
@@ -132,16 +139,18 @@ class SourceReader:
             self._checked.add(facts)
         return facts
 
-    def _keep(self, data: bytes) -> Stored:
+    def _keep(self, data: bytes) -> tuple[ImageFacts, tuple[Stored]]:
         """Look at an image that came inside of a table, and put it into a file.
 
         Raises:
             ImageRefusedError: It is not one that can be published.
         """
+        if len(data) > self._settings.max_image_bytes:
+            raise too_large(len(data), self._settings.max_image_bytes)
         facts = self._look_at(data)
         path = self._scratch / facts.sha256
         path.write_bytes(data)
-        return Stored.of(path, facts)
+        return facts, (Stored.of(ImageFile(path), facts),)
 
     def _look_for_loose_images(self, folders: Mapping[str, Path | None]) -> dict[str, list[str]]:
         """Look for images that only pairs name, in the folder of their source and then at their address.
@@ -173,12 +182,13 @@ class SourceReader:
                 path = self._fetch(loose.reference)
             if path is None:
                 return None
-            facts = self._look_at(read_image(path, self._settings.max_image_bytes))
+            file = ImageFile(path)
+            facts = self._look_at(read_image(file, self._settings.max_image_bytes))
         except FetchError as error:
             return f"the image cannot be fetched: {error}"
         except ImageRefusedError as error:
             return f"the image cannot be used: {error.message}"
-        return Stored.of(path, facts)
+        return Stored.of(file, facts)
 
 
 def find_below(folder: Path, reference: str) -> Path | None:

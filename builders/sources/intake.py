@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from builders.images.files import ImageFile
 from builders.preferences.votes import RawVote
 from schemas.captions import CaptionText
 from schemas.configs import Table
@@ -29,10 +30,17 @@ class ImageText:
 
 @dataclass(frozen=True, slots=True)
 class ImageInput:
-    """One image: where it is, and what its row says; either is None where the row is rejected already."""
+    """One image: where it is, and what its row says; both are None where the row is rejected already.
 
-    path: Path | None
+    Attributes:
+        file: Where its bytes are, if they are in a file.
+        text: What its row says.
+        data: Its bytes, where they came inside of a table that must be decoded to read them.
+    """
+
+    file: ImageFile | None
     text: ImageText | None
+    data: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from builders.file_kinds import tell_file_kind
 from builders.files import real_path
+from builders.images.files import ImageFile
 from builders.sources.cells import find_infinite, looks_empty
 from builders.sources.intake import ImageInput, ImageText, InputRow
 from builders.sources.listing import ImageListing, check_name, list_files
@@ -80,7 +81,8 @@ class SfhqSource:
 
     def _input_row(self, row: TableRow) -> InputRow:
         name = str(row.cells.get("image_filename", ""))
-        image, text, problems = None, None, list(row.problems)
+        image: ImageFile | None = None
+        text, problems = None, list(row.problems)
         if not problems:
             text, text_problems = _type_cells(
                 row, self._table.name, self._digital_source_type, self._null_texts
@@ -90,11 +92,11 @@ class SfhqSource:
         content = ImageInput(image, text)
         return InputRow(self.name, self._table.name, row.number, row.raw, name, content, tuple(problems))
 
-    def _find_image(self, row: TableRow) -> tuple[Path | None, list[Problem]]:
+    def _find_image(self, row: TableRow) -> tuple[ImageFile | None, list[Problem]]:
         name = str(row.cells["image_filename"])
         fault = check_name(name) or self._listing.fault(name)
         if fault is None:
-            return self._listing.path(name), []
+            return ImageFile(self._listing.path(name)), []
         place = Place(file=self._table.name, row=row.number, column="image_filename")
         return None, [place.problem(fault.reason, fault.message, value=name, fix=fault.fix)]
 
