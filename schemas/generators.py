@@ -1,18 +1,21 @@
 """The image generators: the settings each one records, and the terms its images come under.
 
-To add a generator, add one line to `_GENERATORS`. Its settings model may be one of those here or
+A maintainer declares other generators in `release.toml`: `DeclaredGenerator` is one such entry.
+
+To build a generator in, add one line to `_GENERATORS`. Its settings model may be one of those here or
 `OpenSettings`, which accepts any keys. Key names are those that the upstream script writes:
 https://github.com/SelfishGene/SFHQ-T2I-dataset/blob/main/create_face_dataset.py
 """
 
 import json
-from collections.abc import Mapping
+import operator
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 import pyarrow as pa
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from schemas.columns import Column, ColumnSpec, columns_of, merge
 
@@ -241,7 +244,68 @@ _GENERATORS = (
     ),
     Generator("DALLE3", "DALL-E 3", "https://openai.com/index/dall-e-3/", Dalle3Settings, _OPENAI),
 )
-GENERATORS = {generator.name: generator for generator in _GENERATORS}
+# Those that are built in. A release may have more: see `Inputs.all_generators` in schemas/manifest.py.
+GENERATORS: Mapping[str, Generator] = {generator.name: generator for generator in _GENERATORS}
+# Id → terms that the kit knows.
+KNOWN_TERMS: Mapping[str, Terms] = {
+    terms.id: terms for terms in (*(each.terms for each in _GENERATORS), *PREFERENCE_MODELS.values())
+}
+
+# What fits between backticks in a cell of the card's tables, and between quotes in its examples of code.
+_Name = Annotated[str, Field(max_length=100, pattern=r"^[^\s\p{C}|`\"\\<>]+( [^\s\p{C}|`\"\\<>]+)*$")]
+_Line = Annotated[str, Field(min_length=1, max_length=500, pattern=r"^[^\p{C}]+$")]
+_Address = Annotated[str, Field(max_length=500, pattern=r"^https?://[^\s<>\"{}|\\^`]+$")]
+_TermsId = Annotated[str, Field(max_length=100, pattern=r"^[a-z0-9][a-z0-9.+_-]*$")]
+_TERMS_KEYS = ("license_name", "license_url", "license_summary", "license_conditions")
+
+
+class DeclaredGenerator(BaseModel):
+    """One `[[generators]]` entry of `release.toml`: a model that the kit does not know.
+
+    The last four keys explain a licence that the kit does not know. A licence that it knows takes none of
+    them, so that one id never has two meanings.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    name: _Name = Field(description="As the column `model_used` of a table writes it.")
+    title: _Name = Field(description="As people write it.")
+    url: _Address = Field(description="Page of its maker about it.")
+    license: _TermsId = Field(description="Terms of its images, for the column `license` of each row.")
+    license_name: _Line | None = Field(None, exclude_if=operator.not_, description="Full name of the terms.")
+    license_url: _Address | None = Field(None, exclude_if=operator.not_, description="Where their text is.")
+    license_summary: _Line | None = Field(
+        None, exclude_if=operator.not_, description="One sentence on what they say of outputs."
+    )
+    license_conditions: Annotated[Conditions, Field(strict=False)] | None = Field(
+        None, exclude_if=operator.not_, description="Kind of conditions that they put on outputs."
+    )
+
+    @model_validator(mode="after")
+    def _has_terms(self) -> Self:
+        given = [key for key in _TERMS_KEYS if getattr(self, key) is not None]
+        if self.license in KNOWN_TERMS and given:
+            raise ValueError(f"the kit knows the terms {self.license!r}: leave out {', '.join(given)}")
+        missing = [key for key in _TERMS_KEYS if key not in given]
+        if self.license not in KNOWN_TERMS and missing:
+            known = ", ".join(KNOWN_TERMS)
+            raise ValueError(
+                f"the terms {self.license!r} need {', '.join(missing)}; terms that need no more are: {known}"
+            )
+        return self
+
+    @property
+    def generator(self) -> Generator:
+        """The generator, whose settings may have any keys."""
+        name, url, summary, conditions = (getattr(self, key) for key in _TERMS_KEYS)
+        terms = KNOWN_TERMS.get(self.license) or Terms(self.license, name, url, summary, conditions)
+        return Generator(self.name, self.title, self.url, OpenSettings, terms)
+
+
+def find_generator(name: str, declared: Iterable[Generator] = ()) -> Generator | None:
+    """Return the generator of this name, built in or declared; None if there is none."""
+    return GENERATORS.get(name) or next((each for each in declared if each.name == name), None)
+
 
 EXTRAS = ColumnSpec(
     "extras", pa.string(), nullable=True, description="Keys that the kit does not know, as a JSON object."

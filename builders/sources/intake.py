@@ -11,7 +11,7 @@ from builders.images.files import ImageFile
 from builders.preferences.votes import RawVote
 from schemas.captions import CaptionText
 from schemas.configs import Table
-from schemas.generators import OpenSettings
+from schemas.generators import Generator, OpenSettings
 from schemas.problems import Problem, Severity
 from schemas.records import ID_CHARS
 
@@ -161,6 +161,7 @@ class SourceOptions:
         prompt_license: Terms of the prompts of the votes.
         annotator_key: Secret for hashing annotators' ids; None for one derived from the source's bytes.
         publish_annotators: Whether their ids are published as they are.
+        generators: Those that the maintainer declares, beside the built-in ones; see `find_generator`.
     """
 
     form: str | None = None
@@ -172,6 +173,7 @@ class SourceOptions:
     prompt_license: str | None = None
     annotator_key: bytes | None = field(default=None, repr=False)
     publish_annotators: bool = False
+    generators: tuple[Generator, ...] = ()
 
     @property
     def fingerprint(self) -> str:

@@ -29,6 +29,7 @@ from publish.hosts.protocol import HostTable
 from publish.run.dataset_rules import refuse_dataset
 from schemas.configs import Format, Table
 from schemas.features import DEMO_MODEL, FeatureSettings, Provenance
+from schemas.generators import DeclaredGenerator
 from schemas.problems import Problem, Reason, SettingsError, SourceError, suggest
 from schemas.settings import (
     BuildSettings,
@@ -155,6 +156,9 @@ class Settings(_HostTables):
     )
     search: SearchSettings | None = Field(
         None, description="What is searched for in figures; if missing, what the encoders understand."
+    )
+    generators: tuple[DeclaredGenerator, ...] = Field(
+        (), description="Models of images, or of pairs, that the kit does not know."
     )
     sources: tuple[SourceSettings, ...]
 
@@ -347,6 +351,7 @@ def open_sources(settings: Settings, base: Path, work: Path) -> tuple[Source, ..
             prompt_license=source.prompt_license,
             annotator_key=key,
             publish_annotators=settings.preferences.publish_annotators,
+            generators=tuple(each.generator for each in settings.generators),
         )
         try:
             sources += open_source(source.kind, path, name, options)
@@ -448,6 +453,7 @@ def _all_keys() -> list[str]:
     models: tuple[type[BaseModel], ...] = (
         *(Settings, DatasetSettings, BuildSettings, PreferenceSettings),
         *(ReleaseSettings, SourceSettings, FeatureSettings, DuplicateSettings, SearchSettings),
+        DeclaredGenerator,
         *(kind.settings for kind in HOSTS.values()),
     )
     return [name for model in models for name in model.model_fields]
