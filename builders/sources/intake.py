@@ -156,7 +156,9 @@ class SourceOptions:
         columns: Role → column, where that cannot be told: `image` and `caption`.
         of: Name of the source whose images are meant, where names alone are ambiguous.
         images: Folder in which images that preferences name by address are looked for.
-        null_texts: Prompts of an SFHQ folder that mean that there is none.
+        generator: Model that made all images of which their rows do not say it.
+        null_texts: Prompts that mean that there is none.
+        scratch: Folder of ours, for what must be copied out of an archive.
         license: Terms of the votes.
         prompt_license: Terms of the prompts of the votes.
         annotator_key: Secret for hashing annotators' ids; None for one derived from the source's bytes.
@@ -168,7 +170,9 @@ class SourceOptions:
     columns: dict[str, str] = field(default_factory=dict)
     of: str | None = None
     images: Path | None = None
+    generator: str | None = None
     null_texts: tuple[str, ...] = ()
+    scratch: Path = Path()
     license: str | None = None
     prompt_license: str | None = None
     annotator_key: bytes | None = field(default=None, repr=False)
@@ -178,7 +182,9 @@ class SourceOptions:
     @property
     def fingerprint(self) -> str:
         """Write what was said that decides what rows say, for a source's digest."""
-        said = (self.form, self.columns, self.of, self.license, self.prompt_license)
+        said: list[object] = [self.form, self.columns, self.of, self.license, self.prompt_license]
+        if self.generator or self.null_texts:  # which came later, and are in no digest of older releases
+            said += [self.generator, self.null_texts]
         return json.dumps(said, sort_keys=True)
 
 

@@ -75,7 +75,14 @@ def release(options: argparse.Namespace, terminal: Terminal) -> int:
         KitError: Something is wrong that the user can correct; all problems of a stage at once.
     """
     version, out, base = options.version, options.out, options.config.parent
-    flags = Flags(options.sfhq, options.captions, options.preferences, options.to)
+    flags = Flags(
+        sfhq=options.sfhq,
+        images=options.images,
+        generator=options.generator,
+        captions=options.captions,
+        preferences=options.preferences,
+        to=options.to,
+    )
     settings = load_settings(options.config, flags)
     _refuse(decide.refuse_output_in_sources(settings.source_paths(base), out), SettingsError)
     notes = _read_notes(settings, base)

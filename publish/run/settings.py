@@ -60,8 +60,11 @@ class SourceSettings(_Settings):
     )
     name: _Name | None = Field(None, description="Name to publish it under; its path's name if left out.")
     form: str | None = Field(None, description="Form of captions or preferences, where it cannot be told.")
-    columns: dict[Literal["image", "caption"], str] = Field(
-        default_factory=dict, description="Column of captions for each role, where it cannot be told."
+    columns: dict[Literal["image", "caption", "prompt", "generator", "configs", "original_prompt"], str] = (
+        Field(default_factory=dict, description="Column for each role, where it cannot be told.")
+    )
+    generator: str | None = Field(
+        None, min_length=1, description="Model that made all images whose rows do not say it."
     )
     of: str | None = Field(None, description="Source whose images are meant, where names are ambiguous.")
     images: str | None = Field(None, description="Folder of images that preferences name by address.")
@@ -216,6 +219,8 @@ class Flags:
     """What the command line says of the settings; see `publish.release` for each flag."""
 
     sfhq: Sequence[Path] = ()
+    images: Sequence[Path] = ()
+    generator: str | None = None
     captions: Sequence[Path] = ()
     preferences: Sequence[Path] = ()
     to: Sequence[str] = ()
@@ -229,22 +234,24 @@ def load_settings(path: Path, flags: Flags = NO_FLAGS) -> Settings:
 
     Args:
         path: The TOML file.
-        flags: SFHQ folders take the place of the configured sources, and of the demonstration encoder with
-            them; captions and preferences are added to the sources, and targets take the place of the
-            configured ones.
+        flags: SFHQ folders and other images take the place of the configured sources, and of the
+            demonstration encoder with them; captions and preferences are added to the sources, and targets
+            take the place of the configured ones.
 
     Raises:
         SettingsError: The file or a flag is wrong; every problem at once.
     """
     values = _read_toml(path)
-    if flags.sfhq:
+    if flags.sfhq or flags.images:
         values["sources"] = []
         _leave_out_demonstration(values)
     sources = values.setdefault("sources", [])
     if isinstance(sources, list):
-        for kind in ("sfhq", "captions", "preferences"):
-            paths = getattr(flags, kind)
-            sources += [{"kind": kind, "path": str(place.absolute())} for place in paths]
+        for kind in ("sfhq", "images", "captions", "preferences"):
+            said = {"kind": kind} | (
+                {"generator": flags.generator} if kind == "images" and flags.generator else {}
+            )
+            sources += [said | {"path": str(place.absolute())} for place in getattr(flags, kind)]
     if flags.to:
         release = values.setdefault("release", {})
         if isinstance(release, dict):
@@ -346,7 +353,9 @@ def open_sources(settings: Settings, base: Path, work: Path) -> tuple[Source, ..
             columns={str(role): column for role, column in source.columns.items()},
             of=source.of,
             images=base / source.images if source.images is not None else None,
+            generator=source.generator,
             null_texts=source.null_texts,
+            scratch=work / "archives",
             license=source.license,
             prompt_license=source.prompt_license,
             annotator_key=key,

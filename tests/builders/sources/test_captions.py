@@ -16,8 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from builders.sources.captions import CaptionSource
+from builders.sources.images.sfhq import open_sfhq_folder
 from builders.sources.intake import Source, SourceOptions
-from builders.sources.sfhq import SfhqSource
 from schemas.attributes import preset_of, publish_value
 from schemas.configs import Table
 from schemas.problems import Severity, SourceError
@@ -42,7 +42,7 @@ def read(images: Path, path: Path, *, work: Path | None = None, **options: Any) 
     work = work or path.parent / "work"
     work.mkdir(exist_ok=True)
     sources: list[Source] = [
-        SfhqSource(images, "images"),
+        open_sfhq_folder(images, "images"),
         CaptionSource(path, "said", SourceOptions(**options)),
     ]
     (work / "catalog.sqlite").unlink(missing_ok=True)
@@ -463,7 +463,7 @@ def test_a_name_in_two_folders_is_a_question_that_path_or_setting_answers(tmp_pa
     first, second = good_folder(tmp_path / "A", 1), good_folder(tmp_path / "B", 1)
     name = first.rows[0][0]
     second.images = {f"images/{name}": image_bytes(77)}
-    folders = [SfhqSource(first.write(), "A"), SfhqSource(second.write(), "B")]
+    folders = [open_sfhq_folder(first.write(), "A"), open_sfhq_folder(second.write(), "B")]
     records = [{"file_name": way, "caption": way} for way in (name, f"A/{name}", f"x/B/images/{name}")]
 
     def origins(**options: Any) -> dict[object, object]:
