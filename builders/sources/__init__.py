@@ -70,9 +70,7 @@ def _has_metadata(folder: Path) -> bool:
 
 SOURCES: Mapping[str, SourceKind] = {
     SAMPLE_KIND: SourceKind(_open_sample, lambda _: False),
-    "sfhq": SourceKind(
-        lambda path, name, options: (SfhqSource(path, name, null_texts=options.null_texts),), _is_sfhq
-    ),
+    "sfhq": SourceKind(lambda path, name, options: (SfhqSource(path, name, options),), _is_sfhq),
     "captions": SourceKind(lambda path, name, options: (CaptionSource(path, name, options),), _is_captions),
     "preferences": SourceKind(
         lambda path, name, options: (PreferenceSource(path, name, options),), _is_preferences

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from builders.file_kinds import tell_file_kind
 from builders.files import real_path
 from builders.sources.cells import find_infinite, looks_empty
-from builders.sources.intake import ImageInput, ImageText, InputRow
+from builders.sources.intake import ImageInput, ImageText, InputRow, SourceOptions
 from builders.sources.listing import ImageListing, check_name, list_files
 from builders.sources.tables import open_delimited
 from builders.sources.tables.delimited import require_columns
@@ -22,8 +22,8 @@ from builders.sources.tables.head import read_head
 from builders.sources.tables.json_text import parse_json
 from builders.sources.tables.rows import TableRow
 from schemas.configs import Table
-from schemas.generators import GENERATORS, OpenSettings
-from schemas.problems import Place, Problem, Reason, SourceError, name_some, suggest
+from schemas.generators import Generator, OpenSettings, advise_on_generator, find_generator
+from schemas.problems import Place, Problem, Reason, SourceError, name_some
 from schemas.records import TRAINED_ALGORITHMIC_MEDIA
 
 TABLE_NAME = "SFHQ_T2I_dataset.csv"
@@ -31,6 +31,7 @@ COLUMNS = ("image_filename", "model_used", "text_prompt", "configs")
 # Endings of files that may hold a table; of a packed one, the last ending.
 _TABLE_SUFFIXES = (".csv", ".tsv", ".txt", ".json", ".jsonl", ".parquet", ".gz", ".zip", ".xlsx", ".xls")
 _MAX_NAMED = 5
+_NO_OPTIONS = SourceOptions()
 
 
 class SfhqSource:
@@ -39,10 +40,10 @@ class SfhqSource:
     Args:
         folder: The folder that holds the table.
         name: Name to publish it under.
+        options: What the maintainer says of it.
         kind: Its key in `SOURCES`.
         digital_source_type: IPTC term for its images.
         notice: What the card must say of it first.
-        null_texts: Prompts that mean that there is none, such as "nan".
 
     Raises:
         SourceError: The folder or its table cannot be read.
@@ -55,14 +56,14 @@ class SfhqSource:
         self,
         folder: Path,
         name: str,
+        options: SourceOptions = _NO_OPTIONS,
         *,
         kind: str = "sfhq",
         digital_source_type: str = TRAINED_ALGORITHMIC_MEDIA,
         notice: str | None = None,
-        null_texts: tuple[str, ...] = (),
     ) -> None:
-        self.name, self.kind, self.notice = name, kind, notice
-        self._digital_source_type, self._null_texts = digital_source_type, null_texts
+        self.name, self.kind, self.notice, self._options = name, kind, notice, options
+        self._digital_source_type, null_texts = digital_source_type, options.null_texts
         self._table = open_delimited(_find_table(folder))
         self._listing = ImageListing(folder)
         self.sha256 = f"{self._table.sha256} {null_texts}" if null_texts else self._table.sha256
@@ -82,9 +83,7 @@ class SfhqSource:
         name = str(row.cells.get("image_filename", ""))
         image, text, problems = None, None, list(row.problems)
         if not problems:
-            text, text_problems = _type_cells(
-                row, self._table.name, self._digital_source_type, self._null_texts
-            )
+            text, text_problems = _type_cells(row, self._table.name, self._digital_source_type, self._options)
             image, image_problems = self._find_image(row)
             problems = [*text_problems, *image_problems]
         content = ImageInput(image, text)
@@ -153,25 +152,20 @@ def _list_below(folder: Path) -> list[Path]:
 
 
 def _type_cells(
-    row: TableRow, table: str, digital_source_type: str, null_texts: tuple[str, ...]
+    row: TableRow, table: str, digital_source_type: str, options: SourceOptions
 ) -> tuple[ImageText | None, list[Problem]]:
     """Type the cells of a row; say everything that is wrong with them."""
-    generator, prompt, config = (str(row.cells[name]) for name in ("model_used", "text_prompt", "configs"))
+    name, prompt, config = (str(row.cells[name]) for name in ("model_used", "text_prompt", "configs"))
     at = partial(Problem, file=table, row=row.number)
-    if generator not in GENERATORS:
-        fix = f"{suggest(generator, GENERATORS)}; a new one is one line in schemas/generators.py"
-        unknown = at(
-            Reason.UNKNOWN_GENERATOR,
-            "this is not a known generator",
-            column="model_used",
-            value=generator,
-            fix=fix,
-        )
-        return None, [unknown]
+    generator = find_generator(name, options.generators)
+    if generator is None:
+        message = "this is not a known generator"
+        fix = advise_on_generator(name, options.generators)
+        return None, [at(Reason.UNKNOWN_GENERATOR, message, column="model_used", value=name, fix=fix)]
     # Reject the whole row for one wrong setting: its provenance is in doubt. Keep unknown keys, because
     # providers add keys.
     settings, problems = _type_settings(generator, config, table, row.number)
-    if not prompt.strip() or prompt.strip() in null_texts:
+    if not prompt.strip() or prompt.strip() in options.null_texts:
         message = "the prompt is empty, and published as null"
         value = prompt or None
         problems.append(at(Reason.EMPTY_PROMPT, message, column="text_prompt", value=value))
@@ -181,12 +175,13 @@ def _type_cells(
         fix = f"for null, write null_texts = [{prompt.strip()!r}] under this source in release.toml"
         problems.append(at(Reason.LOOKS_EMPTY, message, column="text_prompt", value=prompt, fix=fix))
     original = getattr(settings, "orig_prompt", None)
-    text = ImageText(prompt or None, original, generator, settings, config or None, digital_source_type)
+    original = original if isinstance(original, str) else None  # of other generators, a key with any value
+    text = ImageText(prompt or None, original, name, settings, config or None, digital_source_type)
     return text, problems
 
 
 def _type_settings(
-    generator: str, config: str, table: str, row: int
+    generator: Generator, config: str, table: str, row: int
 ) -> tuple[OpenSettings | None, list[Problem]]:
     """Type the `configs` cell by its generator's model."""
     at = partial(Problem, file=table, row=row)
@@ -202,7 +197,7 @@ def _type_settings(
                 at(Reason.BAD_CONFIG, message, column=f"configs.{place}", value=config, fix=fix)
                 for place in places
             ]
-        settings = GENERATORS[generator].settings.model_validate(said)
+        settings = generator.settings.model_validate(said)
     except ValidationError as error:
         fix = "correct the value; schemas/generators.py has each setting's type and range"
         return None, [
@@ -218,7 +213,9 @@ def _type_settings(
     except ValueError as error:
         message, fix = f"the settings are not a JSON object: {error}", 'write one, such as {"seed": 1}'
         return None, [at(Reason.BAD_CONFIG, message, column="configs", value=config, fix=fix)]
-    message, fix = f"{generator} has no such setting; it is kept in `extras`", "nothing, if it is right"
+    if generator.settings is OpenSettings:  # a declared generator, whose settings the kit does not know
+        return settings, []
+    message, fix = f"{generator.name} has no such setting; it is kept in `extras`", "nothing, if it is right"
     return settings, [
         at(Reason.UNKNOWN_SETTING, message, column=f"configs.{key}", value=repr(value), fix=fix)
         for key, value in settings.extras.items()

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from builders.sources.intake import SourceOptions
 from builders.sources.sfhq import SfhqSource
 from tests.support import CONFIGS, good_folder, image_bytes, read_folders, read_into_catalog
 
@@ -181,7 +182,9 @@ def test_prompts_that_say_that_there_is_none_are_noted_and_null_if_wanted(
     prompts = ["nan", "N/A", "  ", "nan bread"]
     for row, prompt in zip(folder.rows, prompts, strict=True):
         row[2] = prompt
-    reading = read_into_catalog(work, SfhqSource(folder.write(), "good", null_texts=null_texts))
+    reading = read_into_catalog(
+        work, SfhqSource(folder.write(), "good", SourceOptions(null_texts=null_texts))
+    )
     published = {row["file_name"]: row["prompt"] for row in reading.published}
     expected = [None, None, None, "nan bread"] if null_texts else ["nan", "N/A", None, "nan bread"]
     assert [published[row[0]] for row in folder.rows] == expected
