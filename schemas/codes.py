@@ -52,7 +52,7 @@ CODES: Mapping[str, Explanation] = {
     ),
     "row/unknown-generator": Explanation(
         "The kit does not know the generator, so it knows neither its settings nor its terms.",
-        "Correct the name, or add the generator to schemas/generators.py.",
+        "Correct the name, or declare the generator in release.toml, [[generators]], as RELEASING.md shows.",
     ),
     "row/bad-config": Explanation("The settings of the generator have a wrong key or value.", _SEE_ROW),
     "row/empty-caption": Explanation("The row has neither a caption nor attributes.", _SEE_ROW),
@@ -259,6 +259,11 @@ CODES: Mapping[str, Explanation] = {
     ),
     "run/strict": Explanation(
         "Rows are rejected, and --strict allows none.", "Correct the rows, or run without --strict."
+    ),
+    "run/unknown-generator": Explanation(
+        "No image of a source can be published, because the kit does not know the generators that it names, "
+        "so it does not know their terms.",
+        "Declare each in release.toml, [[generators]], as RELEASING.md shows, or correct the names.",
     ),
     "run/system": Explanation(
         "The system refuses a file or folder: the disk is full, or a permission is missing.",

@@ -15,9 +15,10 @@ from enum import StrEnum
 from typing import Annotated, Literal, Self
 
 import pyarrow as pa
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from schemas.columns import Column, ColumnSpec, columns_of, merge
+from schemas.problems import suggest
 
 MAX_SEED = 2**32 - 1
 
@@ -244,16 +245,32 @@ _GENERATORS = (
     ),
     Generator("DALLE3", "DALL-E 3", "https://openai.com/index/dall-e-3/", Dalle3Settings, _OPENAI),
 )
-# Those that are built in. A release may have more: see `Inputs.all_generators` in schemas/manifest.py.
+# Those that are built in. A release may have more: `generators_with` adds those that its manifest declares.
 GENERATORS: Mapping[str, Generator] = {generator.name: generator for generator in _GENERATORS}
 # Id → terms that the kit knows.
 KNOWN_TERMS: Mapping[str, Terms] = {
     terms.id: terms for terms in (*(each.terms for each in _GENERATORS), *PREFERENCE_MODELS.values())
 }
 
-# What fits between backticks in a cell of the card's tables, and between quotes in its examples of code.
-_Name = Annotated[str, Field(max_length=100, pattern=r"^[^\s\p{C}|`\"\\<>]+( [^\s\p{C}|`\"\\<>]+)*$")]
-_Line = Annotated[str, Field(min_length=1, max_length=500, pattern=r"^[^\p{C}]+$")]
+_NO_CELL = frozenset('|`"\\<>')
+
+
+def _line(value: str) -> str:
+    """Refuse text that is not one printable line without blanks around it."""
+    if not value.isprintable() or value != value.strip():
+        raise ValueError("write one line without control characters, and without blanks around it")
+    return value
+
+
+def _cell(value: str) -> str:
+    """Refuse what the card could not put into a cell of a table or between quotes in an example of code."""
+    if found := sorted(_NO_CELL & set(value)):
+        raise ValueError(f"leave out {' '.join(found)}")
+    return value
+
+
+_Line = Annotated[str, Field(min_length=1, max_length=500), AfterValidator(_line)]
+_Name = Annotated[_Line, Field(max_length=100), AfterValidator(_cell)]
 _Address = Annotated[str, Field(max_length=500, pattern=r"^https?://[^\s<>\"{}|\\^`]+$")]
 _TermsId = Annotated[str, Field(max_length=100, pattern=r"^[a-z0-9][a-z0-9.+_-]*$")]
 _TERMS_KEYS = ("license_name", "license_url", "license_summary", "license_conditions")
@@ -305,6 +322,29 @@ class DeclaredGenerator(BaseModel):
 def find_generator(name: str, declared: Iterable[Generator] = ()) -> Generator | None:
     """Return the generator of this name, built in or declared; None if there is none."""
     return GENERATORS.get(name) or next((each for each in declared if each.name == name), None)
+
+
+def advise_on_generator(name: str, declared: Iterable[Generator] = ()) -> str:
+    """Return what to do about a name that `find_generator` does not find."""
+    near = suggest(name, [*GENERATORS, *(each.name for each in declared)])
+    if not name.strip():
+        return near
+    keys = f'name = {json.dumps(name, ensure_ascii=False)}, title = "…", url = "https://…", license = "…"'
+    return f"{near}; or declare it in release.toml, one key a line: [[generators]] {keys}"
+
+
+def generators_with(declared: Iterable[DeclaredGenerator]) -> Mapping[str, Generator]:
+    """Return every generator by its name: the built-in ones, then the declared ones in their order."""
+    return {**GENERATORS, **{each.name: each.generator for each in declared}}
+
+
+def terms_by_model(generators: Mapping[str, Generator]) -> Mapping[str, Terms]:
+    """Return model → terms of its images, for generators and for models that only preference data name.
+
+    Args:
+        generators: From `generators_with`.
+    """
+    return {**PREFERENCE_MODELS, **{name: each.terms for name, each in generators.items()}}
 
 
 EXTRAS = ColumnSpec(

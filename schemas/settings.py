@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from schemas.configs import Format
 from schemas.features import Provenance
+from schemas.generators import DeclaredGenerator
 from schemas.records import DEFAULT_SPLIT
 
 # The Hub's names: https://huggingface.co/docs/hub/datasets-cards
@@ -161,4 +162,7 @@ class ContentSettings(_Settings):
     )
     search: SearchSettings | None = Field(
         None, description="What is searched for in figures; null without features."
+    )
+    generators: tuple[DeclaredGenerator, ...] = Field(
+        (), description="Generators that the maintainer declares, beside the built-in ones."
     )

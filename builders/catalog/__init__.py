@@ -21,6 +21,7 @@ from builders.images.integrity import ImageFacts
 from builders.sources.exclusions import Exclusions
 from builders.sources.intake import CaptionInput, ImageInput, InputRow, PairInput, RankInput
 from schemas.configs import Table
+from schemas.generators import GENERATORS, Generator
 from schemas.manifest import Counts
 from schemas.problems import Problem
 
@@ -48,6 +49,7 @@ class Catalog:
         path: The SQLite file; an existing one is replaced. It may be lost: sources can be read again.
         shares: Split → its share of the images; see `builders.catalog.splits`.
         exclusions: Images that are not to be published; None where nothing is excluded.
+        generators: The generators that images may be of, by name.
 
     Attributes:
         ledger: Every input row with its problems.
@@ -62,6 +64,7 @@ class Catalog:
         path: Path,
         shares: Mapping[str, float] = MappingProxyType({}),
         exclusions: Exclusions | None = None,
+        generators: Mapping[str, Generator] = GENERATORS,
     ) -> None:
         self._db = sqlite3.connect(path, isolation_level=None)
         self._db.executescript(
@@ -69,7 +72,7 @@ class Catalog:
         )
         self.ledger = Ledger(self._db)
         self.layout = Layout(self._db)
-        self.images = ImageCatalog(self._db, self.ledger, shares)
+        self.images = ImageCatalog(self._db, self.ledger, shares, generators)
         self.captions = CaptionCatalog(self._db, self.ledger)
         self.pairs = PairCatalog(self._db, self.ledger, shares)
         self._excluded = ExcludedImages(self._db, self.ledger, exclusions)

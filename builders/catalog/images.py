@@ -11,9 +11,9 @@ from builders.catalog.splits import split_of
 from builders.images.files import ImageFile
 from builders.images.integrity import ImageFacts
 from builders.sources.intake import ImageInput, ImageText, InputRow
-from schemas.generators import GENERATORS
+from schemas.generators import Generator
 from schemas.problems import BuildError, Problem, Reason
-from schemas.records import DEFAULT_SPLIT, ImageRecord, image_id_of
+from schemas.records import DEFAULT_SPLIT, GENERATORS_KEY, ImageRecord, image_id_of
 
 _SCHEMA = """
 CREATE TABLE images (
@@ -78,10 +78,17 @@ class ImageCatalog:
         db: The database, in which it makes its tables.
         ledger: The ledger of the same database.
         shares: Split → its share of the images; see `builders.catalog.splits`.
+        generators: The generators that images may be of, by name.
     """
 
-    def __init__(self, db: sqlite3.Connection, ledger: Ledger, shares: Mapping[str, float]) -> None:
-        self._db, self._ledger, self._shares = db, ledger, shares
+    def __init__(
+        self,
+        db: sqlite3.Connection,
+        ledger: Ledger,
+        shares: Mapping[str, float],
+        generators: Mapping[str, Generator],
+    ) -> None:
+        self._db, self._ledger, self._shares, self._generators = db, ledger, shares, generators
         db.executescript(_SCHEMA)
         self._insert = Insert(db, f"INSERT INTO images VALUES ({', '.join('?' * 10)})")
 
@@ -98,7 +105,7 @@ class ImageCatalog:
         if facts is None or file is None or image.text is None or row.is_rejected:
             self._insert(*stored, *[None] * 6)
             return
-        record = _record(row, image.text, facts)
+        record = _record(row, image.text, facts, self._generators)
         text = json.dumps(_said(image.text), sort_keys=True)
         content = (facts.sha256, record.image_id, text, json.dumps(record.row(), ensure_ascii=False))
         self._insert(*stored, file.to_text(), *content, input_id)
@@ -258,26 +265,29 @@ def _said(text: ImageText) -> list[object]:
     return [text.prompt, text.original_prompt, text.generator, text.config_json, text.digital_source_type]
 
 
-def _record(row: InputRow, text: ImageText, facts: ImageFacts) -> ImageRecord:
+def _record(
+    row: InputRow, text: ImageText, facts: ImageFacts, generators: Mapping[str, Generator]
+) -> ImageRecord:
     """Join what the source says of an image and what its bytes say."""
-    return ImageRecord(
-        image_id=image_id_of(facts.sha256),
-        prompt=text.prompt,
-        original_prompt=text.original_prompt,
-        captions=[],
-        generator=text.generator,
-        settings=text.settings,
-        config_json=text.config_json,
-        width=facts.width,
-        height=facts.height,
-        format=facts.format,
-        mode=facts.mode,
-        num_bytes=facts.num_bytes,
-        sha256=facts.sha256,
-        license=GENERATORS[text.generator].terms.id,
-        digital_source_type=text.digital_source_type,
-        source=row.source,
-        file_name=row.name,
-        other_origins=[],
-        split=DEFAULT_SPLIT,
-    )
+    values: dict[str, object] = {
+        "image_id": image_id_of(facts.sha256),
+        "prompt": text.prompt,
+        "original_prompt": text.original_prompt,
+        "captions": [],
+        "generator": text.generator,
+        "settings": text.settings,
+        "config_json": text.config_json,
+        "width": facts.width,
+        "height": facts.height,
+        "format": facts.format,
+        "mode": facts.mode,
+        "num_bytes": facts.num_bytes,
+        "sha256": facts.sha256,
+        "license": generators[text.generator].terms.id,
+        "digital_source_type": text.digital_source_type,
+        "source": row.source,
+        "file_name": row.name,
+        "other_origins": [],
+        "split": DEFAULT_SPLIT,
+    }
+    return ImageRecord.model_validate(values, context={GENERATORS_KEY: generators})

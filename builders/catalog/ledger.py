@@ -122,6 +122,22 @@ class Ledger:
         where = "severity = ? AND reason = coalesce(?, reason) ORDER BY input_id, rowid LIMIT ?"
         return self._problems(where, severity, reason, limit)
 
+    def unknown_generators(self) -> Iterator[tuple[str, str, str, int]]:
+        """Yield the unknown generators that keep all images of a source from being published.
+
+        Yields:
+            Source, file, name of the generator and number of its rows; the most rows of a source first.
+            Sources of which any row is published or excluded are left out.
+        """
+        # Not only sources all of whose rows are by unknown generators: one broken row would hide them.
+        query = (
+            "SELECT inputs.source, inputs.file, value, count(*) FROM inputs JOIN problems ON input_id = id "
+            "WHERE reason = ? AND inputs.source NOT IN (SELECT source FROM inputs "
+            'WHERE "table" = ? AND coalesce(rejected, ?) = ?) GROUP BY 1, 2, 3 ORDER BY 1, 4 DESC, 3'
+        )
+        excluded = Reason.EXCLUDED
+        yield from self._db.execute(query, (Reason.UNKNOWN_GENERATOR, Table.IMAGES, excluded, excluded))
+
     def counts(self, table: Table, num_rows: int) -> Counts:
         """Count what came in of one table and where it went; `num_rows` is what it came to."""
         read, published = self._db.execute(

@@ -59,7 +59,9 @@ from publish.run.saved_plan import SavedHost, SavedPlan, read_plan, save_host, w
 from publish.run.settings import Flags, Settings, load_settings, open_sources
 from publish.run.terminal import Terminal
 from publish.run.workspace import open_scratch, open_workspace
-from schemas.manifest import MANIFEST_NAME, Inputs, Manifest, Receipt, SourceEntry
+from schemas.configs import Table
+from schemas.generators import generators_with
+from schemas.manifest import MANIFEST_NAME, Counts, Inputs, Manifest, Receipt, SourceEntry
 from schemas.problems import KitError, Problem, Reason, ReleaseError, SettingsError
 
 RECEIPTS, REJECTED, FETCHED = "receipts", "rejected", "fetched"
@@ -105,7 +107,7 @@ def release(options: argparse.Namespace, terminal: Terminal) -> int:
         missing = list(decide.miss_changes(notes.changelog, version, is_for_host=bool(hosts)))
         show_problems(terminal, catalog, counts, () if hosts else missing)
         refusals = [*plan.problems, *(missing if hosts else ()), *(() if options.plan else unready)]
-        refusals += decide.refuse_rejected_rows(all_rejected(counts)) if options.strict else ()
+        refusals += _row_refusals(catalog, settings, counts, is_strict=options.strict)
         if plan.action is Action.ADD and not options.plan:
             write_rejected(catalog, out / REJECTED / f"{version}.parquet")
         build = plan_build(catalog, inputs, previous) if not refusals and not is_there else None
@@ -170,7 +172,8 @@ def _read_notes(settings: Settings, base: Path) -> Notes:
 
 
 def _open_catalog(work: Path, settings: Settings, notes: Notes) -> Catalog:
-    return Catalog(work / "catalog.sqlite", settings.build.splits, notes.exclusions)
+    generators = generators_with(settings.generators)
+    return Catalog(work / "catalog.sqlite", settings.build.splits, notes.exclusions, generators)
 
 
 def _read_sources(
@@ -219,6 +222,15 @@ def _open_fetch(wanted: bool, folder: Path, settings: Settings) -> Iterator[Fetc
 
     with ImageFetcher(folder / FETCHED, settings.build.max_image_bytes) as fetcher:
         yield fetcher
+
+
+def _row_refusals(
+    catalog: Catalog, settings: Settings, counts: Mapping[Table, Counts], *, is_strict: bool
+) -> Iterator[Problem]:
+    declared = [each.generator for each in settings.generators]
+    yield from decide.refuse_unknown_generators(catalog.ledger.unknown_generators(), declared)
+    if is_strict:
+        yield from decide.refuse_rejected_rows(all_rejected(counts))
 
 
 def _history_refusals(

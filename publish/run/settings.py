@@ -27,6 +27,7 @@ from builders.sources.sample import ABOUT
 from publish.hosts import FOLDER, HOSTS, TARGETS
 from publish.hosts.protocol import HostTable
 from publish.run.dataset_rules import refuse_dataset
+from publish.run.generator_rules import refuse_generators
 from schemas.configs import Format, Table
 from schemas.features import DEMO_MODEL, FeatureSettings, Provenance
 from schemas.generators import DeclaredGenerator
@@ -197,6 +198,7 @@ class Settings(_HostTables):
             near_duplicates=limits,
             search=(self.search or self._default_search) if self.features else None,
             features=features,
+            generators=self.generators,
         )
 
     @property
@@ -263,6 +265,7 @@ def load_settings(path: Path, flags: Flags = NO_FLAGS) -> Settings:
         raise SettingsError([*(_problem(path, detail) for detail in error.errors()), *problems]) from error
     problems += [*_repeated_features(path, settings.features), *_undecided_features(path, settings)]
     problems += refuse_dataset(settings.dataset, str(path))
+    problems += refuse_generators(settings.generators, str(path))
     if problems:
         raise SettingsError(problems)
     return settings

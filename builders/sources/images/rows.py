@@ -11,7 +11,7 @@ from builders.sources.cells import Cells, find_infinite, looks_empty, plain_json
 from builders.sources.intake import ImageText, SourceOptions
 from builders.sources.tables.json_text import parse_json
 from builders.sources.tables.rows import TableRow
-from schemas.generators import GENERATORS, Generator, OpenSettings, find_generator
+from schemas.generators import GENERATORS, Generator, OpenSettings, advise_on_generator, find_generator
 from schemas.problems import Problem, Reason, SourceError, suggest
 from schemas.records import TRAINED_ALGORITHMIC_MEDIA, ImageRecord
 
@@ -126,8 +126,7 @@ def unknown_generator(
     name: str, declared: Sequence[Generator], *, file: str, row: int | None = None, column: str | None = None
 ) -> Problem:
     """Make the problem of a generator that is neither built in nor declared."""
-    known = [*GENERATORS, *(each.name for each in declared)]
-    fix = f"{suggest(name, known)}; [[generators]] in release.toml declares a new one with its terms"
+    fix = advise_on_generator(name, declared)
     message = "this is not a known generator"
     return Problem(Reason.UNKNOWN_GENERATOR, message, file=file, row=row, column=column, value=name, fix=fix)
 
@@ -174,6 +173,7 @@ def describe_image(
     settings, wrong = (None, []) if wrong else _validate(generator, said, config, table, row.number)
     problems += wrong
     original = texts[1] or getattr(settings, "orig_prompt", None)
+    original = original if isinstance(original, str) else None
     return (
         ImageText(prompt, original, generator.name, settings, config, TRAINED_ALGORITHMIC_MEDIA),
         problems,

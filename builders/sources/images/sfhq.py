@@ -130,6 +130,7 @@ class SfhqSource:
         else:
             message = "the settings are empty, and published as null"
             problems = [Problem(Reason.EMPTY_CONFIG, message, file=table, row=row.number, column="configs")]
+        knows_keys = generator.settings is not OpenSettings  # else it is a declared generator
         problems += [
             Problem(
                 Reason.UNKNOWN_SETTING,
@@ -140,10 +141,15 @@ class SfhqSource:
                 value=repr(value),
                 fix="nothing, if it is right",
             )
-            for key, value in (settings.extras if settings else {}).items()
+            for key, value in (
+                settings.extras if settings and generator.settings is not OpenSettings else {}
+            ).items()
         ]
         said, noted = read_prompt(prompt, "text_prompt", table, row.number, options.null_texts)
         original = getattr(settings, "orig_prompt", None)
+        original = (
+            original if isinstance(original, str) else None
+        )  # of other generators, a key with any value
         text = ImageText(said, original, name, settings, config or None, self._digital_source_type)
         return text, [*problems, *noted]
 
