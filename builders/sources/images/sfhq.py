@@ -141,9 +141,7 @@ class SfhqSource:
                 value=repr(value),
                 fix="nothing, if it is right",
             )
-            for key, value in (
-                settings.extras if settings and generator.settings is not OpenSettings else {}
-            ).items()
+            for key, value in (settings.extras if settings and knows_keys else {}).items()
         ]
         said, noted = read_prompt(prompt, "text_prompt", table, row.number, options.null_texts)
         original = getattr(settings, "orig_prompt", None)
