@@ -145,9 +145,8 @@ class SfhqSource:
         ]
         said, noted = read_prompt(prompt, "text_prompt", table, row.number, options.null_texts)
         original = getattr(settings, "orig_prompt", None)
-        original = (
-            original if isinstance(original, str) else None
-        )  # of other generators, a key with any value
+        # Of others than DALL-E 3, such a key may have any value.
+        original = original if isinstance(original, str) else None
         text = ImageText(said, original, name, settings, config or None, self._digital_source_type)
         return text, [*problems, *noted]
 
