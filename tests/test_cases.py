@@ -22,8 +22,6 @@ CASES = ROOT.parent / "shared" / "cases"
 NAMES = sorted(path.parent.name for path in CASES.glob("*/case.json"))
 NOT_YET = frozenset(
     {
-        "captions-mapping-of-objects",
-        "captions-parquet-with-images",
         "email-in-captions",
         "image-with-data-after-its-end",
         "image-with-gps",

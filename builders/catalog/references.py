@@ -30,6 +30,7 @@ CREATE UNIQUE INDEX published_by_id ON published (image_id);
 CREATE UNIQUE INDEX published_by_sha256 ON published (sha256);
 """
 _ID = re.compile(rf"[0-9a-f]{{{ID_CHARS}}}|[0-9a-f]{{64}}")
+_SHA256_CHARS = 64
 _SCHEME = re.compile(r"\s*[A-Za-z][A-Za-z0-9+.-]*")
 _NEIGHBOURS = 12
 # Source, image id or None, why the image is rejected or None, folder below the source.
@@ -100,6 +101,11 @@ class References:
             source, _, why, _ = places[0]
             message = f"the image {source}/{name} is rejected itself ({str(why).replace('_', ' ')})"
             return Found(None, Reason.REJECTED_IMAGE, message, "correct the image's row first")
+        if len(stem) == _SHA256_CHARS and _ID.fullmatch(stem):
+            message = (
+                "no source has an image of these bytes: this is a SHA-256, and a re-encoded copy has another"
+            )
+            return Found(None, Reason.UNKNOWN_IMAGE, message, "name the image by its file, or add the image")
         return Found(None, Reason.UNKNOWN_IMAGE, "no source has such an image", "")
 
     def id_of(self, reference: str) -> str | None:

@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from builders.sources.captions import METADATA_NAMES, CaptionSource, has_captions
+from builders.sources.captions import METADATA_NAMES, SIDECAR_SUFFIXES, CaptionSource, has_captions
+from builders.sources.captions.sidecars import list_sidecars
 from builders.sources.images import fits as images_fit
 from builders.sources.images import open_images
 from builders.sources.images.folder import ImageFolderSource
@@ -16,7 +17,6 @@ from builders.sources.intake import Source, SourceOptions
 from builders.sources.listing import FolderListing, list_files
 from builders.sources.preferences import PreferenceSource, forms_of
 from builders.sources.sample import LICENSE, NOTICE, write_sample
-from builders.sources.sidecars import SIDECAR_SUFFIXES, list_sidecars
 from builders.sources.tables import open_table
 from schemas.problems import Problem, Reason, SourceError
 from schemas.records import ALGORITHMIC_MEDIA
