@@ -11,7 +11,7 @@ from builders.files import real_path
 from builders.images.checked import CheckedImages
 from builders.images.integrity import ImageFacts, ImageRefusedError, inspect_image, read_image
 from builders.parallel import IN_THREADS, Execution
-from builders.sources.intake import ImageInput, InputRow, PairInput, RankInput, Source
+from builders.sources.intake import ImageInput, InputRow, PairInput, RankingInput, RankInput, Source
 from schemas.manifest import SourceEntry
 from schemas.problems import Place, Problem, Reason
 from schemas.records import IMAGE_FORMATS
@@ -74,7 +74,7 @@ class SourceReader:
     def _read_source(self, source: Source) -> SourceEntry:
         digest = hashlib.sha256(source.sha256.encode())
         num_rows = num_strays = 0
-        self._catalog.add_table_problems(source.table_problems)
+        self._catalog.add_table_problems(source.table_problems, source.table)
         inspected = self._map(self._inspect_row, source.rows(), chunk=_IMAGES_PER_TASK)
         for row, (problems, facts, files) in self._track(
             inspected, f"reading {source.name}", source.num_rows
@@ -100,10 +100,10 @@ class SourceReader:
         content = row.content
         if isinstance(content, ImageInput) and content.path is not None:
             return *self._inspect_image(row, content.path), ()
-        if isinstance(content, PairInput | RankInput) and not row.is_rejected:
-            sides = content.sides if isinstance(content, PairInput) else (content.side,)
+        if isinstance(content, PairInput | RankInput | RankingInput) and not row.is_rejected:
             try:
-                return [], None, tuple(self._keep(side.data) if side.data else None for side in sides)
+                files = tuple(self._keep(side.data) if side.data else None for side in content.sides)
+                return [], None, files
             except ImageRefusedError as error:
                 return [_refusal(row, None, error)], None, ()
         return [], None, ()

@@ -102,4 +102,13 @@ def _unequal(cells: Cells, column: str, lengths: list[int]) -> None:
     cells.wrong(column, message, "give each response its user and status", Reason.UNEQUAL_LISTS)
 
 
-FORM = Form((("images", "images.image_1"), ("preference.responses", "preference")), _read)
+# `_server_id` is Argilla's own number of the record, which says nothing of the pair.
+FORM = Form(
+    (("images", "images.image_1"), ("preference.responses", "preference")),
+    _read,
+    reads=(
+        *("id", "images.image_2", "model_1", "model_2", "category", "sub_category", "evolution"),
+        *("status", "_server_id", *_RESPONSES, *_USERS, *_STATUSES),
+    ),
+    prompts=_PROMPTS,
+)

@@ -10,6 +10,7 @@ from builders.sources.preferences.form import Annotators, Form
 from schemas.preferences import Label, Status
 from schemas.problems import Reason
 
+_USERS = ("user_hash", "user_id")
 _ONE_HOT = {(1, 0): Label.IMAGE_1, (0, 1): Label.IMAGE_2}
 
 
@@ -24,7 +25,7 @@ def _read_v2(cells: Cells, annotators: Annotators) -> PairInput | None:
         cells.wrong("human_preference", message, "mark the one that was chosen", Reason.UNKNOWN_LABEL)
     if cells.problems or label is None:
         return None
-    annotator = cells.first(("user_hash", "user_id"))
+    annotator = cells.first(_USERS)
     name = annotators.name(cells.text(annotator)) if annotator else None
     return PairInput(
         id=pair_id_of(prompt, paths),
@@ -53,5 +54,5 @@ def _read_v3(cells: Cells, _: Annotators) -> PairInput | None:
     )
 
 
-V2 = Form((("prompt",), ("image_path",), ("human_preference",)), _read_v2)
-V3 = Form((("prompt",), ("path1",), ("path2",)), _read_v3)
+V2 = Form((("prompt",), ("image_path",), ("human_preference",)), _read_v2, reads=_USERS)
+V3 = Form((("prompt",), ("path1",), ("path2",)), _read_v3, reads=("model1", "model2", "confidence"))
