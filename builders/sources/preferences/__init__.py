@@ -11,7 +11,19 @@ from typing import Any
 
 from builders.sources.cells import Cells, looks_empty
 from builders.sources.intake import InputRow, RankInput, SourceOptions, VotesInput
-from builders.sources.preferences import argilla, hpd, image_reward, pick_a_pic, rapidata
+from builders.sources.preferences import (
+    annotator_columns,
+    argilla,
+    binarized,
+    diffusers_dpo,
+    genai_bench,
+    hpd,
+    image_reward,
+    imgsys,
+    pick_a_pic,
+    rapidata,
+    release_pairs,
+)
 from builders.sources.preferences.form import Annotators, Form
 from builders.sources.tables import Table, TableRow, open_table
 from schemas.configs import Table as TableName
@@ -22,9 +34,18 @@ FORMS: Mapping[str, Form] = {
     "pick-a-pic": pick_a_pic.FORM,
     "rapidata": rapidata.FORM,
     "hpdv2": hpd.V2,
+    "hpdv2-ranks": hpd.V2_RANKS,
     "hpdv3": hpd.V3,
     "image-reward-pairs": image_reward.PAIRS,
     "image-reward-ranks": image_reward.RANKS,
+    "image-reward-rankings": image_reward.RANKINGS,
+    "argilla-records": argilla.RECORDS,
+    "genai-bench": genai_bench.FORM,
+    "imgsys": imgsys.FORM,
+    "binarized": binarized.FORM,
+    "diffusers-dpo": diffusers_dpo.FORM,
+    "release": release_pairs.FORM,
+    "annotator-columns": annotator_columns.FORM,
 }
 _SAMPLE_ROWS, _MAX_NAMED = 100, 20
 

@@ -143,6 +143,12 @@ def read_side(cells: Cells, column: str, model: str | None, name: str | None = N
     return Side(reference, model) if reference else None
 
 
+def join_id(cells: Cells) -> str | None:
+    """Return the id of a pair that came from a release: ids are unique in the source that they came from."""
+    pair_id, source = cells.text("id"), cells.text("source")
+    return f"{source}/{pair_id}" if source and pair_id else pair_id
+
+
 def embedded_side(data: bytes, name: str, model: str | None) -> Side:
     """Name an image that comes as bytes: names repeat, so its content tells it apart."""
     return Side(f"{name}@{hashlib.sha256(data).hexdigest()[:ID_CHARS]}", model, data)
