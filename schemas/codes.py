@@ -100,7 +100,7 @@ CODES: Mapping[str, Explanation] = {
         "Raise the limit in [build], or resize it.",
     ),
     # Published all the same, but counted
-    "row/empty-prompt": Explanation("The image has no prompt.", _NOTHING),
+    "row/empty-prompt": Explanation("The image or the pair has no prompt.", _NOTHING),
     "row/looks-empty": Explanation(
         "A prompt or caption is a word such as nan or N/A, by which programs write that there is none.",
         "To publish such a prompt as null, name it in `null_texts` of the source.",
@@ -123,6 +123,14 @@ CODES: Mapping[str, Explanation] = {
     "row/format-differs-from-name": Explanation("The file's ending is not its real format.", _NOTHING),
     "row/shared-name": Explanation("Different images in several sources share a file name.", _NOTHING),
     "row/unknown-column": Explanation("The table has a column that is not published.", _NOTHING),
+    "row/unpublished-columns": Explanation(
+        "A file of preferences has columns that its form does not have, so they are not published.",
+        "Nothing has to be done, unless a name is misspelled; RELEASING.md lists the forms.",
+    ),
+    "row/one-sided-annotator": Explanation(
+        "An annotator chose one side far more often than chance allows, with sides that were shuffled.",
+        "Look at the annotator's votes, and remove them from the source if they were given without looking.",
+    ),
     "row/missing-changes": Explanation(
         "The changelog has no entry for this version.", "Add one under `## Dataset`; a host demands it."
     ),

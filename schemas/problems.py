@@ -83,6 +83,8 @@ class Reason(StrEnum):
     FORMAT_DIFFERS_FROM_NAME = "format_differs_from_name"
     SHARED_NAME = "shared_name"
     UNKNOWN_COLUMN = "unknown_column"
+    UNPUBLISHED_COLUMNS = "unpublished_columns"
+    ONE_SIDED_ANNOTATOR = "one_sided_annotator"
     MISSING_CHANGES = "missing_changes"
     IDLE_EXCLUSION = "idle_exclusion"
     VIEWER_STATISTICS = "viewer_statistics"  # of a column of a built release
@@ -123,6 +125,8 @@ _SEVERITIES = {
     Reason.FORMAT_DIFFERS_FROM_NAME: Severity.WARNING,
     Reason.SHARED_NAME: Severity.WARNING,
     Reason.UNKNOWN_COLUMN: Severity.WARNING,
+    Reason.UNPUBLISHED_COLUMNS: Severity.WARNING,
+    Reason.ONE_SIDED_ANNOTATOR: Severity.WARNING,
     Reason.MISSING_CHANGES: Severity.WARNING,
     Reason.IDLE_EXCLUSION: Severity.WARNING,
     Reason.VIEWER_STATISTICS: Severity.WARNING,

@@ -25,9 +25,7 @@ NOT_YET = frozenset(
         "email-in-captions",
         "image-with-data-after-its-end",
         "image-with-gps",
-        "ranks-of-different-prompts",
         "token-in-settings",
-        "votes-with-other-columns",
     }
 )
 TOKEN = "hf_" + "AbCdEfGhIj0123456789" + "KlMnOpQrStUvWx"  # of a token's shape, and nobody's

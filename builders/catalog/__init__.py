@@ -19,7 +19,7 @@ from builders.catalog.pairs import Loose, PairCatalog, PublishedPair, Stored
 from builders.catalog.references import References, path_of
 from builders.images.integrity import ImageFacts
 from builders.sources.exclusions import Exclusions
-from builders.sources.intake import CaptionInput, ImageInput, InputRow, PairInput, RankInput
+from builders.sources.intake import CaptionInput, ImageInput, InputRow, PairInput, RankingInput, RankInput
 from schemas.configs import Table
 from schemas.generators import GENERATORS, Generator
 from schemas.manifest import Counts
@@ -110,11 +110,13 @@ class Catalog:
             self.pairs.add(input_id, row, row.content, files)
         elif isinstance(row.content, RankInput):
             self.pairs.add_rank(input_id, row, row.content, files)
+        elif isinstance(row.content, RankingInput):
+            self.pairs.add_ranking(input_id, row, row.content, files)
 
-    def add_table_problems(self, problems: Iterable[Problem]) -> None:
-        """Add what is wrong with a table as a whole."""
+    def add_table_problems(self, problems: Iterable[Problem], table: Table) -> None:
+        """Add what is wrong with a file as a whole, whose rows are rows of `table`."""
         for problem in problems:
-            self.ledger.note(None, problem)
+            self.ledger.note(None, problem, table)
 
     def resolve(self) -> None:
         """Find out what only all rows together show: repetitions, contradictions, which image is meant.

@@ -16,7 +16,7 @@ CREATE TABLE inputs (
 );
 CREATE TABLE problems (
     input_id INTEGER, severity TEXT, reason TEXT, message TEXT,
-    file TEXT, row INTEGER, "column" TEXT, value TEXT, fix TEXT
+    file TEXT, row INTEGER, "column" TEXT, value TEXT, fix TEXT, "table" TEXT
 );
 """
 _INDEXES = """
@@ -61,7 +61,7 @@ class Ledger:
         self._num_rows = 0
         db.executescript(_SCHEMA)
         self._insert = Insert(db, f"INSERT INTO inputs VALUES ({', '.join('?' * 8)})")
-        self._insert_problem = Insert(db, f"INSERT INTO problems VALUES ({', '.join('?' * 9)})")
+        self._insert_problem = Insert(db, f"INSERT INTO problems VALUES ({', '.join('?' * 10)})")
 
     def add(self, row: InputRow, table: Table) -> int:
         """Add one input row with what is wrong with it; return its number."""
@@ -73,11 +73,11 @@ class Ledger:
             self.note(self._num_rows, problem)
         return self._num_rows
 
-    def note(self, input_id: int | None, problem: Problem) -> None:
-        """Add a problem of a row, or of a table as a whole."""
+    def note(self, input_id: int | None, problem: Problem, table: Table = Table.IMAGES) -> None:
+        """Add a problem of a row, or of a table as a whole: `table` is the table that counts the latter."""
         values = (problem.message, problem.file, problem.row, problem.column, problem.value, problem.fix)
         stored = (storable(value) for value in values)
-        self._insert_problem(input_id or _NO_ROW, problem.severity, problem.reason, *stored)
+        self._insert_problem(input_id or _NO_ROW, problem.severity, problem.reason, *stored, table)
 
     def reject(self, input_id: int, problem: Problem) -> None:
         """Reject a row that was not rejected before."""
@@ -151,7 +151,7 @@ class Ledger:
         )
         warnings = self._db.execute(
             "SELECT reason, count(*) FROM problems LEFT JOIN inputs ON inputs.id = input_id "
-            "WHERE severity = ? AND rejected IS NULL AND coalesce(\"table\", 'images') = ? "
+            'WHERE severity = ? AND rejected IS NULL AND coalesce(inputs."table", problems."table") = ? '
             "GROUP BY 1 ORDER BY 1",
             (Severity.WARNING, table),
         )

@@ -12,7 +12,7 @@ from builders.images.checked import CheckedImages
 from builders.images.files import ImageFile, ImageRefusedError, read_image, too_large
 from builders.images.integrity import ImageFacts, inspect_image
 from builders.parallel import IN_THREADS, Execution
-from builders.sources.intake import ImageInput, InputRow, PairInput, RankInput, Source
+from builders.sources.intake import ImageInput, InputRow, PairInput, RankingInput, RankInput, Source
 from schemas.manifest import SourceEntry
 from schemas.problems import Place, Problem, Reason
 from schemas.records import IMAGE_FORMATS
@@ -75,7 +75,7 @@ class SourceReader:
     def _read_source(self, source: Source) -> SourceEntry:
         digest = hashlib.sha256(source.sha256.encode())
         num_rows = num_strays = 0
-        self._catalog.add_table_problems(source.table_problems)
+        self._catalog.add_table_problems(source.table_problems, source.table)
         inspected = self._map(self._inspect_row, source.rows(), chunk=_IMAGES_PER_TASK)
         for row, (problems, facts, files) in self._track(
             inspected, f"reading {source.name}", source.num_rows
@@ -101,10 +101,10 @@ class SourceReader:
         content = row.content
         if isinstance(content, ImageInput) and (content.file or content.data):
             return self._inspect_image(row, content)
-        if isinstance(content, PairInput | RankInput) and not row.is_rejected:
-            sides = content.sides if isinstance(content, PairInput) else (content.side,)
+        if isinstance(content, PairInput | RankInput | RankingInput) and not row.is_rejected:
             try:
-                return [], None, tuple(self._keep(side.data)[1][0] if side.data else None for side in sides)
+                files = tuple(self._keep(side.data)[1][0] if side.data else None for side in content.sides)
+                return [], None, files
             except ImageRefusedError as error:
                 return [_refusal(row, None, error)], None, ()
         return [], None, ()

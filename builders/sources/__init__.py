@@ -69,7 +69,7 @@ def _is_captions(path: Path) -> bool:
 
 
 def _is_preferences(path: Path) -> bool:
-    return not path.is_dir() and bool(forms_of(open_table(path).columns))
+    return not path.is_dir() and bool(forms_of(open_table(path)))
 
 
 def _has_metadata(folder: Path) -> bool:

@@ -35,6 +35,11 @@ class Cells:
         self._file, self._number = file, row.number
         self.problems: list[Problem] = list(row.problems)
 
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns of this row; a struct stands for its fields, by dotted names."""
+        return tuple(self._values)
+
     def first(self, names: Iterable[str]) -> str | None:
         """Return the first of some columns that this row has, or None."""
         return next((name for name in names if name in self._values), None)

@@ -15,6 +15,9 @@ from schemas.generators import Generator, OpenSettings
 from schemas.problems import Problem, Severity
 from schemas.records import ID_CHARS
 
+# Pairs grow with the square of the images that are ranked together: 100 make 4,950.
+MAX_RANKED = 100
+
 
 @dataclass(frozen=True, slots=True)
 class ImageText:
@@ -109,6 +112,34 @@ class RankInput:
     license: str | None = None
     prompt_license: str | None = None
 
+    @property
+    def sides(self) -> tuple[Side, ...]:
+        """The image, as the other kinds of votes list theirs."""
+        return (self.side,)
+
+
+@dataclass(frozen=True, slots=True)
+class RankingInput:
+    """Images of one prompt that people ranked together; each two of them become a pair.
+
+    Attributes:
+        id: The source's own id; None if it has none, and ids of pairs follow from prompt and images.
+        prompt: Prompt of the images.
+        sides: The images, each once.
+        rankings: Each as (annotator, ranks in the order of `sides`). The smaller rank is better, equal ranks
+            are a tie, and images without a rank were not compared.
+
+    The others are fields of `PairInput`.
+    """
+
+    id: str | None
+    prompt: str | None
+    sides: tuple[Side, ...]
+    rankings: tuple[tuple[str | None, tuple[float | None, ...]], ...]
+    of: str | None = None
+    license: str | None = None
+    prompt_license: str | None = None
+
 
 def pair_id_of(prompt: str | None, references: Iterable[str]) -> str:
     """Derive an id for a pair whose source gives none: the same whichever image stands first."""
@@ -116,7 +147,8 @@ def pair_id_of(prompt: str | None, references: Iterable[str]) -> str:
     return hashlib.sha256(content.encode("utf-8", "backslashreplace")).hexdigest()[:ID_CHARS]
 
 
-Content = ImageInput | CaptionInput | PairInput | RankInput
+VotesInput = PairInput | RankInput | RankingInput
+Content = ImageInput | CaptionInput | VotesInput
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,7 +70,7 @@ class SourceSettings(_Settings):
     of: str | None = Field(None, description="Source whose images are meant, where names are ambiguous.")
     images: str | None = Field(None, description="Folder of images that preferences name by address.")
     null_texts: tuple[str, ...] = Field(
-        (), description='Prompts of an SFHQ folder that mean that there is none, such as ["nan"].'
+        (), description='Prompts of images or votes that mean that there is none, such as ["nan"].'
     )
     license: str | None = Field(None, description="Terms of the votes.")
     prompt_license: str | None = Field(None, description="Terms of the prompts of the votes.")
