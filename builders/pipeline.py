@@ -124,6 +124,7 @@ def describe_inputs(
         features=settings.features,
         near_duplicates=settings.near_duplicates,
         search=settings.search,
+        privacy=settings.privacy,
         sources=sources,
         previous=previous,
         repack=repack,
@@ -303,6 +304,7 @@ def _write_card(
         formats=inputs.formats,
         features=inputs.features,
         limits=inputs.near_duplicates,
+        dropped_columns=inputs.privacy.drop_columns,
         figures=figures,
     )
     before = inputs.previous.version if inputs.previous else None

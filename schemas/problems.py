@@ -107,7 +107,7 @@ class Reason(StrEnum):
     NOTES = "notes"
     RELEASE = "release"
     EMBEDDING = "embedding"
-    SECRET = "secret"  # in a row, an image or the settings
+    SECRET = "secret"  # noqa: S105 - in a row, an image or the settings
 
     @property
     def code(self) -> str:

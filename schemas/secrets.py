@@ -100,7 +100,7 @@ SHAPES = (
 )
 _MIN_CHARS = 20
 _RUN = re.compile(rf"[A-Za-z0-9_-]{{{_MIN_CHARS},}}")
-# What a run of such characters begins with if it is a secret; those in JSON or after an id are told otherwise.
+# What a run of such characters begins with if it is a secret. Keys of Kaggle and fal have no beginning.
 _PREFIXES = tuple(mark for shape in SHAPES if shape.prefix for mark in shape.marks)
 _HEX_RUN = re.compile(rf"{_HEX}{{32}}")
 _PHRASES = ("PRIVATE KEY", "hooks.slack.com/")

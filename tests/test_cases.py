@@ -24,11 +24,7 @@ NOT_YET = frozenset(
     {
         "captions-mapping-of-objects",
         "captions-parquet-with-images",
-        "email-in-captions",
-        "image-with-data-after-its-end",
-        "image-with-gps",
         "ranks-of-different-prompts",
-        "token-in-settings",
         "votes-with-other-columns",
     }
 )

@@ -76,6 +76,7 @@ class CardInputs:
         features: Config of features → the encoder that made it.
         limits: When images are near-duplicates; None where they are not looked for.
         figures: Path of each figure in the release → what it shows.
+        dropped_columns: Columns of sources that the maintainer leaves out for privacy.
     """
 
     dataset: DatasetSettings
@@ -93,6 +94,7 @@ class CardInputs:
     features: Mapping[str, Provenance]
     limits: DuplicateSettings | None
     figures: Mapping[str, str]
+    dropped_columns: tuple[str, ...] = ()
 
     @property
     def configs(self) -> tuple[Config, ...]:

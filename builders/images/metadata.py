@@ -1,7 +1,7 @@
 """Metadata: what an image file holds beside its pixels, which is published with its bytes.
 
 Only headers are read. In a JPEG these are the segments before the compressed data; its end is looked for from
-the back. A clean JPEG of 100 kB takes 3 µs (benchmarks are in DECISIONS.md), so every run can look at every
+the back. A clean JPEG of 100 kB takes 3 µs (DECISIONS.md), so every run can look at every
 image, decoded before or not.
 """
 
@@ -218,7 +218,7 @@ def _read_exif(payload: bytes, found: ImageMetadata) -> None:
         exif.load(payload)
         tags = {**exif, **exif.get_ifd(ExifTags.IFD.Exif)}
         position = exif.get_ifd(ExifTags.IFD.GPSInfo)
-    except Exception:  # noqa: BLE001 - Pillow raises many types on damaged EXIF, which images may have
+    except Exception:  # Pillow raises many types on damaged EXIF, which images may have.
         return
     found.has_position |= not _GPS_TAGS.isdisjoint(position)
     for tag, text in _exif_texts(tags):
