@@ -99,7 +99,7 @@ SHAPES = (
     ),
 )
 _MIN_CHARS = 20
-_RUN = re.compile(rf"[A-Za-z0-9_-]{{{_MIN_CHARS},}}")
+_RUN = re.compile(r"[A-Za-z0-9_-]+")
 # What a run of such characters begins with if it is a secret. Keys of Kaggle and fal have no beginning.
 _PREFIXES = tuple(mark for shape in SHAPES if shape.prefix for mark in shape.marks)
 _HEX_RUN = re.compile(rf"{_HEX}{{32}}")
@@ -143,6 +143,6 @@ def may_hold_secret(text: str) -> bool:
     """Return whether a text has a part that secrets have; most texts have none."""
     for word in [word for word in text.split() if len(word) >= _MIN_CHARS]:
         for run in _RUN.findall(word):
-            if run.startswith(_PREFIXES) or _HEX_RUN.fullmatch(run):
+            if len(run) >= _MIN_CHARS and (run.startswith(_PREFIXES) or _HEX_RUN.fullmatch(run)):
                 return True
     return any(phrase in text for phrase in _PHRASES)

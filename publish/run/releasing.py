@@ -145,7 +145,7 @@ def _show(
 
 
 def _read_notes(settings: Settings, path: Path, version: str) -> Notes:
-    """Read citation, changelog and exclusions, and check them before any work is done; `path`: the settings."""
+    """Read and check citation, changelog and exclusions before any work; `path` is that of the settings."""
     texts, problems, base = list[str](), list[Problem](), path.parent
     for name in (settings.release.citation, settings.release.changelog):
         try:
