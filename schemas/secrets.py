@@ -9,8 +9,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 _MASK = "…"
+# JSON and Python write a line break as "\\n", whose letter is no part of the word after it.
+_ESCAPE = r"\\(?:[nrtbfv]|u[0-9a-fA-F]{4}|x[0-9a-fA-F]{2})"
+_AFTER_ESCAPE = r"(?<=\\[nrtbfv])|(?<=\\u[0-9a-fA-F]{4})|(?<=\\x[0-9a-fA-F]{2})"
 # No letter, digit, "_" or "-" before: a shape in the middle of base64 or of a longer word is chance.
-_START = r"(?<![A-Za-z0-9_-])"
+_START = rf"(?:(?<![A-Za-z0-9_-])|{_AFTER_ESCAPE})"
+_START_IN_BASE64 = rf"(?:(?<![A-Za-z0-9_/+-])|{_AFTER_ESCAPE})"
+_QUOTE = r"\\?\"{1,2}"  # JSON, JSON in JSON, and JSON in a cell of CSV
 _END = r"(?![A-Za-z0-9_-])"
 _HEX = "[0-9a-f]"
 _UUID = rf"{_HEX}{{8}}-(?:{_HEX}{{4}}-){{3}}{_HEX}{{12}}"
@@ -32,6 +37,10 @@ class Shape:
     pattern: re.Pattern[str]
     prefix: int = 0
 
+    def mask(self, found: re.Match[str]) -> str:
+        """Return what a message may show of a secret."""
+        return f"{found[0][: self.prefix]}{_MASK}"
+
 
 def _shape(name: str, marks: str, pattern: str, prefix: int) -> Shape:
     return Shape(name, tuple(marks.split()), re.compile(f"{_START}(?:{pattern}){_END}"), prefix)
@@ -48,13 +57,13 @@ SHAPES = (
     Shape(
         "an AWS key",
         ("AKIA", "ASIA", "ABIA", "ACCA"),
-        re.compile(r"(?<![A-Za-z0-9_/+-])A(?:KIA|SIA|BIA|CCA)[0-9A-Z]{16}(?![A-Za-z0-9_/+=-])"),
+        re.compile(rf"{_START_IN_BASE64}A(?:KIA|SIA|BIA|CCA)[0-9A-Z]{{16}}(?![A-Za-z0-9_/+=-])"),
         4,
     ),
     Shape(
         "a Google API key",
         ("AIza",),
-        re.compile(r"(?<![A-Za-z0-9_/+-])AIza[0-9A-Za-z_-]{35}(?![A-Za-z0-9_/+-])"),
+        re.compile(rf"{_START_IN_BASE64}AIza[0-9A-Za-z_-]{{35}}(?![A-Za-z0-9_/+-])"),
         4,
     ),
     _shape("a Google client secret", "GOCSPX-", r"GOCSPX-[A-Za-z0-9_-]{28}", 7),
@@ -64,7 +73,8 @@ SHAPES = (
         "a Kaggle key",
         ('key"', 'key\\"', "KAGGLE_KEY"),
         re.compile(
-            rf"\\?\"username\\?\"\s*:\s*\\?\"[\w.-]+\\?\"\s*,\s*\\?\"key\\?\"\s*:\s*\\?\"{_HEX}{{32}}\\?\""
+            rf"{_QUOTE}username{_QUOTE}\s*:\s*{_QUOTE}[\w.-]+{_QUOTE}\s*,\s*{_QUOTE}key{_QUOTE}\s*:\s*{_QUOTE}{_HEX}{{32}}"
+            rf"(?!{_HEX})"
             rf"|KAGGLE_KEY\\?[\"']?\s*[=:]\s*\\?[\"']?{_HEX}{{32}}(?![0-9a-f])"
         ),
     ),
@@ -74,7 +84,7 @@ SHAPES = (
         ("hooks.slack.com/",),
         re.compile(r"hooks\.slack\.com/(?:services|workflows|triggers)/[A-Za-z0-9_+/-]{40,}"),
     ),
-    Shape("a fal key", (":",), re.compile(rf"(?<![\w-]){_UUID}:{_HEX}{{32}}(?![\w-])")),
+    Shape("a fal key", (":",), re.compile(rf"{_START}{_UUID}:{_HEX}{{32}}(?![\w-])")),
     _shape("a Replicate token", "r8_", r"r8_[A-Za-z0-9]{37,40}", 3),
     _shape("a Groq key", "gsk_", r"gsk_[A-Za-z0-9]{48,}", 4),
     _shape("an NVIDIA key", "nvapi-", r"nvapi-[A-Za-z0-9_-]{60,}", 6),
@@ -84,7 +94,9 @@ SHAPES = (
     Shape(
         "a JSON Web Token",
         ("eyJ",),
-        re.compile(r"(?<![A-Za-z0-9_/+-])eyJ[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{16,}"),
+        re.compile(
+            rf"{_START_IN_BASE64}eyJ[A-Za-z0-9_-]{{8,}}\.eyJ[A-Za-z0-9_-]{{8,}}\.[A-Za-z0-9_-]{{16,}}"
+        ),
         3,
     ),
     # In JSON the lines of a key are joined by "\n", so any character may stand between begin and end.
@@ -99,6 +111,7 @@ SHAPES = (
     ),
 )
 _MIN_CHARS = 20
+_ESCAPED = re.compile(_ESCAPE)
 _RUN = re.compile(r"[A-Za-z0-9_-]+")
 # What a run of such characters begins with if it is a secret. Keys of Kaggle and fal have no beginning.
 _PREFIXES = tuple(mark for shape in SHAPES if shape.prefix for mark in shape.marks)
@@ -125,22 +138,22 @@ def find_secrets(text: str) -> Iterator[Secret]:
         for shape in SHAPES:
             if any(mark in text for mark in shape.marks):
                 for found in shape.pattern.finditer(text):
-                    yield Secret(shape.name, f"{found[0][: shape.prefix]}{_MASK}")
+                    yield Secret(shape.name, shape.mask(found))
 
 
 def mask_secrets(text: str) -> str:
     """Return a text with the beginning and "…" in place of each secret; others unchanged."""
-    if not may_hold_secret(text):
-        return text
-    for shape in SHAPES:
-        if any(mark in text for mark in shape.marks):
-            text = shape.pattern.sub(lambda found, shape=shape: f"{found[0][: shape.prefix]}{_MASK}", text)  # type: ignore[misc]
+    if may_hold_secret(text):
+        for shape in SHAPES:
+            if any(mark in text for mark in shape.marks):
+                text = shape.pattern.sub(shape.mask, text)
     return text
 
 
 # Looking for all patterns takes 30 µs for 500 characters, and for long words 4 µs: prompts have few of those.
 def may_hold_secret(text: str) -> bool:
     """Return whether a text has a part that secrets have; most texts have none."""
+    text = _ESCAPED.sub(" ", text) if "\\" in text else text
     for word in [word for word in text.split() if len(word) >= _MIN_CHARS]:
         for run in _RUN.findall(word):
             if len(run) >= _MIN_CHARS and (run.startswith(_PREFIXES) or _HEX_RUN.fullmatch(run)):
