@@ -12,10 +12,12 @@ from types import MappingProxyType
 
 from builders.catalog.captions import CaptionCatalog
 from builders.catalog.exclusions import ExcludedImages
+from builders.catalog.findings import Findings
 from builders.catalog.images import ImageCatalog, Shown
 from builders.catalog.layout import Entry, Layout, Limits, Part, Placed
 from builders.catalog.ledger import Ledger
 from builders.catalog.pairs import Loose, PairCatalog, PublishedPair, Stored
+from builders.catalog.privacy import Finding
 from builders.catalog.references import References, path_of
 from builders.images.integrity import ImageFacts
 from builders.sources.exclusions import Exclusions
@@ -24,6 +26,7 @@ from schemas.configs import Table
 from schemas.generators import GENERATORS, Generator
 from schemas.manifest import Counts
 from schemas.problems import Problem
+from schemas.settings import PrivacySettings
 
 __all__ = [
     "Catalog",
@@ -40,6 +43,7 @@ __all__ = [
 ]
 
 _CACHE_KIB = 16 * 1024
+_WARN = PrivacySettings()
 
 
 class Catalog:
@@ -50,6 +54,7 @@ class Catalog:
         shares: Split → its share of the images; see `builders.catalog.splits`.
         exclusions: Images that are not to be published; None where nothing is excluded.
         generators: The generators that images may be of, by name.
+        privacy: What becomes of private data.
 
     Attributes:
         ledger: Every input row with its problems.
@@ -57,6 +62,7 @@ class Catalog:
         captions: What is said of them.
         pairs: Two of them each, with votes.
         layout: Which row goes into which part.
+        findings: What is private in rows and images.
     """
 
     def __init__(
@@ -65,6 +71,7 @@ class Catalog:
         shares: Mapping[str, float] = MappingProxyType({}),
         exclusions: Exclusions | None = None,
         generators: Mapping[str, Generator] = GENERATORS,
+        privacy: PrivacySettings = _WARN,
     ) -> None:
         self._db = sqlite3.connect(path, isolation_level=None)
         self._db.executescript(
@@ -75,6 +82,7 @@ class Catalog:
         self.images = ImageCatalog(self._db, self.ledger, shares, generators)
         self.captions = CaptionCatalog(self._db, self.ledger)
         self.pairs = PairCatalog(self._db, self.ledger, shares)
+        self.findings = Findings(self._db, self.ledger, privacy)
         self._excluded = ExcludedImages(self._db, self.ledger, exclusions)
         self._db.execute("BEGIN")
 
@@ -88,6 +96,7 @@ class Catalog:
         table: Table,
         facts: ImageFacts | None = None,
         files: Sequence[Stored | None] = (),
+        findings: Sequence[Finding] = (),
     ) -> None:
         """Add one input row.
 
@@ -97,8 +106,10 @@ class Catalog:
             facts: What the bytes of an image say; without them it is rejected.
             files: Where the images are: of a row of images the one, of a row of preferences those that came
                 inside of it, in the order of its sides.
+            findings: What is private in it and in its images.
         """
         input_id = self.ledger.add(row, table)
+        self.findings.add(input_id, findings)
         if isinstance(row.content, ImageInput):
             file = files[0].file if files and files[0] is not None else None
             self.images.add(input_id, row, row.content, facts, file)
@@ -134,9 +145,14 @@ class Catalog:
         self.ledger.flush()
 
     def settle(self) -> None:
-        """Decide which pairs are published, once images that only they name have been looked for."""
+        """Decide which pairs are published, once images that only they name have been looked for.
+
+        Raises:
+            SourceError: Secrets would be published.
+        """
         self.pairs.settle()
         self._excluded.note_unused()
+        self.findings.settle()
         self.ledger.flush()
 
     def counts(self) -> Mapping[Table, Counts]:
@@ -146,5 +162,11 @@ class Catalog:
             Table.CAPTIONS: self.captions.num_rows(),
             Table.PREFERENCES: self.pairs.num_rows(),
         }
-        counts = {table: self.ledger.counts(table, num_rows[table]) for table in Table}
+        counts = {table: self._counts(table, num_rows[table]) for table in Table}
         return {table: count for table, count in counts.items() if count.read or table is Table.IMAGES}
+
+    def _counts(self, table: Table, num_rows: int) -> Counts:
+        """Count as the ledger does, and rows with something private instead of the notes on many rows."""
+        counts = self.ledger.counts(table, num_rows)
+        warnings = {**counts.warnings, **self.findings.counts(table)}
+        return counts.model_copy(update={"warnings": dict(sorted(warnings.items()))})

@@ -8,6 +8,7 @@ from schemas.configs import Table
 from schemas.manifest import Counts
 from schemas.problems import Problem, Reason, Severity
 from schemas.records import ProblemEntry, RejectedRow
+from schemas.secrets import mask_secrets
 
 _SCHEMA = """
 CREATE TABLE inputs (
@@ -101,20 +102,20 @@ class Ledger:
         self._insert_problem.flush()
 
     def rejected(self) -> Iterator[RejectedRow]:
-        """Yield each rejected row with all its problems, in input order."""
+        """Yield each rejected row with all its problems, in input order; secrets in it are masked."""
         columns = 'id, "table", source, file, row, raw, name, rejected'
         query = f"SELECT {columns} FROM inputs WHERE rejected IS NOT NULL ORDER BY id"
         for input_id, table, source, file, row, raw, name, reason in self._db.execute(query):
             problems = [ProblemEntry.of(problem) for problem in self._problems("input_id = ?", input_id)]
             yield RejectedRow(
                 table=table,
-                source=source,
-                file=file,
+                source=mask_secrets(source),
+                file=mask_secrets(file),
                 row=row,
-                name=name,
+                name=mask_secrets(name),
                 reason=reason,
                 problems=problems,
-                raw=raw,
+                raw=mask_secrets(raw),
             )
 
     def problems(self, severity: Severity, limit: int, reason: str | None = None) -> Iterator[Problem]:

@@ -66,10 +66,17 @@ _to_json = json.JSONEncoder(ensure_ascii=False).encode
 
 @dataclass(frozen=True, slots=True)
 class Loose:
-    """An image that a pair names and that no image source has: to be looked for elsewhere."""
+    """An image that a pair names and that no image source has: to be looked for elsewhere.
+
+    Attributes:
+        source: Source of the pair.
+        reference: The image as that names it.
+        input_id: The first row that names it.
+    """
 
     source: str
     reference: str
+    input_id: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +178,7 @@ class PairCatalog:
 
     def loose(self) -> Iterator[Loose]:
         """Yield the images that the release does not have, by source and reference."""
-        query = "SELECT source, image FROM sides WHERE image_id IS NULL ORDER BY source, image"
+        query = "SELECT source, image, input_id FROM sides WHERE image_id IS NULL ORDER BY source, image"
         return (Loose(*row) for row in self._db.execute(query).fetchall())
 
     def locate(self, loose: Loose, file: Stored) -> None:

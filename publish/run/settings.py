@@ -38,6 +38,7 @@ from schemas.settings import (
     DatasetSettings,
     DuplicateSettings,
     PreferenceSettings,
+    PrivacySettings,
     SearchSettings,
 )
 
@@ -151,6 +152,7 @@ class Settings(_HostTables):
     dataset: DatasetSettings
     build: BuildSettings = BuildSettings()
     preferences: PreferenceSettings = PreferenceSettings()
+    privacy: PrivacySettings = PrivacySettings()
     release: ReleaseSettings = ReleaseSettings()
     features: tuple[FeatureSettings, ...] = Field((), description="Encoders whose features are published.")
     near_duplicates: DuplicateSettings | None = Field(
@@ -194,6 +196,7 @@ class Settings(_HostTables):
             dataset=self.dataset.model_copy(update=ABOUT) if self.has_sample else self.dataset,
             build=self.build,
             preferences=self.preferences,
+            privacy=self.privacy,
             formats=self.release.target_formats,
             near_duplicates=limits,
             search=(self.search or self._default_search) if self.features else None,
@@ -463,7 +466,7 @@ def _problem(path: Path, detail: Any) -> Problem:
 
 def _all_keys() -> list[str]:
     models: tuple[type[BaseModel], ...] = (
-        *(Settings, DatasetSettings, BuildSettings, PreferenceSettings),
+        *(Settings, DatasetSettings, BuildSettings, PreferenceSettings, PrivacySettings),
         *(ReleaseSettings, SourceSettings, FeatureSettings, DuplicateSettings, SearchSettings),
         DeclaredGenerator,
         *(kind.settings for kind in HOSTS.values()),

@@ -11,6 +11,7 @@ from builders.sources.listing import is_of_macos
 from builders.sources.tables import TableRow
 from builders.sources.tables.rows import is_unicode
 from schemas.problems import Problem, Reason
+from schemas.secrets import mask_secrets
 
 SIDECAR_SUFFIXES = (".txt", ".caption")
 _MAX_BYTES = 1 << 20
@@ -71,7 +72,7 @@ def _is_sidecar(name: str) -> bool:
 
 def _decode(data: bytes, at: "partial[Problem]") -> tuple[str, Problem | None]:
     """Return a sidecar's text, or an empty one and why there is none."""
-    value = repr(data[:_SHOWN_BYTES])
+    value = mask_secrets(repr(data[: 2 * _SHOWN_BYTES]))[:_SHOWN_BYTES]  # half a secret is not known for one
     if len(data) > _MAX_BYTES:
         return "", at(Reason.BAD_VALUE, "the file is too large to be a caption", fix="move it away")
     if encoding := tell_other_encoding(data):
