@@ -173,8 +173,8 @@ def _type_cells(
     settings, problems = _type_settings(generator, config, table, row.number)
     if not prompt.strip() or prompt.strip() in null_texts:
         message = "the prompt is empty, and published as null"
-        value = prompt or None
-        problems.append(at(Reason.EMPTY_PROMPT, message, column="text_prompt", value=value))
+        value, fix = prompt or None, "nothing, if there was no prompt; else write it"
+        problems.append(at(Reason.EMPTY_PROMPT, message, column="text_prompt", value=value, fix=fix))
         prompt = ""
     elif looks_empty(prompt):
         message = "the prompt looks like a missing one, and is published as it is"
@@ -192,7 +192,8 @@ def _type_settings(
     at = partial(Problem, file=table, row=row)
     if not config:
         message = "the settings are empty, and published as null"
-        return None, [at(Reason.EMPTY_CONFIG, message, column="configs")]
+        fix = "nothing, if they are not known; else write them as a JSON object"
+        return None, [at(Reason.EMPTY_CONFIG, message, column="configs", fix=fix)]
     try:
         said = _parse_json_object(config)
         # Settings are published as they came, and readers of JSON differ on such numbers.
