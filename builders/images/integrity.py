@@ -10,6 +10,7 @@ import hashlib
 import io
 import os
 import stat
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +24,8 @@ from schemas.settings import BuildSettings
 
 # The limit is checked here against the header, as a problem with a place, before any decoding.
 Image.MAX_IMAGE_PIXELS = None
+# Pillow warns of metadata that it skips, without the name of the file. Readers of the release skip the same.
+warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 
 _JPEG_SCALE = 8
 _PNG_MAGIC = b"\x89PNG\r\n\x1a\n"

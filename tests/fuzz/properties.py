@@ -1,4 +1,4 @@
-"""What must hold whatever the input: only the kit's own errors, no row lost, and time and memory in bounds."""
+"""What must hold for every input: only the kit's own errors, no row lost, time and memory in bounds."""
 
 import resource
 import signal
@@ -89,6 +89,7 @@ def read_as(use: str, data: bytes, place: Path) -> Reading | None:
     Returns:
         What was read; None where the kit refused the table.
     """
+    place.mkdir(exist_ok=True)
     images = good_folder(place / "images", 3).write()
     path, work = place / "table", place / "work"
     path.write_bytes(data)

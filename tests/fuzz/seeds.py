@@ -30,11 +30,15 @@ _CAPTIONS: dict[str, list[Row]] = {
         {"image": NAMES[2], "caption": "Three.", "words": ["a", "b"], "more": {"x": [1, 2.5]}},
     ],
     "captions/conversations": [
-        {"image": name, "conversations": [{"from": "human", "value": "<image>?"}, {"from": "gpt", "value": "A."}]}
+        {
+            "image": name,
+            "conversations": [{"from": "human", "value": "<image>?"}, {"from": "gpt", "value": "A."}],
+        }
         for name in NAMES
     ],
     "captions/attributes": [
-        {"image": name, "attribute": "hair", "value": "red", "confidence": 0.9, "model": "m"} for name in NAMES
+        {"image": name, "attribute": "hair", "value": "red", "confidence": 0.9, "model": "m"}
+        for name in NAMES
     ],
     "captions/wide": [{"image": name, "Smiling": 1, "Age": 30.5, "other": None} for name in NAMES],
 }
@@ -67,7 +71,8 @@ _PREFERENCES: dict[str, list[Row]] = {
     "hpdv3": [{"prompt": "a", "path1": _PAIR[0], "path2": _PAIR[1], "model1": "m", "confidence": 0.75}],
     "image-reward-pairs": [{"prompt": "a", "img_better": _PAIR[0], "img_worse": _PAIR[1]}],
     "image-reward-ranks": [
-        {"prompt_id": "p", "prompt": "a", "image_path": name, "rank": rank} for rank, name in enumerate(NAMES, 1)
+        {"prompt_id": "p", "prompt": "a", "image_path": name, "rank": rank}
+        for rank, name in enumerate(NAMES, 1)
     ],
 }
 
@@ -127,7 +132,9 @@ def _dump(value: object, indent: int | None = None) -> bytes:
 def _mapping(rows: Sequence[Row]) -> bytes:
     first = next(iter(rows[0]), "") if rows else ""
     values = [[value for name, value in row.items() if name != first] for row in rows]
-    members = {str(row.get(first)): value[0] if value else None for row, value in zip(rows, values, strict=True)}
+    members = {
+        str(row.get(first)): value[0] if value else None for row, value in zip(rows, values, strict=True)
+    }
     return _dump(members, 1)
 
 

@@ -8,6 +8,7 @@ import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
 
@@ -27,35 +28,43 @@ _PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
 _SMALL_CHUNK_CHARS = 7
 
 
+def _check(is_right: object, subject: object) -> None:
+    assert is_right, repr(subject)
+
+
 def look_at_image(data: bytes) -> None:
-    """Look at bytes as at an image; what is accepted must decode in Pillow, too, and stay within the limits."""
+    """Look at bytes as at an image; an accepted one is within the limits, and decodes in Pillow, too."""
     tell_other_encoding(data)
     kind = tell_file_kind(data)
     assert kind is None or kind.what
     try:
         facts = inspect_image(data, hashlib.sha256(data).hexdigest(), _LIMITS)
-    except ImageRefusedError as error:
-        assert error.message
-        assert error.fix
+    except ImageRefusedError as refused:
+        _check(refused.message and refused.fix, refused)
         return
     assert facts.format in IMAGE_FORMATS
     assert 0 < facts.width * facts.height <= _LIMITS.max_image_pixels
     assert inspect_image(data, facts.sha256, _LIMITS, facts) == facts
     with Image.open(io.BytesIO(data)) as image:
-        assert (image.format, image.mode, image.size) == (facts.format, facts.mode, (facts.width, facts.height))
+        assert (image.format, image.mode, image.size) == (
+            facts.format,
+            facts.mode,
+            (facts.width, facts.height),
+        )
         image.load()
 
 
 def _rows(read: Callable[[], list[TableRow]]) -> list[TableRow] | None:
     try:
         return read()
-    except KitError as error:
-        assert all(problem.message and problem.file and problem.fix for problem in error.problems)
+    except KitError as refused:
+        for problem in refused.problems:
+            _check(problem.message and problem.file and problem.fix, problem)
         return None
 
 
 def read_table(data: bytes) -> None:
-    """Read bytes as a table; JSON comes out alike in chunks of any size, and as the strict parser reads it."""
+    """Read bytes as a table; JSON comes out alike in small chunks, and as the strict parser reads it."""
     with tempfile.NamedTemporaryFile(dir=_MEMORY) as file:
         file.write(data)
         file.flush()
@@ -93,12 +102,26 @@ def read_cell(data: bytes) -> None:
 
 
 def _images() -> list[bytes]:
-    found = [image_bytes(1, kind, mode) for kind, mode in (("JPEG", "L"), ("JPEG", "CMYK"), ("GIF", "P"), ("TIFF", "L"))]
-    for kind, mode in (("JPEG", "RGB"), ("PNG", "RGB"), ("PNG", "P"), ("PNG", "I;16"), ("WEBP", "RGB"), ("WEBP", "RGBA")):
+    found = [
+        image_bytes(1, kind, mode)
+        for kind, mode in (("JPEG", "L"), ("JPEG", "CMYK"), ("GIF", "P"), ("TIFF", "L"))
+    ]
+    for kind, mode in (
+        ("JPEG", "RGB"),
+        ("PNG", "RGB"),
+        ("PNG", "P"),
+        ("PNG", "I;16"),
+        ("WEBP", "RGB"),
+        ("WEBP", "RGBA"),
+    ):
         exif = Image.Exif()
         exif[0x0112], exif[0x8769] = 6, {0x9003: "2024:01:01"}
         image, file = Image.new(mode, (9, 7)), io.BytesIO()
-        ways = {"JPEG": {"progressive": True, "comment": b"c"}, "PNG": {"bits": 8}, "WEBP": {"lossless": True}}
+        ways: dict[str, dict[str, Any]] = {
+            "JPEG": {"progressive": True, "comment": b"c"},
+            "PNG": {"bits": 8},
+            "WEBP": {"lossless": True},
+        }
         image.save(file, kind, exif=exif, icc_profile=b"x" * 140, **ways[kind])
         found.append(file.getvalue())
     for kind in ("PNG", "WEBP"):
@@ -127,8 +150,12 @@ def _tables() -> list[bytes]:
 
 
 def _cells() -> list[bytes]:
-    texts = [cell for rows in USES.values() for row in rows for cell in (json.dumps([*row.values()]), str(row))]
-    return [text.encode() for text in (*texts, "['a' 'b']", "[1e999, NaN]", "{'a': (1, 2)}", '{"a": {"b": [1]}}')]
+    texts = [
+        cell for rows in USES.values() for row in rows for cell in (json.dumps([*row.values()]), str(row))
+    ]
+    return [
+        text.encode() for text in (*texts, "['a' 'b']", "[1e999, NaN]", "{'a': (1, 2)}", '{"a": {"b": [1]}}')
+    ]
 
 
 @dataclass(frozen=True)
