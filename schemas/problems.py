@@ -21,6 +21,7 @@ from typing import Self
 from schemas.secrets import mask_secrets, may_hold_secret
 
 SHOWN_VALUE_CHARS = 80
+_SHOWN_PART_CHARS = 1500  # names of columns come from strangers, and one may be a whole file
 
 
 class Severity(StrEnum):
@@ -221,11 +222,11 @@ class Problem:
         return ":".join(str(part) for part in (self.file, self.row, self.column) if part not in (None, ""))
 
     def __str__(self) -> str:
-        """Return the problem in one line: place, message, value, fix."""
-        value = f" (value: {shorten(self.value)})" if self.value is not None else ""
-        place = f"{self.place}: " if self.place else ""
-        fix = f" → {self.fix}" if self.fix else ""
-        return printable(f"{place}{self.message}{value}{fix}")
+        """Return the problem in one line: place, message, value, fix, each cut where it is very long."""
+        value = f" (value: {printable(shorten(self.value))})" if self.value is not None else ""
+        place = f"{_cut(self.place)}: " if self.place else ""
+        fix = f" → {_cut(self.fix)}" if self.fix else ""
+        return f"{place}{_cut(self.message)}{value}{fix}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -307,6 +308,12 @@ def shorten(value: str, limit: int = SHOWN_VALUE_CHARS) -> str:
     """Quote a value for a message: control characters escaped, at most `limit` characters."""
     text = repr(value.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace"))
     return text if len(text) <= limit else f"{text[: limit - 1]}…"
+
+
+def _cut(text: str) -> str:
+    shown = printable(text[:_SHOWN_PART_CHARS])
+    is_whole = len(text) <= _SHOWN_PART_CHARS and len(shown) <= _SHOWN_PART_CHARS
+    return shown if is_whole else f"{shown[: _SHOWN_PART_CHARS - 1]}…"
 
 
 def printable(text: str) -> str:

@@ -8,6 +8,7 @@ and decodes the other formats.
 
 import hashlib
 import io
+import warnings
 from dataclasses import dataclass
 
 import simplejpeg
@@ -21,6 +22,8 @@ from schemas.settings import BuildSettings
 
 # The limit is checked here against the header, as a problem with a place, before any decoding.
 Image.MAX_IMAGE_PIXELS = None
+# Pillow warns of metadata that it skips, without the name of the file. Readers of the release skip the same.
+warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 
 _JPEG_SCALE = 8
 _PNG_MAGIC = b"\x89PNG\r\n\x1a\n"

@@ -187,7 +187,8 @@ def read_prompt(
     at = partial(Problem, file=table, row=row, column=column)
     if not prompt.strip() or prompt.strip() in null_texts:
         message = "the prompt is empty, and published as null"
-        return None, [at(Reason.EMPTY_PROMPT, message, value=prompt or None)]
+        fix = "nothing, if there was no prompt; else write it"
+        return None, [at(Reason.EMPTY_PROMPT, message, value=prompt or None, fix=fix)]
     if looks_empty(prompt):
         message = "the prompt looks like a missing one, and is published as it is"
         fix = f"for null, write null_texts = [{prompt.strip()!r}] under this source in release.toml"

@@ -129,7 +129,9 @@ class SfhqSource:
             settings, problems = parse_settings(generator, config, table, row.number)
         else:
             message = "the settings are empty, and published as null"
-            problems = [Problem(Reason.EMPTY_CONFIG, message, file=table, row=row.number, column="configs")]
+            fix = "nothing, if they are not known; else write them as a JSON object"
+            at = partial(Problem, Reason.EMPTY_CONFIG, file=table, row=row.number, column="configs", fix=fix)
+            problems = [at(message)]
         knows_keys = generator.settings is not OpenSettings  # else it is a declared generator
         problems += [
             Problem(
