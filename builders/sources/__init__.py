@@ -124,7 +124,14 @@ def tell_kind(path: Path) -> str:
     Raises:
         SourceError: It has none or several, or cannot be read.
     """
-    kinds = [name for name, kind in SOURCES.items() if kind.fits(path)]
+    kinds, refusals = [], []
+    for name, kind in SOURCES.items():
+        try:
+            kinds += [name] if kind.fits(path) else []
+        except SourceError as error:  # one kind may know a file that is no table to the others
+            refusals.append(error)
+    if refusals and not kinds:
+        raise refusals[0]
     if len(kinds) == 1:
         return kinds[0]
     choices = " or ".join(f'kind = "{kind}"' for kind in kinds or list(SOURCES)[1:])

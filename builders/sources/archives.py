@@ -16,7 +16,7 @@ from pathlib import Path
 
 from builders.file_kinds import HEAD_BYTES, tell_file_kind
 from builders.images.files import ImageFile, ImageRefusedError, read_image
-from builders.sources.listing import Fault, Listing, check_name, is_of_macos
+from builders.sources.listing import Fault, Listing, check_name, is_of_macos, is_stray
 from schemas.problems import Problem, Reason, SourceError
 
 _ZIP_MAGIC, _TAR_MAGIC, _TAR_MAGIC_START = b"PK\x03\x04", b"ustar", 257
@@ -90,10 +90,12 @@ class ArchiveListing(Listing):
             message = f"the archive is damaged: {error}"
             raise SourceError(Problem(Reason.SOURCE, message, file=str(path), fix=_FIX)) from error
         self._top = f"{folder}/" if folder else _top_folder(members)
+        # A name that leads out of the archive is that of no file here; an image of such a name is a stray.
+        self._unsafe = [name for name in members if check_name(name) is not None and is_stray(name)]
         self._members = {
             name.removeprefix(self._top): member
             for name, member in members.items()
-            if name.startswith(self._top)
+            if name.startswith(self._top) and check_name(name) is None
         }
         if not self._members:
             message, fix = "the archive has no files in this folder", _name_folders(members)
@@ -101,6 +103,11 @@ class ArchiveListing(Listing):
         super().__init__(
             (folder, name) for folder, _, name in (path.rpartition("/") for path in self._members)
         )
+
+    def strays(self, named: Iterable[str] = ()) -> Iterator[str]:
+        """Yield the names of images that none of some other names leads to."""
+        yield from super().strays(named)
+        yield from sorted(self._unsafe)
 
     def find(self, names: Iterable[str]) -> list[str]:
         """Return the paths of the files with one of some names."""
@@ -188,18 +195,17 @@ def _tar_members(path: Path) -> Iterator[tuple[str, _Member]]:
 
 
 def _is_wanted(name: str) -> bool:
-    """Return whether a path in an archive is one to look at; others lead out of it, or are of macOS."""
+    """Return whether a path in an archive is one to look at; others are hidden, or of macOS."""
     folders = name.split("/")
-    return (
-        check_name(name) is None
-        and not is_of_macos(folders[-1])
-        and not any(folder.startswith((".", "__MACOSX")) for folder in folders[:-1])
+    return not is_of_macos(folders[-1]) and not any(
+        folder.startswith((".", "__MACOSX")) and folder != ".." for folder in folders[:-1]
     )
 
 
 def _top_folder(members: Mapping[str, _Member]) -> str:
     """Return the folder that holds everything, with a slash; "" if there is none."""
-    tops = {name.partition("/")[0] if "/" in name else "" for name in members}
+    names = [name for name in members if check_name(name) is None]
+    tops = {name.partition("/")[0] if "/" in name else "" for name in names}
     top = tops.pop() if len(tops) == 1 else ""
     return f"{top}/" if top and top != "images" else ""
 
