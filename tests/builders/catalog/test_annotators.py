@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
 
 from builders.card.facts.preferences import count_sides
 from builders.catalog import Catalog
@@ -16,11 +18,12 @@ from builders.catalog.reader import SourceReader
 from builders.preferences.agreement import find_side_biases
 from builders.sources.intake import SourceOptions
 from builders.sources.preferences import PreferenceSource
+from publish.release import main
 from schemas.columns import arrow_schema
 from schemas.configs import CONFIGS, Table
 from schemas.problems import Reason
 from schemas.settings import BuildSettings
-from tests.support import read_into_catalog
+from tests.support import ROOT, good_folder, read_into_catalog
 
 Row = dict[str, Any]
 
@@ -63,6 +66,31 @@ def test_opposite_annotators_are_each_noted_by_the_published_name(tmp_path: Path
     }
     assert reading.tables[Table.PREFERENCES].warnings["one_sided_annotator"] == 2
     assert not [name for name in ("left", "right", "fair") if name in "".join(map(str, noted))]
+
+
+@pytest.mark.slow
+def test_the_card_names_each_annotator_who_favours_a_side(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = [("left", "image_1"), ("right", "image_2"), ("fair", None)]
+    rows = [
+        record(number, [(name, label or f"image_{1 + number % 2}", "submitted") for name, label in names])
+        for number in range(30)
+    ]
+    votes, folder = write(tmp_path / "votes.jsonl", rows), good_folder(tmp_path / "collection").write()
+    flags = ["--config", str(ROOT / "release.toml"), "--sfhq", str(folder), "--preferences", str(votes)]
+    assert main(["--version", "1.0", *flags, "--out", str(tmp_path / "dist")]) == 0
+    (path,) = (tmp_path / "dist/1.0/preferences").glob("*.parquet")
+    left, right, fair = (vote["annotator"] for vote in pq.read_table(path, columns=["votes"])[0][0].as_py())
+    card = (tmp_path / "dist/1.0/README.md").read_text()
+    assert "| Annotators who favour a side, of 3 with 20 or more votes for a side | 2 |" in card
+    section = card.split("<!-- side biases -->")[1].split("<!-- /side biases -->")[0]
+    assert [line.split("|")[1:4] for line in section.splitlines() if "`" in line] == [
+        [f" `{name}` ", f" {share} ", " 30 "]
+        for name, share in sorted([(left, "100 % (89 to 100 %)"), (right, "0 % (0 to 11 %)")])
+    ]
+    assert fair not in card
+    assert "row/one-sided-annotator" in capsys.readouterr().err
 
 
 def test_the_run_counts_what_the_card_counts(tmp_path: Path, work: Path) -> None:

@@ -4,6 +4,7 @@ import base64
 import csv
 import hashlib
 import json
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,11 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from builders.sources import open_source, tell_kind
-from builders.sources.intake import SourceOptions
+from builders.sources.intake import SourceOptions, pair_id_of
 from builders.sources.preferences import FORMS, PreferenceSource
 from builders.sources.sample import write_sample
 from builders.sources.sfhq import SfhqSource
@@ -379,6 +382,7 @@ CONTRADICTIONS: dict[str, tuple[Row, str]] = {
     "prompts": (PAIR | {"caption": "b"}, "different prompts"),
     "images": (PAIR | {"jpg_0": C}, "different images"),
 }
+RATED: Row = {"prompt": "a", "image1": A, "image2": B, "model1": "dev", "votes_image1": 1, "votes_image2": 0}
 
 
 @pytest.mark.parametrize("name", CONTRADICTIONS)
@@ -393,6 +397,24 @@ def test_votes_that_contradict_each_other_about_their_pair_are_set_aside(
         assert says in problem.message
         assert "rows 1, 2 are votes on this pair" in problem.message
         assert problem.value == "p"
+
+
+def test_counts_that_name_two_models_for_one_image_are_set_aside(tmp_path: Path, work: Path) -> None:
+    turned = {"prompt": "a", "image1": B, "image2": A, "model2": "sd", "votes_image1": 0, "votes_image2": 1}
+    reading = read(work, write(tmp_path / "t", [RATED, turned, RATED | {"prompt": "b"}]))
+    assert [pair.prompt for pair in reading.pairs] == ["b"]
+    problem = told(reading, Reason.CONFLICTING_ROWS)[0]
+    assert (problem.value, problem.row) == (pair_id_of("a", [A, B]), 1)
+    assert "different models: dev, sd" in problem.message
+
+
+def test_rankings_of_one_id_and_two_prompts_are_set_aside(tmp_path: Path, work: Path) -> None:
+    row = {"id": "x", "prompt": "a", "generations": [A, B, C], "ranking": [1, 2, 3]}
+    rows = [row, row | {"prompt": "b"}, row | {"id": "y"}, row | {"id": "y"}]
+    reading = read(work, write(tmp_path / "t", rows))
+    assert reading.tables[Table.PREFERENCES].rejected == {"conflicting_rows": 2, "duplicate_row": 1}
+    assert {pair.row for pair in reading.pairs} == {3}
+    assert all(len(rejected.problems) == 1 for rejected in reading.rejected)
 
 
 def test_turned_sides_and_missing_models_are_no_contradiction(tmp_path: Path, work: Path) -> None:
@@ -418,6 +440,48 @@ def test_ranks_of_several_prompts_under_one_id_are_set_aside(tmp_path: Path, wor
     problem = told(reading, Reason.CONFLICTING_ROWS)[0]
     assert problem.message == "rows 1, 3 have this prompt_id and 2 different prompts"
     assert problem.value == "p"
+
+
+PATHS = st.lists(st.sampled_from([A, B, "x/1.jpg", "", None, 7]), max_size=4)
+RANKS = st.lists(st.sampled_from([1, 2, 3, 0, -1, "1", None]), max_size=4)
+RANKINGS = st.lists(
+    st.fixed_dictionaries(
+        {
+            "id": st.sampled_from(["a", "b", "", None]),
+            "prompt": st.sampled_from(["p", "q", "nan", None]),
+            "generations": PATHS | st.none(),
+            "ranking": RANKS | st.none(),
+        }
+    ),
+    min_size=1,
+    max_size=6,
+)
+CHOICES = st.lists(
+    st.fixed_dictionaries(
+        {
+            "id": st.sampled_from(["a", "b", ""]),
+            "prompt": st.sampled_from(["p", "q", None]),
+            "chosen": st.sampled_from([A, B, "", None]),
+            "rejected": st.sampled_from([B, C, None]),
+            "chosen_model": st.sampled_from(["m", "n", None]),
+        }
+    ),
+    min_size=1,
+    max_size=6,
+)
+
+
+@given(RANKINGS | CHOICES)
+def test_every_row_is_published_or_rejected(rows: list[Row]) -> None:
+    with tempfile.TemporaryDirectory() as place:
+        reading = read(Path(place), write(Path(place) / "t", rows))
+    counts = reading.tables[Table.PREFERENCES]
+    assert counts.read == len(rows) == counts.published + sum(counts.rejected.values())
+    assert len(reading.rejected) == sum(counts.rejected.values())
+    assert counts.num_rows == len(reading.pairs)
+    assert (counts.published == 0) == (counts.num_rows == 0)
+    for rejected in reading.rejected:
+        assert all(problem.message and problem.fix for problem in rejected.problems)
 
 
 # What the kit itself writes
