@@ -22,8 +22,8 @@ from PIL import Image
 from builders.catalog import Catalog
 from builders.catalog.reader import SourceReader
 from builders.sources.exclusions import Exclusions
+from builders.sources.images.sfhq import COLUMNS, TABLE_NAME, open_sfhq_folder
 from builders.sources.intake import Source
-from builders.sources.sfhq import COLUMNS, TABLE_NAME, SfhqSource
 from publish.checks.loading import Loaded, LoadingError
 from schemas.configs import Table
 from schemas.manifest import Counts, Manifest
@@ -115,7 +115,7 @@ class Reading:
 
 def read_folders(work: Path, *folders: Path, settings: BuildSettings | None = None) -> Reading:
     """Read folders into a catalog as a release does, without building anything."""
-    sources = [SfhqSource(folder, folder.name) for folder in folders]
+    sources = [open_sfhq_folder(folder, folder.name) for folder in folders]
     return read_into_catalog(work, *sources, settings=settings)
 
 

@@ -8,6 +8,7 @@ from schemas.configs import Table
 from schemas.manifest import Counts
 from schemas.problems import Problem, Reason, Severity
 from schemas.records import ProblemEntry, RejectedRow
+from schemas.secrets import mask_secrets
 
 _SCHEMA = """
 CREATE TABLE inputs (
@@ -101,26 +102,42 @@ class Ledger:
         self._insert_problem.flush()
 
     def rejected(self) -> Iterator[RejectedRow]:
-        """Yield each rejected row with all its problems, in input order."""
+        """Yield each rejected row with all its problems, in input order; secrets in it are masked."""
         columns = 'id, "table", source, file, row, raw, name, rejected'
         query = f"SELECT {columns} FROM inputs WHERE rejected IS NOT NULL ORDER BY id"
         for input_id, table, source, file, row, raw, name, reason in self._db.execute(query):
             problems = [ProblemEntry.of(problem) for problem in self._problems("input_id = ?", input_id)]
             yield RejectedRow(
                 table=table,
-                source=source,
-                file=file,
+                source=mask_secrets(source),
+                file=mask_secrets(file),
                 row=row,
-                name=name,
+                name=mask_secrets(name),
                 reason=reason,
                 problems=problems,
-                raw=raw,
+                raw=mask_secrets(raw),
             )
 
     def problems(self, severity: Severity, limit: int, reason: str | None = None) -> Iterator[Problem]:
         """Yield the first problems of a severity, and of one kind if asked for, in input order."""
         where = "severity = ? AND reason = coalesce(?, reason) ORDER BY input_id, rowid LIMIT ?"
         return self._problems(where, severity, reason, limit)
+
+    def unknown_generators(self) -> Iterator[tuple[str, str, str, int]]:
+        """Yield the unknown generators that keep all images of a source from being published.
+
+        Yields:
+            Source, file, name of the generator and number of its rows; the most rows of a source first.
+            Sources of which any row is published or excluded are left out.
+        """
+        # Not only sources all of whose rows are by unknown generators: one broken row would hide them.
+        query = (
+            "SELECT inputs.source, inputs.file, value, count(*) FROM inputs JOIN problems ON input_id = id "
+            "WHERE reason = ? AND inputs.source NOT IN (SELECT source FROM inputs "
+            'WHERE "table" = ? AND coalesce(rejected, ?) = ?) GROUP BY 1, 2, 3 ORDER BY 1, 4 DESC, 3'
+        )
+        excluded = Reason.EXCLUDED
+        yield from self._db.execute(query, (Reason.UNKNOWN_GENERATOR, Table.IMAGES, excluded, excluded))
 
     def counts(self, table: Table, num_rows: int) -> Counts:
         """Count what came in of one table and where it went; `num_rows` is what it came to."""

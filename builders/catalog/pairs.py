@@ -7,7 +7,6 @@ import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
-from pathlib import Path
 from typing import Any, Self
 
 from builders.catalog.annotators import note_one_sided
@@ -16,6 +15,7 @@ from builders.catalog.ledger import Insert, Ledger
 from builders.catalog.ranks import Ranks
 from builders.catalog.references import References
 from builders.catalog.splits import split_of
+from builders.images.files import ImageFile
 from builders.images.integrity import ImageFacts
 from builders.preferences.votes import RULES, RawVote, agreement
 from builders.sources.intake import InputRow, PairInput, RankingInput, RankInput, Side
@@ -67,10 +67,17 @@ _to_json = json.JSONEncoder(ensure_ascii=False).encode
 
 @dataclass(frozen=True, slots=True)
 class Loose:
-    """An image that a pair names and that no image source has: to be looked for elsewhere."""
+    """An image that a pair names and that no image source has: to be looked for elsewhere.
+
+    Attributes:
+        source: Source of the pair.
+        reference: The image as that names it.
+        input_id: The first row that names it.
+    """
 
     source: str
     reference: str
+    input_id: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,15 +85,15 @@ class Stored:
     """An image file whose bytes have been looked at."""
 
     image_id: str
-    path: Path
+    file: ImageFile
     sha256: str
     format: str
     num_bytes: int
 
     @classmethod
-    def of(cls, path: Path, facts: ImageFacts) -> Self:
+    def of(cls, file: ImageFile, facts: ImageFacts) -> Self:
         """Join a file and what its bytes say."""
-        return cls(image_id_of(facts.sha256), path, facts.sha256, facts.format, facts.num_bytes)
+        return cls(image_id_of(facts.sha256), file, facts.sha256, facts.format, facts.num_bytes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +179,7 @@ class PairCatalog:
 
     def loose(self) -> Iterator[Loose]:
         """Yield the images that the release does not have, by source and reference."""
-        query = "SELECT source, image FROM sides WHERE image_id IS NULL ORDER BY source, image"
+        query = "SELECT source, image, input_id FROM sides WHERE image_id IS NULL ORDER BY source, image"
         return (Loose(*row) for row in self._db.execute(query).fetchall())
 
     def locate(self, loose: Loose, file: Stored) -> None:
@@ -425,9 +432,9 @@ def _decided(votes: Sequence[RawVote], rule: str) -> dict[str, Any]:
 
 def _stored(file: Sequence[Any]) -> Stored | None:
     image_id, path, *rest = file
-    return Stored(image_id, Path(path), *rest) if image_id is not None else None
+    return Stored(image_id, ImageFile.from_text(path), *rest) if image_id is not None else None
 
 
 def _columns(file: Stored) -> tuple[str, str, str, str, int]:
     """Lay a file out as `_FILE` names its columns."""
-    return file.image_id, str(file.path), file.sha256, file.format, file.num_bytes
+    return file.image_id, file.file.to_text(), file.sha256, file.format, file.num_bytes

@@ -7,13 +7,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from builders.sources.captions import METADATA_NAMES, CaptionSource, has_captions
+from builders.sources.captions import METADATA_NAMES, SIDECAR_SUFFIXES, CaptionSource, has_captions
+from builders.sources.captions.sidecars import list_sidecars
+from builders.sources.images import fits as images_fit
+from builders.sources.images import open_images
+from builders.sources.images.folder import ImageFolderSource
+from builders.sources.images.sfhq import TABLE_NAME, Origin, SfhqSource, find_table, open_sfhq_folder
 from builders.sources.intake import Source, SourceOptions
-from builders.sources.listing import list_files
+from builders.sources.listing import FolderListing, list_files
 from builders.sources.preferences import PreferenceSource, forms_of
 from builders.sources.sample import LICENSE, NOTICE, write_sample
-from builders.sources.sfhq import TABLE_NAME, SfhqSource
-from builders.sources.sidecars import SIDECAR_SUFFIXES
 from builders.sources.tables import open_table
 from schemas.problems import Problem, Reason, SourceError
 from schemas.records import ALGORITHMIC_MEDIA
@@ -25,7 +28,12 @@ Open = Callable[[Path, str, SourceOptions], tuple[Source, ...]]
 def _open_sample(folder: Path, name: str, options: SourceOptions) -> tuple[Source, ...]:
     """Draw the built-in sample into `folder`, which is ours to write, and open its three parts."""
     write_sample(folder)
-    images = SfhqSource(folder, name, kind=SAMPLE_KIND, digital_source_type=ALGORITHMIC_MEDIA, notice=NOTICE)
+    images = SfhqSource(
+        find_table(folder),
+        FolderListing(folder),
+        name,
+        origin=Origin(SAMPLE_KIND, ALGORITHMIC_MEDIA, NOTICE),
+    )
     captions = CaptionSource(folder / "captions.jsonl", f"{name}-captions", options)
     options = replace(options, license=LICENSE, prompt_license=LICENSE)
     return images, captions, PreferenceSource(folder / "preferences.jsonl", f"{name}-preferences", options)
@@ -68,11 +76,26 @@ def _has_metadata(folder: Path) -> bool:
     return any((folder / name).is_file() for name in METADATA_NAMES)
 
 
+def _open_images(path: Path, name: str, options: SourceOptions) -> tuple[Source, ...]:
+    """Open images, and what an image folder says of them in captions: in a column, or in sidecars."""
+    images, listing = open_images(path, name, options)
+    if listing is None or not isinstance(images, ImageFolderSource):
+        return (images,)
+    options = replace(options, of=name)
+    name = f"{name}-captions"
+    if images.caption_table is not None:
+        return images, CaptionSource(images.caption_table, name, options)
+    if not path.is_dir():
+        path = listing.copy_files(SIDECAR_SUFFIXES)
+    if list_sidecars(path):
+        return images, CaptionSource(path, name, replace(options, form="sidecars"))
+    return (images,)
+
+
 SOURCES: Mapping[str, SourceKind] = {
     SAMPLE_KIND: SourceKind(_open_sample, lambda _: False),
-    "sfhq": SourceKind(
-        lambda path, name, options: (SfhqSource(path, name, null_texts=options.null_texts),), _is_sfhq
-    ),
+    "sfhq": SourceKind(lambda path, name, options: (open_sfhq_folder(path, name, options),), _is_sfhq),
+    "images": SourceKind(_open_images, images_fit),
     "captions": SourceKind(lambda path, name, options: (CaptionSource(path, name, options),), _is_captions),
     "preferences": SourceKind(
         lambda path, name, options: (PreferenceSource(path, name, options),), _is_preferences
@@ -101,7 +124,14 @@ def tell_kind(path: Path) -> str:
     Raises:
         SourceError: It has none or several, or cannot be read.
     """
-    kinds = [name for name, kind in SOURCES.items() if kind.fits(path)]
+    kinds, refusals = [], []
+    for name, kind in SOURCES.items():
+        try:
+            kinds += [name] if kind.fits(path) else []
+        except SourceError as error:  # one kind may know a file that is no table to the others
+            refusals.append(error)
+    if refusals and not kinds:
+        raise refusals[0]
     if len(kinds) == 1:
         return kinds[0]
     choices = " or ".join(f'kind = "{kind}"' for kind in kinds or list(SOURCES)[1:])

@@ -5,6 +5,7 @@ import json
 import math
 import re
 from collections.abc import Iterable, Mapping
+from copy import copy
 from datetime import date
 from typing import Any
 
@@ -88,11 +89,25 @@ class Cells:
 
     def items(self, column: str) -> list[Any] | None:
         """Take a list; in a table of text, as JSON or as Python writes one."""
-        value = parse_literal(self.value(column))
+        value = self.literal(column)
         if value is None or isinstance(value, list):
             return value
         self.wrong(column, "the cell is not a list", 'write one, such as ["image_1", "image_2"]')
         return None
+
+    def literal(self, column: str) -> object:
+        """Return a cell as `value` does, with a list or an object parsed where its text stands for one."""
+        return parse_literal(self.value(column))
+
+    def member(self, column: str) -> "Cells | None":
+        """Return the cells of an object in a cell, or None; their problems are gathered here."""
+        prefix = f"{column}."
+        values = {name.removeprefix(prefix): v for name, v in self._values.items() if name.startswith(prefix)}
+        if not values:
+            return None
+        inner = copy(self)
+        inner._values = values
+        return inner
 
     def wrong(self, column: str, message: str, fix: str, reason: Reason = Reason.BAD_VALUE) -> None:
         """Gather a problem with a cell."""

@@ -17,6 +17,7 @@ from typing import BinaryIO
 from builders.sources.tables.json_scan import BrokenJsonError, JsonScanner
 from builders.sources.tables.rows import TableRow, digest_file, escape_bytes, is_unicode
 from schemas.problems import Problem, Reason, SourceError
+from schemas.secrets import mask_secrets
 
 CHUNK_CHARS = 1 << 20
 MAX_ELEMENT_CHARS = 64 << 20
@@ -120,7 +121,7 @@ class JsonTable:
                 if not is_whole:
                     message, raw = (
                         f"the line is longer than {self._max_chars} bytes",
-                        raw[:_SHOWN_CHARS] + "…",
+                        mask_secrets(raw[: 2 * _SHOWN_CHARS])[:_SHOWN_CHARS] + "…",  # one may be cut
                     )
                     yield TableRow(number, {}, raw, (at(message, row=number, value=raw),))
                 elif not is_unicode(text):

@@ -6,13 +6,12 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from builders.file_kinds import tell_file_kind, tell_other_encoding
 from builders.sources.listing import is_of_macos
+from builders.sources.tables import TableRow
 from builders.sources.tables.rows import is_unicode
-from schemas.captions import CaptionText
 from schemas.problems import Problem, Reason
+from schemas.secrets import mask_secrets
 
 SIDECAR_SUFFIXES = (".txt", ".caption")
 _MAX_BYTES = 1 << 20
@@ -28,7 +27,7 @@ def list_sidecars(folder: Path) -> list[Path]:
     return sorted(found)
 
 
-def read_sidecar(path: Path, name: str) -> tuple[CaptionText | None, str, list[Problem]]:
+def read_sidecar(path: Path, name: str) -> TableRow:
     """Read one sidecar.
 
     Args:
@@ -36,30 +35,22 @@ def read_sidecar(path: Path, name: str) -> tuple[CaptionText | None, str, list[P
         name: Its path relative to the folder, for problems.
 
     Returns:
-        The caption, the text as it came, and what is wrong; the caption is None if something is, or if the
-        file is empty.
+        A row whose cell `caption` is the text; without cells if the file is empty or cannot be read.
     """
     at = partial(Problem, file=name, row=1)
     if not is_unicode(name):  # no image of a release can have such a name
         fix = "rename it after its image"
-        return None, "", [at(Reason.NOT_UTF8, "the name of the file is not UTF-8", value=name, fix=fix)]
+        return _without_text(at(Reason.NOT_UTF8, "the name of the file is not UTF-8", value=name, fix=fix))
     try:
         with path.open("rb") as file:
             data = file.read(_MAX_BYTES + 1)
     except OSError as error:
         message, fix = f"the file cannot be read: {error.strerror}", "make it readable, or move it out"
-        return None, "", [at(Reason.BAD_VALUE, message, fix=fix)]
+        return _without_text(at(Reason.BAD_VALUE, message, fix=fix))
     text, problem = _decode(data, at)
-    if problem is not None or not text:
-        return None, text, [problem] if problem is not None else []
-    try:
-        return CaptionText(caption=text), text, []
-    except ValidationError as error:
-        message, fix = (
-            f"caption: {error.errors()[0]['msg']}",
-            "shorten it, or move the file out of the folder",
-        )
-        return None, text, [at(Reason.BAD_VALUE, message, value=text, fix=fix)]
+    if problem is not None:
+        return _without_text(problem)
+    return TableRow(1, {"caption": text} if text else {}, text, ())
 
 
 def digest_files(folder: Path, paths: Sequence[Path]) -> str:
@@ -71,13 +62,17 @@ def digest_files(folder: Path, paths: Sequence[Path]) -> str:
     return digest.hexdigest()
 
 
+def _without_text(problem: Problem) -> TableRow:
+    return TableRow(1, {}, "", (problem,))
+
+
 def _is_sidecar(name: str) -> bool:
     return name.lower().endswith(SIDECAR_SUFFIXES) and not is_of_macos(name)
 
 
 def _decode(data: bytes, at: "partial[Problem]") -> tuple[str, Problem | None]:
     """Return a sidecar's text, or an empty one and why there is none."""
-    value = repr(data[:_SHOWN_BYTES])
+    value = mask_secrets(repr(data[: 2 * _SHOWN_BYTES]))[:_SHOWN_BYTES]  # half a secret is not known for one
     if len(data) > _MAX_BYTES:
         return "", at(Reason.BAD_VALUE, "the file is too large to be a caption", fix="move it away")
     if encoding := tell_other_encoding(data):
