@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any, Self
 
+from builders.catalog.annotators import note_one_sided
 from builders.catalog.layout import IN_PART, Entry, Part
 from builders.catalog.ledger import Insert, Ledger
 from builders.catalog.ranks import Ranks
@@ -195,7 +196,7 @@ class PairCatalog:
         self._db.execute(update, (problem, loose.source, loose.reference))
 
     def settle(self) -> None:
-        """Reject pairs of an image with itself or of an excluded one; note images that stay references."""
+        """Reject pairs of an image with itself or of an excluded one; note what else is odd."""
         self._reject_excluded_images()
         self._reject_same_image(
             f"SELECT pair.input_id, file, row, image_1 FROM pairs pair {_SIDES} "
@@ -203,6 +204,7 @@ class PairCatalog:
         )
         self._ranks.reject_lone()
         self._note_missing_images()
+        note_one_sided(self._db, self._ledger)
         self._ledger.flush()
 
     def num_rows(self) -> int:

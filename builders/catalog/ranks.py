@@ -80,7 +80,8 @@ class Ranks:
                 if ranks[first] is not None and ranks[second] is not None
             )
             sides = ranking.sides[first], ranking.sides[second]
-            pair_id = pair_id_of(ranking.prompt, [side.reference for side in sides])
+            # Two rows of one id with different prompts then give equal ids of pairs, and contradict.
+            pair_id = pair_id_of(None if ranking.id else ranking.prompt, [side.reference for side in sides])
             pair = PairInput(
                 id=f"{ranking.id}-{pair_id}" if ranking.id else pair_id,
                 prompt=ranking.prompt,

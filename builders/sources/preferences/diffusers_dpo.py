@@ -1,4 +1,4 @@
-"""Tables for Diffusion-DPO as diffusers' and Salesforce's scripts read them: `jpg_0, jpg_1, label_0, caption`.
+"""Tables for Diffusion-DPO, as diffusers and Salesforce read them: `jpg_0, jpg_1, label_0, caption`.
 
 `label_0` is 1 if the first image is preferred and 0 if the second is; Pick-a-Pic's 0.5 is a tie. Sources:
 examples/research_projects/diffusion_dpo/train_diffusion_dpo.py of huggingface/diffusers, and the layout
