@@ -14,10 +14,12 @@ from PIL import Image, PngImagePlugin
 from builders.catalog.privacy import PrivacyCheck
 from builders.catalog.private_texts import find_private, texts_of
 from builders.images.checked import CheckedImages
+from builders.images.files import ImageFile
 from builders.sample.captions import sample_captions
 from builders.sample.images import sample_prompts
 from builders.sources.captions import CaptionSource
 from builders.sources.exclusions import read_exclusions
+from builders.sources.images.sfhq import open_sfhq_folder
 from builders.sources.intake import (
     CaptionInput,
     Content,
@@ -30,7 +32,6 @@ from builders.sources.intake import (
     SourceOptions,
 )
 from builders.sources.preferences import PreferenceSource
-from builders.sources.sfhq import SfhqSource
 from schemas.captions import CaptionText
 from schemas.configs import Table
 from schemas.generators import GENERATORS
@@ -72,11 +73,11 @@ def contents(text: str) -> dict[str, Content]:
     """Put a text into every place of every kind of row, by place; new fields of rows are included."""
     found: dict[str, Content] = {}
     for name in text_fields(ImageText):
-        found[f"image {name}"] = ImageInput(Path("x"), put(TEXT, name, text))
+        found[f"image {name}"] = ImageInput(ImageFile(Path("x")), put(TEXT, name, text))
     settings = SETTINGS.model_validate({"image_size": text})
-    found["image settings"] = ImageInput(Path("x"), dataclasses.replace(TEXT, settings=settings))
+    found["image settings"] = ImageInput(ImageFile(Path("x")), dataclasses.replace(TEXT, settings=settings))
     settings = SETTINGS.model_validate({"nested": {"deep": [1, {"a": text}]}})
-    found["image extras"] = ImageInput(Path("x"), dataclasses.replace(TEXT, settings=settings))
+    found["image extras"] = ImageInput(ImageFile(Path("x")), dataclasses.replace(TEXT, settings=settings))
     said: Mapping[str, Any] = {
         **dict.fromkeys(CaptionText.model_fields, text),
         "language": "en",
@@ -117,7 +118,7 @@ def test_places_are_columns_and_keys() -> None:
     config = {"api_user": "jane.doe@example.org", "seed": 1}
     settings = SETTINGS.model_validate(config)
     text = dataclasses.replace(TEXT, settings=settings, config_json=json.dumps(config))
-    row = row_of(ImageInput(Path("x"), text))
+    row = row_of(ImageInput(ImageFile(Path("x")), text))
     assert [each.place for each in PrivacyCheck(WARN).inspect_row(row)] == ["settings.api_user"]
 
 
@@ -188,7 +189,7 @@ def test_one_warning_speaks_of_all_rows_with_one_kind_in_one_column(tmp_path: Pa
         for row in images.rows
     ]
     rows[0]["caption"] = "by a@example.org"
-    sources = SfhqSource(images.write(), "in"), captions(tmp_path / "c.jsonl", rows)
+    sources = open_sfhq_folder(images.write(), "in"), captions(tmp_path / "c.jsonl", rows)
     reading = read_into_catalog(tmp_path, *sources)
     emails = told(reading, Reason.EMAIL_ADDRESS)
     assert [(each.column, each.value, each.row) for each in emails] == [
@@ -210,7 +211,7 @@ def test_rows_that_are_not_published_are_not_counted(tmp_path: Path) -> None:
         {"image": images.rows[0][0], "caption": "x", "who": "a@example.org"},
         {"image": "unknown.jpg", "caption": "x", "who": "a@example.org"},
     ]
-    sources = SfhqSource(images.write(), "in"), captions(tmp_path / "c.jsonl", rows)
+    sources = open_sfhq_folder(images.write(), "in"), captions(tmp_path / "c.jsonl", rows)
     reading = read_into_catalog(tmp_path, *sources)
     assert reading.tables[Table.CAPTIONS].warnings == {"email_address": 1}
 
@@ -222,7 +223,7 @@ def test_settings_set_rows_with_private_texts_aside(tmp_path: Path) -> None:
         {"image": images.rows[0][0], "caption": "x"},
         {"image": images.rows[0][0], "caption": "y", "who": "a@example.org"},
     ]
-    sources = SfhqSource(images.write(), "in"), captions(tmp_path / "c.jsonl", rows)
+    sources = open_sfhq_folder(images.write(), "in"), captions(tmp_path / "c.jsonl", rows)
     reading = read_into_catalog(tmp_path, *sources, privacy=PrivacySettings(texts="reject"))
     assert reading.counts.rejected == {"private_text": 1}
     assert reading.tables[Table.CAPTIONS].rejected == {"private_text": 1}
@@ -239,7 +240,7 @@ def test_columns_to_drop_are_left_out_of_every_row(tmp_path: Path) -> None:
         {"image": images.rows[0][0], "caption": "x", "who": {"name": "Jane", "mail": "a@example.org"}},
         {"image": images.rows[1][0], "caption": "y", "who": {"name": "Joe"}, "batch": 3},
     ]
-    sources = SfhqSource(images.write(), "in"), captions(tmp_path / "c.jsonl", rows)
+    sources = open_sfhq_folder(images.write(), "in"), captions(tmp_path / "c.jsonl", rows)
     privacy = PrivacySettings(drop_columns=("who", "api_user", "api_usr"), texts="reject")
     reading = read_into_catalog(tmp_path, *sources, privacy=privacy)
     assert sorted(str(row["extras"]) for row in reading.captions) == ["None", '{"batch": 3}']
@@ -261,7 +262,7 @@ def test_every_row_with_a_secret_is_named_and_none_shown(tmp_path: Path) -> None
     rows: list[dict[str, object]] = [
         {"image": row[0], "caption": f"{n}", "key": TOKEN} for n, row in enumerate(images.rows)
     ]
-    sources = SfhqSource(images.write(), "in"), captions(tmp_path / "c.jsonl", rows)
+    sources = open_sfhq_folder(images.write(), "in"), captions(tmp_path / "c.jsonl", rows)
     with pytest.raises(SourceError) as refused:
         read_into_catalog(tmp_path, *sources)
     problems = refused.value.problems
@@ -281,7 +282,7 @@ def test_a_secret_in_a_row_that_is_not_published_stops_nothing_and_is_masked(tmp
     images.rows[1][1] = f"unknown {TOKEN}"
     images.rows[2][3] = json.dumps({"seed": f"line\n{TOKEN}"})
     (tmp_path / "list.csv").write_text(f"image,reason\n{images.rows[0][0]},has a key\n")
-    source = SfhqSource(images.write(), "in")
+    source = open_sfhq_folder(images.write(), "in")
     reading = read_into_catalog(tmp_path, source, exclusions=read_exclusions(tmp_path / "list.csv"))
     assert reading.counts.rejected == {"excluded": 1, "unknown_generator": 1, "bad_config": 1}
     assert TOKEN[3:] not in str(reading.rejected)
@@ -323,7 +324,7 @@ def test_images_are_noted_on_every_run_or_set_aside(reason: Reason, tmp_path: Pa
     images.write()
     for _ in range(2):  # the second run knows the image, and does not decode it
         with CheckedImages(tmp_path / "checked.txt") as checked:
-            source = SfhqSource(tmp_path / "in", "in")
+            source = open_sfhq_folder(tmp_path / "in", "in")
             reading = read_into_catalog(tmp_path, source, checked=checked)
         (note,) = told(reading, reason)
         assert name in note.message
@@ -331,7 +332,7 @@ def test_images_are_noted_on_every_run_or_set_aside(reason: Reason, tmp_path: Pa
         assert reading.counts.published == 5
     with CheckedImages(tmp_path / "checked.txt") as checked:
         reading = read_into_catalog(
-            tmp_path, SfhqSource(tmp_path / "in", "in"), privacy=REJECT, checked=checked
+            tmp_path, open_sfhq_folder(tmp_path / "in", "in"), privacy=REJECT, checked=checked
         )
     assert reading.counts.rejected == {"private_image": 1}
     assert name in str(told(reading, Reason.PRIVATE_IMAGE)[0])
@@ -343,7 +344,7 @@ def test_a_second_jpeg_behind_the_first_is_found_on_every_run(tmp_path: Path) ->
     images.write()
     for _ in range(2):
         with CheckedImages(tmp_path / "checked.txt") as checked:
-            source = SfhqSource(tmp_path / "in", "in")
+            source = open_sfhq_folder(tmp_path / "in", "in")
             reading = read_into_catalog(tmp_path, source, checked=checked)
         assert len(told(reading, Reason.DATA_AFTER_IMAGE)) == 1
 
@@ -352,7 +353,7 @@ def test_a_secret_in_an_image_names_the_file(tmp_path: Path) -> None:
     images = folder(tmp_path / "in")
     images.images[f"images/{images.rows[0][0]}"] = with_text(f"key {TOKEN}")
     with pytest.raises(SourceError, match=images.rows[0][0]) as refused:
-        read_into_catalog(tmp_path, SfhqSource(images.write(), "in"))
+        read_into_catalog(tmp_path, open_sfhq_folder(images.write(), "in"))
     (problem,) = refused.value.problems
     assert (problem.column, problem.value) == ("image: PNG workflow", "hf_…")
 
@@ -377,7 +378,7 @@ def test_images_that_only_votes_name_are_looked_at_too(reason: Reason, tmp_path:
     images = folder(tmp_path / "in")
     (tmp_path / "loose").mkdir()
     (tmp_path / "loose" / "x.png").write_bytes(IMAGES[reason])
-    sources = SfhqSource(images.write(), "in"), votes(tmp_path / "v.jsonl", "x.png", images.rows[0][0])
+    sources = open_sfhq_folder(images.write(), "in"), votes(tmp_path / "v.jsonl", "x.png", images.rows[0][0])
     reading = read_into_catalog(tmp_path, *sources)
     assert [note.message.rpartition(" ")[2] for note in told(reading, reason)] == ["x.png"]
     assert reading.pairs[0].image_1_id is not None
