@@ -496,7 +496,7 @@ def published_pairs(release: Path, config: str) -> list[Row]:
     ]
 
 
-def read_files(work: Path, folder: Path, *sources: SfhqSource) -> Reading:
+def read_files(work: Path, folder: Path, *sources: open_sfhq_folder) -> Reading:
     """Read every Parquet file of a folder as votes."""
     files = sorted(folder.glob("*.parquet"))
     votes = [PreferenceSource(path, f"votes-{path.stem}", SourceOptions()) for path in files]
