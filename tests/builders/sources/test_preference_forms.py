@@ -16,10 +16,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from builders.sources import open_source, tell_kind
+from builders.sources.images.sfhq import SfhqSource, open_sfhq_folder
 from builders.sources.intake import SourceOptions, pair_id_of
 from builders.sources.preferences import FORMS, PreferenceSource
 from builders.sources.sample import write_sample
-from builders.sources.sfhq import SfhqSource
 from publish.export import main as export
 from schemas.configs import Table
 from schemas.preferences import PreferencePair
@@ -544,7 +544,7 @@ def test_the_pairs_of_a_release_come_back_with_every_vote(
     sample_release: Path, tmp_path: Path, work: Path
 ) -> None:
     write_sample(tmp_path / "sample")
-    images = SfhqSource(tmp_path / "sample", "renamed")
+    images = open_sfhq_folder(tmp_path / "sample", "renamed")
     reading = read_files(work, sample_release / "preferences", images)
     wanted = {f"{row['source']}/{row['id']}": row for row in published_pairs(sample_release, "preferences")}
     found = {pair.id: pair.model_dump(mode="json") for pair in reading.pairs}
