@@ -77,7 +77,7 @@ CODES: Mapping[str, Explanation] = {
         "No row of the table names this image.", "Add a row for it, or move the file out of the folder."
     ),
     "row/sidecar-not-read": Explanation(
-        "A folder of captions has a metadata table, so its .txt and .caption files are not read.",
+        "A folder of captions has a metadata table, so its .txt, .caption and .json sidecars are not read.",
         "Add the texts to the table, or move the files away.",
     ),
     "row/excluded": Explanation(

@@ -75,7 +75,7 @@ SHAPES = (
         re.compile(
             rf"{_QUOTE}username{_QUOTE}\s*:\s*{_QUOTE}[\w.-]+{_QUOTE}\s*,\s*{_QUOTE}key{_QUOTE}\s*:\s*{_QUOTE}{_HEX}{{32}}"
             rf"(?!{_HEX})"
-            rf"|KAGGLE_KEY\\?[\"']?\s*[=:]\s*\\?[\"']?{_HEX}{{32}}(?![0-9a-f])"
+            rf"|KAGGLE_KEY\\?[\"']?\]?\s*[=:]\s*\\?[\"']?{_HEX}{{32}}(?![0-9a-f])"
         ),
     ),
     _shape("a Slack token", "xox", r"xox[abeoprs]-[A-Za-z0-9-]{15,}", 5),

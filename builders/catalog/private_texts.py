@@ -15,7 +15,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from builders.sources.intake import InputRow, Side
+from builders.sources.intake import ImageInput, InputRow, Side
 from schemas.preferences import public_reference
 from schemas.problems import Reason
 from schemas.secrets import find_secrets
@@ -136,7 +136,9 @@ def _members(text: str) -> Mapping[str, object] | None:
 
 def texts_of(row: InputRow) -> list[tuple[str, str]]:
     """List every text of a row that a release would publish, with its column or its key of settings."""
-    texts = [("source", row.source), ("file_name", row.name), ("file", row.file)]
+    texts = [("source", row.source), ("file", row.file)]
+    if isinstance(row.content, ImageInput):  # what a caption calls its image is not published
+        texts.append(("file_name", row.name))
     _gather(row.content, "", texts)
     return texts
 

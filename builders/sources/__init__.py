@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from builders.sources.captions import METADATA_NAMES, SIDECAR_SUFFIXES, CaptionSource, has_captions
-from builders.sources.captions.sidecars import list_sidecars
+from builders.sources.captions import METADATA_NAMES, CaptionSource, has_captions, has_sidecars
+from builders.sources.captions.sidecars import JSON_SUFFIX, TEXT_SUFFIXES, list_sidecars
 from builders.sources.images import fits as images_fit
 from builders.sources.images import open_images
 from builders.sources.images.folder import ImageFolderSource
@@ -65,7 +65,7 @@ def _is_captions(path: Path) -> bool:
         return has_captions(table.columns, is_mapping=table.is_mapping)
     if (path / TABLE_NAME).is_file():
         return False
-    return _has_metadata(path) or bool(list_files(path, SIDECAR_SUFFIXES))
+    return _has_metadata(path) or has_sidecars(path)
 
 
 def _is_preferences(path: Path) -> bool:
@@ -86,7 +86,7 @@ def _open_images(path: Path, name: str, options: SourceOptions) -> tuple[Source,
     if images.caption_table is not None:
         return images, CaptionSource(images.caption_table, name, options)
     if not path.is_dir():
-        path = listing.copy_files(SIDECAR_SUFFIXES)
+        path = listing.copy_files((*TEXT_SUFFIXES, JSON_SUFFIX))
     if list_sidecars(path):
         return images, CaptionSource(path, name, replace(options, form="sidecars"))
     return (images,)

@@ -10,7 +10,7 @@ from datetime import date
 from typing import Any
 
 from builders.sources.tables import TableRow
-from builders.sources.tables.json_text import parse_json
+from builders.sources.tables.json_rows import parse_json
 from schemas.problems import Problem, Reason
 
 # How pandas, R, SQL and spreadsheets write that a cell is empty.

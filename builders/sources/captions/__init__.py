@@ -9,7 +9,7 @@ module here and one line in `FORMS`.
     captioners      a column for each captioner: image, caption_blip, caption_llava
     attributes      one attribute a row: image, attribute, value
     wide            one column for each attribute that schemas/attributes.py knows: image, Smiling, Age …
-    sidecars        a folder with one .txt or .caption beside (or in place of) each image
+    sidecars        a folder with one .txt, .caption or .json beside (or in place of) each image
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -27,7 +27,13 @@ from builders.sources.captions.columns import (
 )
 from builders.sources.captions.form import EmptyCaption, Form, Said, make_caption
 from builders.sources.captions.images import take_image
-from builders.sources.captions.sidecars import SIDECAR_SUFFIXES, digest_files, list_sidecars, read_sidecar
+from builders.sources.captions.sidecars import (
+    digest_files,
+    has_sidecars,
+    is_json,
+    list_sidecars,
+    read_sidecar,
+)
 from builders.sources.cells import Cells
 from builders.sources.intake import CaptionInput, InputRow, SourceOptions
 from builders.sources.listing import list_files
@@ -37,7 +43,7 @@ from schemas.captions import CaptionText
 from schemas.configs import Table as TableName
 from schemas.problems import Problem, Reason, Severity, SourceError, name_some, suggest
 
-__all__ = ["FORMS", "METADATA_NAMES", "SIDECAR_SUFFIXES", "CaptionSource", "has_captions"]
+__all__ = ["FORMS", "METADATA_NAMES", "CaptionSource", "has_captions", "has_sidecars"]
 
 METADATA_NAMES = ("metadata.jsonl", "metadata.csv", "metadata.parquet")
 _MAX_NOTED_ATTRIBUTES = 200
@@ -115,12 +121,15 @@ class CaptionSource:
             yield InputRow(self.name, name, 1, "", name, None, (problem,))
 
     def _sidecar_rows(self, folder: Path) -> Iterator[InputRow]:
+        objects = {path.with_suffix(""): path for path in self._paths if is_json(path)}
         for path in self._paths:
             name = path.relative_to(folder).as_posix()
-            row = read_sidecar(path, name)
-            cells = Cells(row, name)
-            text = make_caption(cells, "", dict(row.cells)) if row.cells else None
-            yield from self._input_rows(row, name, name.rpartition(".")[0], [text] if text else [], cells)
+            row, cells, said = _read_sidecar(path, name)
+            other = objects.get(path.with_suffix(""), path)
+            # img2dataset writes one caption into two files; the JSON file has its score and address, too.
+            if other != path and said and not cells.problems and _is_published(other, said):
+                continue
+            yield from self._input_rows(row, name, name.rpartition(".")[0], said, cells)
 
     def _input_rows(
         self, row: TableRow, file: str, image: str | None, said: Sequence[Said], cells: Cells
@@ -173,6 +182,23 @@ def _form_of(columns: Sequence[str], options: SourceOptions | None = None) -> st
     return next((name for name, form in FORMS.items() if form.fits(columns)), None)
 
 
+def _read_sidecar(path: Path, name: str) -> tuple[TableRow, Cells, Sequence[Said]]:
+    row = read_sidecar(path, name)
+    cells = Cells(row, name)
+    if is_json(path) and row.cells:
+        return row, cells, records.read_record(cells)
+    text = make_caption(cells, "caption", row.cells) if row.cells else None
+    return row, cells, [text] if text else []
+
+
+def _is_published(path: Path, said: Sequence[Said]) -> bool:
+    """Return whether a JSON sidecar has the captions of a text beside it, and nothing that rejects it."""
+    _, cells, other = _read_sidecar(path, path.name)
+    texts = {one.caption.strip() for one in other if isinstance(one, CaptionText) and one.caption}
+    is_rejected = any(problem.severity is not Severity.WARNING for problem in cells.problems)
+    return not is_rejected and all(isinstance(one, CaptionText) and one.caption in texts for one in said)
+
+
 def _find_table(path: Path) -> Table | None:
     """Open the table of captions at a path; None for a folder of sidecars.
 
@@ -192,7 +218,9 @@ def _find_table(path: Path) -> Table | None:
     if tables:
         return open_table(tables[0])
     if not list_sidecars(path):
-        message = f"the folder has neither {', '.join(METADATA_NAMES)} nor a .txt or .caption file"
+        message = (
+            f"the folder has neither {', '.join(METADATA_NAMES)} nor a sidecar (.txt, .caption or .json)"
+        )
         others = [other.name for other in list_files(path, (".csv", ".tsv", ".json", ".jsonl", ".parquet"))]
         fix = f"give the path of the table: {name_some(others, 5)}" if others else "check the path"
         raise SourceError(Problem(Reason.SOURCE, message, file=str(path), fix=fix))

@@ -79,7 +79,7 @@ def make_caption(cells: Cells, column: str, fields: Mapping[str, object]) -> Cap
         return None
     if text.caption is not None and looks_empty(text.caption):
         message = "the caption looks like a missing one, and is published as it is"
-        cells.wrong(column, message, "remove the row if there is no caption", Reason.LOOKS_EMPTY)
+        cells.wrong(column, message, "remove the row or file if there is no caption", Reason.LOOKS_EMPTY)
     return text
 
 

@@ -1,4 +1,7 @@
-"""Sidecars: text files that are named after images, and hold one caption each."""
+"""Sidecars: files that are named after images, with one caption as text, or a JSON object that has one.
+
+img2dataset (https://github.com/rom1504/img2dataset) writes both for each image: 00000.txt and 00000.json.
+"""
 
 import hashlib
 import os
@@ -7,24 +10,32 @@ from functools import partial
 from pathlib import Path
 
 from builders.file_kinds import tell_file_kind, tell_other_encoding
-from builders.sources.listing import is_of_macos
+from builders.sources.captions.columns import TEXT_COLUMNS
+from builders.sources.listing import IMAGE_SUFFIXES, is_of_macos
 from builders.sources.tables import TableRow
+from builders.sources.tables.json_rows import explain, parse_json, reject_row
 from builders.sources.tables.rows import is_unicode
 from schemas.problems import Problem, Reason
 from schemas.secrets import mask_secrets
 
-SIDECAR_SUFFIXES = (".txt", ".caption")
+TEXT_SUFFIXES, JSON_SUFFIX = (".txt", ".caption"), ".json"
+_CAPTION_KEYS = frozenset((*TEXT_COLUMNS, "prompt"))
 _MAX_BYTES = 1 << 20
 _SHOWN_BYTES = 80
+_JSON_FIX = 'write a JSON object, such as {"caption": "a face"}'
 
 
 def list_sidecars(folder: Path) -> list[Path]:
     """List the sidecars below a folder, with endings in small letters or capitals; links are not followed."""
     found = []
     for place, _, names in os.walk(folder):
-        paths = (Path(place) / name for name in names if _is_sidecar(name))
-        found += [path for path in paths if path.is_file() and not path.is_symlink()]
+        found += _sidecars_in(Path(place), names)
     return sorted(found)
+
+
+def has_sidecars(folder: Path) -> bool:
+    """Return whether a folder itself, without those below it, has a sidecar."""
+    return bool(_sidecars_in(folder, [path.name for path in folder.iterdir()]))
 
 
 def read_sidecar(path: Path, name: str) -> TableRow:
@@ -35,7 +46,8 @@ def read_sidecar(path: Path, name: str) -> TableRow:
         name: Its path relative to the folder, for problems.
 
     Returns:
-        A row whose cell `caption` is the text; without cells if the file is empty or cannot be read.
+        A row whose cell `caption` is the text, or that of a JSON object; without cells if the file is empty
+        or cannot be read.
     """
     at = partial(Problem, file=name, row=1)
     if not is_unicode(name):  # no image of a release can have such a name
@@ -50,7 +62,14 @@ def read_sidecar(path: Path, name: str) -> TableRow:
     text, problem = _decode(data, at)
     if problem is not None:
         return _without_text(problem)
+    if is_json(path):
+        return _read_object(name, text)
     return TableRow(1, {"caption": text} if text else {}, text, ())
+
+
+def is_json(path: Path) -> bool:
+    """Return whether a sidecar is JSON by its name."""
+    return path.name.lower().endswith(JSON_SUFFIX)
 
 
 def digest_files(folder: Path, paths: Sequence[Path]) -> str:
@@ -66,8 +85,49 @@ def _without_text(problem: Problem) -> TableRow:
     return TableRow(1, {}, "", (problem,))
 
 
-def _is_sidecar(name: str) -> bool:
-    return name.lower().endswith(SIDECAR_SUFFIXES) and not is_of_macos(name)
+def _read_object(name: str, text: str) -> TableRow:
+    try:
+        value = parse_json(text)
+    except ValueError as error:
+        return reject_row(name, 1, text, f"the file {explain(error)}", _JSON_FIX)
+    if not isinstance(value, dict):
+        message = f"the file is a JSON {type(value).__name__}, and not an object"
+        return reject_row(name, 1, text, message, _JSON_FIX)
+    return TableRow(1, value, text, ())
+
+
+def _sidecars_in(place: Path, names: Sequence[str]) -> list[Path]:
+    """List the sidecars among the files of one folder.
+
+    Many tools put JSON of their own into such folders. A JSON file is a sidecar if it is named after an image
+    or a text beside it, or holds an object with a caption. One that is broken is a sidecar among others.
+    """
+    names = [name for name in names if not is_of_macos(name)]
+    images = [name for name in names if name.lower().endswith(IMAGE_SUFFIXES)]
+    texts, objects = (
+        [path for path in _with_suffix(place, names, suffixes) if path.is_file() and not path.is_symlink()]
+        for suffixes in (TEXT_SUFFIXES, JSON_SUFFIX)
+    )
+    beside = {*images, *(name.rpartition(".")[0] for name in images), *(path.stem for path in texts)}
+    kinds = {path: True if path.stem in beside else _has_caption(path) for path in objects}
+    if any(kinds.values()):
+        texts += [path for path, is_sidecar in kinds.items() if is_sidecar is not False]
+    return texts
+
+
+def _with_suffix(place: Path, names: Sequence[str], suffixes: str | tuple[str, ...]) -> list[Path]:
+    return [place / name for name in names if name.lower().endswith(suffixes)]
+
+
+def _has_caption(path: Path) -> bool | None:
+    """Return whether a JSON file is an object with a caption; None if it is broken."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(_MAX_BYTES + 1)
+        value = parse_json(data.decode("utf-8-sig")) if len(data) <= _MAX_BYTES else None
+    except (OSError, ValueError):
+        return None
+    return isinstance(value, dict) and not _CAPTION_KEYS.isdisjoint(value)
 
 
 def _decode(data: bytes, at: "partial[Problem]") -> tuple[str, Problem | None]:

@@ -22,7 +22,7 @@ from builders.sources.listing import list_files
 from builders.sources.tables import Table, TableRow
 from builders.sources.tables.arrow import ArrowTable, is_arrow, is_image_type
 from builders.sources.tables.head import read_head
-from builders.sources.tables.json_text import parse_json
+from builders.sources.tables.json_rows import parse_json
 from builders.sources.tables.parquet import ParquetTable
 from schemas.configs import Table as TableName
 from schemas.problems import Problem, Reason, SourceError

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from builders.sources.cells import Cells, find_infinite, looks_empty, plain_json
 from builders.sources.intake import ImageText, SourceOptions
-from builders.sources.tables.json_text import parse_json
+from builders.sources.tables.json_rows import parse_json
 from builders.sources.tables.rows import TableRow
 from schemas.generators import GENERATORS, Generator, OpenSettings, advise_on_generator, find_generator
 from schemas.problems import Problem, Reason, SourceError, suggest

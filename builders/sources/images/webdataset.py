@@ -19,7 +19,7 @@ from builders.sources.images.img2dataset import FailedDownloads, check_status
 from builders.sources.images.rows import check_generator, choose_roles, describe_image
 from builders.sources.intake import ImageInput, ImageText, InputRow, SourceOptions
 from builders.sources.listing import IMAGE_SUFFIXES, STRAY_SUFFIXES, check_name, is_of_macos, list_files
-from builders.sources.tables.json_text import parse_json
+from builders.sources.tables.json_rows import parse_json
 from builders.sources.tables.rows import TableRow
 from schemas.configs import Table as TableName
 from schemas.problems import Problem, Reason, SourceError

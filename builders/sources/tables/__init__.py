@@ -5,6 +5,7 @@ from pathlib import Path
 
 from builders.sources.tables.delimited import DelimitedTable, check_header, find_delimiter
 from builders.sources.tables.head import read_head, refuse_others
+from builders.sources.tables.json_object import open_object
 from builders.sources.tables.json_text import JsonTable
 from builders.sources.tables.parquet import ParquetTable
 from builders.sources.tables.rows import Table, TableRow
@@ -24,7 +25,7 @@ def open_table(path: Path) -> Table:
         return ParquetTable(path)
     refuse_others(path, head)
     if _is_json(head):
-        return JsonTable(path)
+        return open_object(path) or JsonTable(path)
     return _open_text(path)
 
 

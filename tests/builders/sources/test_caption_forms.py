@@ -13,7 +13,10 @@ from datasets.table import embed_table_storage
 from PIL import Image as Picture
 
 from builders.sources import tell_kind
+from builders.sources.captions import CaptionSource
+from builders.sources.intake import SourceOptions
 from schemas.configs import Table
+from schemas.problems import SourceError
 from tests.builders.sources.caption_files import (
     WRITERS,
     Record,
@@ -207,3 +210,87 @@ def test_what_is_wrong_with_a_row_rejects_all_of_its_captions(images: Path, tmp_
     reading = read(images, jsonl(tmp_path / "t", [record]))
     assert reading.captions == []
     assert reading.tables[Table.CAPTIONS].rejected == {"bad_value": 2}
+
+
+def put(path: Path, content: object) -> None:
+    """Write text as it is, and anything else as JSON."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(content if isinstance(content, str) else json.dumps(content), encoding="utf-8")
+
+
+def test_sidecars_of_img2dataset(images: Path, tmp_path: Path) -> None:
+    """https://github.com/rom1504/img2dataset writes .txt and .json of one caption; a caption counts once."""
+    first, second, third, fourth = (name.rpartition(".")[0] for name in names_of(images))
+    shard = tmp_path / "laion" / "00000"
+    facts = {"key": "000000001", "url": "https://example.org/1.jpg", "status": "success", "width": 512}
+    put(shard / f"{first}.json", {"caption": "a face", "similarity": 0.31, "error_message": None} | facts)
+    put(shard / f"{first}.txt", "a face")
+    put(shard / f"{second}.json", {"caption": "one"} | facts)
+    put(shard / f"{second}.txt", "another")
+    put(shard / f"{third}.json", {"caption": "bad", "similarity": "high"})
+    put(shard / f"{third}.txt", "bad")
+    put(shard / f"{fourth}.json", {"caption": None} | facts)
+    put(shard.parent / "00000_stats.json", {"count": 4, "status_dict": {"success": 4}})
+    reading = read(images, shard.parent)
+    named = [(name.rpartition(".")[0], *rest) for name, *rest in said(reading, "caption", "score", "file")]
+    assert named == [
+        (first, "a face", 0.31, f"00000/{first}.json"),
+        (second, "another", None, f"00000/{second}.txt"),
+        (second, "one", None, f"00000/{second}.json"),
+        (third, "bad", None, f"00000/{third}.txt"),
+    ]
+    extras = json.loads(str(said(reading, "extras")[0][1]))
+    assert extras == facts
+    assert sorted(text.partition(" (value")[0] for text in told(reading)) == sorted(
+        [
+            f"00000/{third}.json:1:similarity: the cell is not a number",
+            f"00000/{fourth}.json:1: the row has neither a caption nor attributes",
+        ]
+    )
+
+
+def test_json_beside_images_is_a_sidecar_and_other_json_is_not(images: Path, tmp_path: Path) -> None:
+    first, second, third, fourth = names_of(images)
+    folder = tmp_path / "train"
+    for name in (first, second, third):
+        put(folder / name, "the image itself is read elsewhere")
+    put(folder / f"{first}.json", {"prompt": "a red fox", "seed": 7})
+    put(
+        folder / f"{second.rpartition('.')[0]}.JSON",
+        {"text": ["one", "two"], "tags": "a, b", "language": "en"},
+    )
+    put(folder / f"{third.rpartition('.')[0]}.json", '{"caption": ')
+    put(folder / f"{fourth.rpartition('.')[0]}.json", {"caption": "in place of the image"})
+    put(folder / "config.json", {"learning_rate": 0.1})
+    put(folder / "broken.json", "{")
+    assert tell_kind(folder) == "captions"
+    reading = read(images, folder)
+    assert said(reading, "caption", "bag_of_words", "language", "extras") == sorted(
+        [
+            (first, "a red fox", [], None, '{"seed": 7}'),
+            (second, "one", ["a", "b"], "en", None),
+            (second, "two", ["a", "b"], "en", None),
+            (fourth, "in place of the image", [], None, None),
+        ],
+        key=lambda row: tuple(map(str, row)),
+    )
+    problems = sorted(told(reading))
+    assert [text.partition(": ")[2].partition(":")[0] for text in problems] == ["the file is not JSON"] * 2
+
+
+def test_json_that_no_caption_is_in_makes_no_folder_of_sidecars(tmp_path: Path) -> None:
+    put(tmp_path / "train" / "config.json", {"learning_rate": 0.1})
+    put(tmp_path / "train" / "broken.json", "{")
+    with pytest.raises(
+        SourceError, match=r"neither metadata.jsonl.* nor a sidecar .*broken.json, config.json"
+    ):
+        CaptionSource(tmp_path / "train", "said", SourceOptions())
+
+
+def test_sidecars_that_say_that_there_is_no_caption_are_noted(images: Path, tmp_path: Path) -> None:
+    first, second, *_ = (name.rpartition(".")[0] for name in names_of(images))
+    put(tmp_path / "texts" / f"{first}.txt", "nan\n")
+    put(tmp_path / "texts" / f"{second}.json", {"caption": "N/A"})
+    reading = read(images, tmp_path / "texts")
+    assert reading.tables[Table.CAPTIONS].warnings == {"looks_empty": 2}
+    assert len(reading.captions) == 2

@@ -41,7 +41,7 @@ print(catalog.images.num_rows())
 
 def images() -> Iterator[tuple[str, bytes]]:
     """Yield names and images that differ by a comment of a JPEG file."""
-    base = image_bytes(1, size=(160, 128))
+    base = image_bytes(1, size=(192, 128))
     for number in range(NUM_IMAGES):
         comment = f"{number:08d}".encode()
         yield f"{number:07d}.jpg", base[:2] + b"\xff\xfe\0\x0a" + comment + base[2:]

@@ -7,7 +7,7 @@ import pytest
 
 from publish.release import main
 from publish.run.settings import Flags, load_settings
-from schemas.generators import find_generator
+from schemas.generators import KNOWN_TERMS, Conditions, DeclaredGenerator, find_generator
 from schemas.problems import SettingsError
 from tests.support import ROOT, good_folder, tree_digest
 
@@ -272,6 +272,16 @@ def test_a_generator_is_declared_once_with_one_meaning(
     with pytest.raises(SettingsError) as caught:
         load_settings(write(tmp_path, declare(*entries)))
     assert says in str(caught.value)
+
+
+def test_the_page_shows_a_whole_entry_and_every_known_licence(tmp_path: Path) -> None:
+    page = (ROOT / "RELEASING.md").read_text(encoding="utf-8")
+    section = page.partition("\n## Declare a generator\n")[2].partition("\n## ")[0]
+    example = section.partition("```toml\n")[2].partition("```")[0]
+    (declared,) = load_settings(write(tmp_path, GOOD + example)).generators
+    assert declared.model_fields_set == DeclaredGenerator.model_fields.keys()
+    assert {name for name in KNOWN_TERMS if f"`{name}`" in section} == KNOWN_TERMS.keys()
+    assert {each for each in Conditions if f"`{each}`" in section} == set(Conditions)
 
 
 def test_declared_generators_are_part_of_the_content_and_reach_sources(tmp_path: Path) -> None:
