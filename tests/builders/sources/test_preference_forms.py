@@ -16,8 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from builders.sources import open_source, tell_kind
-from builders.sources.images.sfhq import open_sfhq_folder
-from builders.sources.intake import Source, SourceOptions, pair_id_of
+from builders.sources.images.sfhq import SfhqSource, open_sfhq_folder
+from builders.sources.intake import SourceOptions, pair_id_of
 from builders.sources.preferences import FORMS, PreferenceSource
 from builders.sources.sample import write_sample
 from publish.export import main as export
@@ -496,7 +496,7 @@ def published_pairs(release: Path, config: str) -> list[Row]:
     ]
 
 
-def read_files(work: Path, folder: Path, *sources: Source) -> Reading:
+def read_files(work: Path, folder: Path, *sources: SfhqSource) -> Reading:
     """Read every Parquet file of a folder as votes."""
     files = sorted(folder.glob("*.parquet"))
     votes = [PreferenceSource(path, f"votes-{path.stem}", SourceOptions()) for path in files]
