@@ -103,17 +103,15 @@ def _is_coco(members: Mapping[str, _Member]) -> bool:
 
 
 def _is_by_column(members: Mapping[str, _Member]) -> bool:
-    """Return whether each member is a column {number of the row: value}, and its name none of a row."""
-    return (
-        _are_alike(members) and _are_numbers(next(iter(members.values())).keys) and not _are_numbers(members)
-    )
+    """Return whether each member is a column {number of a row: value}."""
+    if not _are_alike(members) or _name_images(members):
+        return False
+    return _are_numbers(next(iter(members.values())).keys) and not _are_numbers(members)
 
 
 def _is_by_row(members: Mapping[str, _Member]) -> bool:
-    """Return whether each member is a row {column: value} that its key does not name an image of."""
-    if not members or any(member.kind != "{" for member in members.values()):
-        return False
-    if any(name.lower().endswith(IMAGE_SUFFIXES) for name in members):
+    """Return whether each member is a row {column: value}, and its key says nothing about an image."""
+    if not members or any(member.kind != "{" for member in members.values()) or _name_images(members):
         return False
     if all(not _IMAGE_KEYS.isdisjoint(member.keys) for member in members.values()):
         return True
@@ -126,6 +124,10 @@ def _are_alike(members: Mapping[str, _Member]) -> bool:
     return len({(member.kind, member.keys) for member in members.values()}) == 1 and all(
         member.kind == "{" and member.keys for member in members.values()
     )
+
+
+def _name_images(members: Mapping[str, _Member]) -> bool:
+    return any(name.lower().endswith(IMAGE_SUFFIXES) for name in members)
 
 
 def _are_numbers(names: Sequence[str] | Mapping[str, object]) -> bool:
