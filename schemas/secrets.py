@@ -16,6 +16,7 @@ _AFTER_ESCAPE = r"(?<=\\[nrtbfv])|(?<=\\u[0-9a-fA-F]{4})|(?<=\\x[0-9a-fA-F]{2})"
 _START = rf"(?:(?<![A-Za-z0-9])|{_AFTER_ESCAPE})"
 _START_IN_BASE64 = rf"(?:(?<![A-Za-z0-9/+])|{_AFTER_ESCAPE})"
 _QUOTE = r"\\?\"{1,2}"  # JSON, JSON in JSON, and JSON in a cell of CSV
+_NAME, _IS = rf"{_QUOTE}(?:[\w-]+\.)?", rf"{_QUOTE}\s*:\s*{_QUOTE}"
 _END = r"(?![A-Za-z0-9_-])"
 _HEX = "[0-9a-f]"
 _NOT_HEX = r"(?=[0-9a-f]*[A-Zg-z])"  # a digest after a short name, such as "hf_" and a commit, is no secret
@@ -81,8 +82,8 @@ SHAPES = (
         "a Kaggle key",
         ('key"', 'key\\"', "KAGGLE_KEY"),
         re.compile(
-            rf"{_QUOTE}username{_QUOTE}\s*:\s*{_QUOTE}[\w.-]+{_QUOTE}\s*,\s*{_QUOTE}key{_QUOTE}\s*:\s*{_QUOTE}{_HEX}{{32}}"
-            rf"(?!{_HEX})"
+            rf"{_NAME}username{_IS}[\w.-]+{_QUOTE}\s*,\s*{_NAME}key{_IS}{_HEX}{{32}}(?!{_HEX})"
+            rf"|{_NAME}key{_IS}{_HEX}{{32}}{_QUOTE}\s*,\s*{_NAME}username{_IS}[\w.-]+{_QUOTE}"
             rf"|KAGGLE_KEY\\?[\"']?\]?\s*[=:]\s*\\?[\"']?{_HEX}{{32}}(?![0-9a-f])"
         ),
     ),

@@ -108,6 +108,8 @@ def test_a_secret_is_found_and_masked_wherever_it_stands(kind: str) -> None:
     [
         json.dumps({"username": "jane", "key": chars(32, HEX)}),
         json.dumps(json.dumps({"username": "jane", "key": chars(32, HEX)})),
+        json.dumps({"key": chars(32, HEX), "username": "jane"}),
+        json.dumps({"kaggle.key": chars(32, HEX), "kaggle.username": "jane"}),
         f"KAGGLE_KEY={chars(32, HEX)}",
         f'os.environ["KAGGLE_KEY"] = "{chars(32, HEX)}"',
     ],
