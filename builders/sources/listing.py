@@ -150,14 +150,30 @@ def is_stray(name: str) -> bool:
     return name.lower().endswith(STRAY_SUFFIXES) and not is_of_macos(name)
 
 
+def walk_folder(root: Path) -> Iterator[tuple[Path, list[str]]]:
+    """Yield each folder from a root down, with the names in it that are not folders; links are not followed.
+
+    Hidden folders are left out: programs keep copies there, such as Jupyter in .ipynb_checkpoints.
+
+    Raises:
+        OSError: A folder cannot be read; `os.walk` by itself would leave it out without a word.
+    """
+
+    def fail(error: OSError) -> None:
+        raise error
+
+    for place, folders, names in os.walk(root, onerror=fail):
+        folders[:] = [name for name in folders if not name.startswith((".", "__MACOSX"))]
+        yield Path(place), names
+
+
 def _images_elsewhere(root: Path) -> list[str]:
     """List the images below a folder that are in none of `IMAGE_FOLDERS`; links are not followed."""
     places = {real_path(root / place) for place in IMAGE_FOLDERS}  # images/ may be a link to a folder below
     found: list[str] = []
-    for place, folders, names in os.walk(root):
-        folders[:] = [name for name in folders if not name.startswith((".", "__MACOSX"))]
-        if Path(place) not in places:
-            found += [(Path(place) / name).relative_to(root).as_posix() for name in names if is_stray(name)]
+    for place, names in walk_folder(root):
+        if place not in places:
+            found += [(place / name).relative_to(root).as_posix() for name in names if is_stray(name)]
     return sorted(found)
 
 

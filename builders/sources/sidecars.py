@@ -1,7 +1,6 @@
 """Sidecars: text files that are named after images, and hold one caption each."""
 
 import hashlib
-import os
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -9,7 +8,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from builders.file_kinds import tell_file_kind, tell_other_encoding
-from builders.sources.listing import is_of_macos
+from builders.sources.listing import is_of_macos, walk_folder
 from builders.sources.tables.rows import is_unicode
 from schemas.captions import CaptionText
 from schemas.problems import Problem, Reason
@@ -20,12 +19,13 @@ _SHOWN_BYTES = 80
 
 
 def list_sidecars(folder: Path) -> list[Path]:
-    """List the sidecars below a folder, with endings in small letters or capitals; links are not followed."""
-    found = []
-    for place, _, names in os.walk(folder):
-        paths = (Path(place) / name for name in names if _is_sidecar(name))
-        found += [path for path in paths if path.is_file() and not path.is_symlink()]
-    return sorted(found)
+    """List the sidecars below a folder, with endings in small letters or capitals.
+
+    Links and pipes are among them, so that each is reported; `read_sidecar` does not open them.
+    """
+    if not folder.is_dir():
+        return []  # a table, beside which there are none
+    return sorted(place / name for place, names in walk_folder(folder) for name in names if _is_sidecar(name))
 
 
 def read_sidecar(path: Path, name: str) -> tuple[CaptionText | None, str, list[Problem]]:
@@ -43,6 +43,9 @@ def read_sidecar(path: Path, name: str) -> tuple[CaptionText | None, str, list[P
     if not is_unicode(name):  # no image of a release can have such a name
         fix = "rename it after its image"
         return None, "", [at(Reason.NOT_UTF8, "the name of the file is not UTF-8", value=name, fix=fix)]
+    if not _is_regular(path):
+        fix = "replace it with the text itself, or move it out of the folder"
+        return None, "", [at(Reason.NOT_A_REGULAR_FILE, "this is not a regular file", fix=fix)]
     try:
         with path.open("rb") as file:
             data = file.read(_MAX_BYTES + 1)
@@ -63,12 +66,16 @@ def read_sidecar(path: Path, name: str) -> tuple[CaptionText | None, str, list[P
 
 
 def digest_files(folder: Path, paths: Sequence[Path]) -> str:
-    """Return a digest of the names and the bytes of files below a folder."""
+    """Return a digest of the names and the bytes of files below a folder; of a link or a pipe, the name."""
     digest = hashlib.sha256()
     for path in paths:
         digest.update(f"{path.relative_to(folder).as_posix()}\0".encode("utf-8", "surrogateescape"))
-        digest.update(hashlib.sha256(path.read_bytes()).digest())
+        digest.update(hashlib.sha256(path.read_bytes() if _is_regular(path) else b"").digest())
     return digest.hexdigest()
+
+
+def _is_regular(path: Path) -> bool:
+    return path.is_file() and not path.is_symlink()
 
 
 def _is_sidecar(name: str) -> bool:
