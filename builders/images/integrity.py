@@ -111,7 +111,7 @@ def _not_an_image(data: bytes) -> ImageRefusedError:
         value = f"begins with {data[:8].hex(' ') or 'nothing: the file is empty'}"
         fix = "replace it with the original image, or remove its row"
         return ImageRefusedError(Reason.IMAGE_FORMAT, message, value, fix)
-    is_other_format = kind.is_image and not kind.what.startswith(("a JPEG", "a PNG", "a WebP"))
+    is_other_format = kind.is_image and kind.what not in ("a JPEG image", "a PNG image", "a WebP image")
     fix = "save it as JPEG, PNG or WebP" if is_other_format else kind.fix
     fix = fix or "replace it with the original image, or remove its row"
     return ImageRefusedError(Reason.IMAGE_FORMAT, message, f"the file is {kind.what}", fix)

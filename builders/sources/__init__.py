@@ -17,7 +17,7 @@ from builders.sources.intake import Source, SourceOptions
 from builders.sources.listing import FolderListing, list_files
 from builders.sources.preferences import PreferenceSource, forms_of
 from builders.sources.sample import LICENSE, NOTICE, write_sample
-from builders.sources.tables import open_table
+from builders.sources.tables import no_rows, open_table
 from schemas.problems import Problem, Reason, SourceError
 from schemas.records import ALGORITHMIC_MEDIA
 
@@ -113,9 +113,18 @@ def open_source(kind: str | None, path: Path, name: str, options: SourceOptions)
         options: What the maintainer says of it.
 
     Raises:
-        SourceError: It cannot be read, or its kind cannot be told.
+        SourceError: It cannot be read, its kind cannot be told, or it has no rows.
     """
-    return SOURCES[kind or tell_kind(path)].open(path, name, options)
+    try:
+        sources = SOURCES[kind or tell_kind(path)].open(path, name, options)
+    except OSError as error:  # of a folder: what reads a file says more of it
+        message, fix = f"it cannot be read: {error.strerror}", "check the path and its permissions"
+        place = str(error.filename or path)
+        raise SourceError(Problem(Reason.SOURCE, message, file=place, fix=fix)) from error
+    for source in sources:
+        if all(row.row is None for row in source.rows()):  # ends at the first row; strays have none
+            raise SourceError(no_rows(str(path)))
+    return sources
 
 
 def tell_kind(path: Path) -> str:

@@ -180,8 +180,8 @@ class FolderListing(Listing):
         """Return the paths of the files with one of some names; links are not followed into folders."""
         wanted = set(names)
         found = [
-            (Path(place) / name).relative_to(self._root).as_posix()
-            for place, names in _walk(self._root)
+            (place / name).relative_to(self._root).as_posix()
+            for place, names in walk_folder(self._root)
             for name in names
             if name in wanted
         ]
@@ -203,11 +203,11 @@ class FolderListing(Listing):
                 if not entry.is_file(follow_symlinks=False):
                     self._special.add(_join(place, entry.name))
                 yield place, entry.name
-        for folder, names in _walk(self._root):
-            if Path(folder) not in places:
-                place = Path(folder).relative_to(self._root).as_posix()
+        for folder, names in walk_folder(self._root):
+            if folder not in places:
+                place = folder.relative_to(self._root).as_posix()
                 for name in filter(is_stray, names):
-                    if not stat.S_ISREG(os.lstat(Path(folder) / name).st_mode):
+                    if not stat.S_ISREG(os.lstat(folder / name).st_mode):
                         self._special.add(_join(place, name))
                     yield place, name
 
@@ -248,11 +248,21 @@ def is_stray(name: str) -> bool:
     return name.lower().endswith(STRAY_SUFFIXES) and not is_of_macos(name)
 
 
-def _walk(root: Path) -> Iterator[tuple[str, list[str]]]:
-    """Yield a root and each folder below it, with their files; links to folders are not followed."""
-    for place, folders, names in os.walk(root):
+def walk_folder(root: Path) -> Iterator[tuple[Path, list[str]]]:
+    """Yield each folder from a root down, with the names in it that are not folders; links are not followed.
+
+    Hidden folders are left out: programs keep copies there, such as Jupyter in .ipynb_checkpoints.
+
+    Raises:
+        OSError: A folder cannot be read; `os.walk` by itself would leave it out without a word.
+    """
+
+    def fail(error: OSError) -> None:
+        raise error
+
+    for place, folders, names in os.walk(root, onerror=fail):
         folders[:] = sorted(name for name in folders if not name.startswith((".", "__MACOSX")))
-        yield place, names
+        yield Path(place), names
 
 
 def _image_entries(root: Path, place: str) -> Iterator[os.DirEntry[str]]:

@@ -9,6 +9,7 @@ reaches; see `tests/fuzz/guided.py`.
 import argparse
 import itertools
 import os
+import resource
 import sys
 import tempfile
 import time
@@ -26,6 +27,7 @@ from tests.support import ROOT
 
 FOUND = ROOT / "dist" / "fuzz"
 _EXAMPLES_PER_TURN = 150
+_MAX_ADDRESS_BYTES = 5 << 30  # of which threads and mapped libraries take 2
 
 
 def make_check(use: str, number: int, count: Callable[[bool], None]) -> Callable[[], None]:
@@ -61,8 +63,10 @@ def fuzz_tables(minutes: float, number: int) -> int:
     def count(was_read: bool) -> None:
         counts[was_read] += 1
 
+    # An input that takes more ends in a traceback, where the system would end the process without one.
+    resource.setrlimit(resource.RLIMIT_AS, (_MAX_ADDRESS_BYTES, _MAX_ADDRESS_BYTES))
     end = time.monotonic() + 60 * minutes
-    for turn, use in itertools.product(itertools.count(number), USES):
+    for turn, use in ((turn, use) for turn in itertools.count(number) for use in USES):
         if time.monotonic() > end:
             break
         try:

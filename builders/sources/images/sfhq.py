@@ -5,6 +5,7 @@ table. Nothing is written to the folder, and no file outside it is opened: names
 looked up in a listing of those three places, never joined to a path.
 """
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -177,8 +178,9 @@ def find_table(folder: Path) -> Path:
         raise SourceError(at("there is no such folder", fix="check the path"))
     tables = list_files(folder, (".csv",))
     named = folder / TABLE_NAME
-    if named in tables or len(tables) == 1:
-        table = named if named in tables else tables[0]
+    is_named = os.path.lexists(named)  # a folder, a pipe or a broken link, too: opening it says what it is
+    if is_named or len(tables) == 1:
+        table = named if is_named else tables[0]
         if not real_path(table).is_relative_to(real_path(folder)):
             raise SourceError(at(f"{table.name} is a link that leaves the folder", fix="put the table there"))
         return table

@@ -127,7 +127,7 @@ def test_a_secret_that_only_names_around_it_show_is_found_in_json(place: str) ->
     said = json.dumps({"kaggle.username": "jane", "kaggle.key": "0123456789abcdef" * 2, "n": 1})
     content: Content = CaptionInput("a.jpg", None, CaptionText(extras=said))
     if place == "config_json":
-        content = ImageInput(Path("x"), dataclasses.replace(TEXT, config_json=said))
+        content = ImageInput(ImageFile(Path("x")), dataclasses.replace(TEXT, config_json=said))
     (found,) = PrivacyCheck(WARN).inspect_row(row_of(content))
     assert (found.reason, found.place) == (Reason.SECRET, place)
 
@@ -137,7 +137,7 @@ def test_settings_may_be_nested_deeply() -> None:
     for _ in range(5_000):
         nested = [nested]
     settings = SETTINGS.model_construct(deep=nested)
-    row = row_of(ImageInput(Path("x"), dataclasses.replace(TEXT, settings=settings)))
+    row = row_of(ImageInput(ImageFile(Path("x")), dataclasses.replace(TEXT, settings=settings)))
     assert [each.value for each in PrivacyCheck(WARN).inspect_row(row)] == ["jane@example.org"]
 
 
@@ -227,7 +227,7 @@ def test_of_very_many_columns_the_first_are_noted_and_the_others_counted(tmp_pat
     images = folder(tmp_path / "in")
     columns = {f"column {number:03d}": "a@example.org" for number in range(300)}
     row: dict[str, object] = {"image": images.rows[0][0], "caption": "x", **columns}
-    sources = SfhqSource(images.write(), "in"), captions(tmp_path / "c.jsonl", [row])
+    sources = open_sfhq_folder(images.write(), "in"), captions(tmp_path / "c.jsonl", [row])
     notes = told(read_into_catalog(tmp_path, *sources), Reason.EMAIL_ADDRESS)
     assert len(notes) == 201
     assert "100 more columns" in notes[-1].message

@@ -205,6 +205,7 @@ def test_sidecars(images: Path, tmp_path: Path) -> None:
     assert [problem.split(" (value")[0].split(" →")[0] for problem in told(reading)] == [
         "bad.txt:1: the file is UTF-16",
         "large.txt:1: the file is too large to be a caption",
+        "link.txt:1: this is not a regular file",
     ]
 
 

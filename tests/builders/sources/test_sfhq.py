@@ -97,6 +97,7 @@ def test_empty_prompt_and_settings_are_null_and_counted(tmp_path: Path, work: Pa
     row = next(row for row in reading.published if row["file_name"] == folder.rows[0][0])
     assert (row["prompt"], row["settings"], row["config_json"]) == (None, None, None)
     assert reading.counts.warnings == {"empty_prompt": 1, "empty_config": 1}
+    assert all(problem.fix for problem in reading.problems)
 
 
 @pytest.mark.parametrize(
