@@ -68,10 +68,12 @@ class Listing(ABC):
     folder is looked for in `IMAGE_FOLDERS`, and only then in other folders.
 
     Args:
+        place: The source, for problems.
         places: Folder and name of each file, with slashes, relative to the source.
     """
 
-    def __init__(self, places: Iterable[tuple[str, str]]) -> None:
+    def __init__(self, place: str, places: Iterable[tuple[str, str]]) -> None:
+        self.place = place
         # Name → folders that have it: 122,726 names must not cost a Path object each.
         self._folders: dict[str, tuple[str, ...]] = {}
         for folder, name in places:
@@ -174,7 +176,7 @@ class FolderListing(Listing):
         self._root = real_path(folder)
         # Links, folders, pipes: only these need a closer look.
         self._special: set[str] = set()
-        super().__init__(self._places())
+        super().__init__(str(folder), self._places())
 
     def find(self, names: Iterable[str]) -> list[str]:
         """Return the paths of the files with one of some names; links are not followed into folders."""
@@ -188,8 +190,16 @@ class FolderListing(Listing):
         return sorted(found, key=lambda path: (path.count("/"), path))
 
     def open(self, path: str) -> Path:
-        """Return the path of a table."""
-        return self._root / path
+        """Return the path of a table.
+
+        Raises:
+            SourceError: It is a link that leaves the folder.
+        """
+        table = self._root / path
+        if not real_path(table).is_relative_to(self._root):
+            message, fix = f"{path} is a link that leaves the folder", "put the table there"
+            raise SourceError(Problem(Reason.SOURCE, message, file=str(table), fix=fix))
+        return table
 
     def copy_files(self, suffixes: tuple[str, ...]) -> Path:
         """Return the folder itself."""

@@ -77,8 +77,10 @@ def _list(path: Path, name: str, options: SourceOptions) -> Listing:
         return ArchiveListing(*split, options.scratch / name)
     if path.is_file() and (problem := refuse_compressed(path)) is not None:
         raise SourceError(problem)
-    message = "the file holds no images" if path.is_file() else "there is no such file or folder"
-    fix = "give a folder, a zip, a tar, Parquet with images, or a folder of save_to_disk"
+    message, fix = "there is no such folder or file", "check the path"
+    if path.is_file():
+        message = "the file holds no images"
+        fix = "give a folder, a zip, a tar, Parquet with images, or a folder of save_to_disk"
     raise SourceError(Problem(Reason.SOURCE, message, file=str(path), fix=fix))
 
 

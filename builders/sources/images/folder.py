@@ -58,19 +58,19 @@ class ImageFolderSource:
 
     def __init__(self, listing: Listing, name: str, options: SourceOptions, kind: str) -> None:
         self.name, self.kind, self._listing, self._options = name, kind, listing, options
-        check_generator(options, name)
+        check_generator(options, listing.place)
         self.table_problems: tuple[Problem, ...] = ()
         paths = listing.find(METADATA_NAMES)
         _refuse_two_in_one_folder(paths)
         self._tables = [self._open(path) for path in paths]
         if len(self._tables) == 1:
             self._tables = [_without_captions(self._tables[0], self._caption_columns)]
-        if not self._tables and options.generator is None:
-            raise SourceError(ask_for_generator(name))
         strays = [] if self._tables else list(listing.strays())
         if not self._tables and not strays:
-            message, fix = "there are no images here", "check the path"
-            raise SourceError(Problem(Reason.SOURCE, message, file=name, fix=fix))
+            message, fix = "the folder has no images", "check the path"
+            raise SourceError(Problem(Reason.SOURCE, message, file=listing.place, fix=fix))
+        if not self._tables and options.generator is None:
+            raise SourceError(ask_for_generator(listing.place))
         self.num_rows = sum(each.table.num_rows for each in self._tables) or len(strays)
         said = " ".join(each.table.sha256 for each in self._tables)
         self.sha256 = f"{hashlib.sha256(said.encode()).hexdigest()} {options.fingerprint}"
@@ -111,7 +111,7 @@ class ImageFolderSource:
         table = open_table(self._listing.open(path))
         roles = choose_roles(table, self._options, IMAGE_COLUMNS)
         if roles.image is None:
-            message = "no column names the image"
+            message = "no column names an image"
             fix = f"the table has {', '.join(table.columns)}; rename one to file_name"
             raise SourceError(Problem(Reason.SOURCE, message, file=path, fix=fix))
         return _Metadata(table, path, path.rpartition("/")[0], roles)

@@ -58,12 +58,21 @@ def make_metadata(path: Path) -> None:
     (path / "metadata.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
 
 
+def make_image_folder(path: Path) -> None:
+    path.mkdir()
+    for number, name in enumerate(NAMES):
+        (path / name).write_bytes(image_bytes(number))
+    rows = [{"file_name": name, "prompt": f"face {number}"} for number, name in enumerate(NAMES)]
+    (path / "metadata.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
 def make_sfhq(path: Path) -> None:
     good_folder(path, NUM_IMAGES).write()
 
 
 KINDS = {
     "sfhq": Kind("sfhq", make_sfhq, "images/FLUX1_dev_image_0000001.jpg", "*.csv", has_images=True),
+    "image folder": Kind("images", make_image_folder, NAMES[1], "*.*", has_images=True),
     "sidecars": Kind("captions", make_sidecars, NAMES[1], "*.txt", has_images=False),
     "metadata": Kind("captions", make_metadata, NAMES[1], "metadata.*", has_images=False),
 }
@@ -72,7 +81,7 @@ KINDS = {
 def read(kind: Kind, path: Path, work: Path) -> list[Problem]:
     """Read a folder as a release does, and return all that is reported; no row may be lost."""
     try:
-        sources = open_source(kind.kind, path, "source", SourceOptions())
+        sources = open_source(kind.kind, path, "source", SourceOptions(generator="SDXL"))
         if not kind.has_images:  # which are what its rows would be looked up in
             return [problem for source in sources for row in source.rows() for problem in row.problems]
         reading = read_into_catalog(work, *sources)
@@ -193,16 +202,20 @@ FAULTS: dict[str, Fault] = {
     ),
     "a text file": Fault(
         in_place_of_folder(content(b"some text\n")),
-        "this is a file, and not a folder|the table has no rows|no column names an image",
-        "give the folder|a table with rows|rename",
+        "this is a file, and not a folder|the table has no rows|no column names an image|holds no images",
+        "give (the|a) folder|a table with rows|rename",
     ),
     "empty file": Fault(
-        in_place_of_folder(content(b"")), "a file, and not a folder|the table is empty", "folder|with rows"
+        in_place_of_folder(content(b"")),
+        "a file, and not a folder|the table is empty|holds no images",
+        "folder|with rows",
     ),
     "empty": Fault(
         in_place_of_folder(Path.mkdir), "the folder (has no|has neither)", "put the table|check the path"
     ),
-    "zip": Fault(in_place_of_folder(zip_file), "is a zip archive", "unpack it"),
+    "zip": Fault(
+        in_place_of_folder(zip_file), "is a zip archive|the folder has no images", "unpack it|check the path"
+    ),
     "pipe": Fault(
         in_place_of_folder(os.mkfifo), "no such folder|a pipe or a device", "check the path|as a file"
     ),

@@ -93,7 +93,7 @@ FOLDER_FAULTS: Mapping[str, tuple[list[Row], dict[str, Any], str]] = {
     "missing": ([A, {"file_name": "FLUX1_dve.jpg"}], {}, "no such image"),
     "out of the folder": ([A, B, {"file_name": "../x.jpg"}], {}, "could lead out of the folder"),
     "no row": ([A], {}, "FLUX1_dev.jpg: no row of the metadata names this image"),
-    "no name": ([{"prompt": "a face"}], {}, "no column names the image"),
+    "no name": ([{"prompt": "a face"}], {}, "no column names an image"),
     "unknown model": ([A | {"generator": "SDXLL"}, B], {}, "did you mean SDXL?"),
     "unknown model of all": ([A, B], {"generator": "SDXLL"}, "did you mean SDXL?"),
     "two prompts": ([A | {"text": "a", "caption": "b"}], {}, "more than one column may be the prompt"),
