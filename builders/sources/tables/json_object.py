@@ -5,6 +5,7 @@ https://pandas.pydata.org/docs/reference/api/pandas.DataFrame.to_json.html
 """
 
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,7 @@ _MAX_MEMBERS = 1000  # more than a table has columns
 _IMAGE_KEYS = frozenset(("image_filename", "file_name", "filename", "image", "image_path"))
 # An object with one of these keys says something of the image that its own key names.
 _CAPTION_KEYS = frozenset(("caption", "captions", "text", "tags"))
+_NUMBER = re.compile(r"0|[1-9][0-9]*")  # as pandas writes one
 _FIX = 'write it again in pandas: frame.reset_index().to_json(path, orient="records", lines=True)'
 
 
@@ -131,16 +133,15 @@ def _name_images(members: Mapping[str, _Member]) -> bool:
 
 
 def _are_numbers(names: Sequence[str] | Mapping[str, object]) -> bool:
-    return all(name.isascii() and name.isdecimal() and str(int(name)) == name for name in names)
+    return all(map(_NUMBER.fullmatch, names))
 
 
 def _refuse_named_rows(path: Path, members: Mapping[str, _Member]) -> None:
     """Refuse {column: {name of the row: value}}: pandas writes it so if the names of images are its index."""
     if _are_alike(members) and not COLUMN_NAMES.isdisjoint(members):
         message = "the file is one JSON object of columns, and its rows have names in place of numbers"
-        raise SourceError(
-            Problem(Reason.SOURCE, message, file=path.name, column=next(iter(members)), fix=_FIX)
-        )
+        column = next(name for name in members if name in COLUMN_NAMES)
+        raise SourceError(Problem(Reason.SOURCE, message, file=path.name, column=column, fix=_FIX))
 
 
 def _refuse_arrays(path: Path, text: JsonScanner) -> None:
