@@ -144,6 +144,13 @@ def texts_of(row: InputRow) -> list[tuple[str, str]]:
     return texts
 
 
+def list_texts(value: object) -> list[tuple[str, str]]:
+    """List every text of a value with the dotted names of the fields that lead to it."""
+    texts: list[tuple[str, str]] = []
+    _gather(value, "", texts)
+    return texts
+
+
 def _gather(value: object, place: str, texts: list[tuple[str, str]]) -> None:
     """Add the texts of a value to a list; numbers, bytes and words of the kit have none.
 

@@ -135,6 +135,7 @@ def test_a_secret_in_what_a_killed_run_left_goes_with_the_refused_run(world: Wor
     [
         (f'description = "see {TOKEN}"', "dataset.description"),
         (f'use_cases = ["a", "see {TOKEN}"]', "dataset.use_cases"),
+        (f'[search]\nqueries = ["a face", "{TOKEN}"]', "search.queries"),
     ],
 )
 def test_a_secret_in_the_settings_is_refused_before_anything_is_read(

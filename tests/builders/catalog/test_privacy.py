@@ -27,6 +27,7 @@ from builders.sources.intake import (
     ImageText,
     InputRow,
     PairInput,
+    RankingInput,
     RankInput,
     Side,
     SourceOptions,
@@ -54,6 +55,7 @@ TEXT = ImageText("p", None, "FLUX1_dev", SETTINGS(), "{}", "http://cv.iptc.org/x
 PAIR = PairInput(
     "1", "p", (Side("a.jpg", "m"), Side("b.jpg", "m")), ((None, None, "submitted"),), is_whole=True
 )
+RANKING = RankingInput("1", "p", (Side("a.jpg", "m"), Side("b.jpg", "m")), ((None, (1.0, 2.0)),))
 RANK = RankInput("1", "p", Side("a.jpg", "m"), 1.0)
 
 
@@ -94,6 +96,9 @@ def contents(text: str) -> dict[str, Content]:
     found["pair side"] = dataclasses.replace(PAIR, sides=(Side(f"a/{text}/b.jpg", None), Side("b.jpg", None)))
     found["pair model"] = dataclasses.replace(PAIR, sides=(Side("a.jpg", text), Side("b.jpg", None)))
     found["pair annotator"] = dataclasses.replace(PAIR, votes=((text, None, "submitted"),))
+    for name in text_fields(RankingInput):
+        if name != "rankings":
+            found[f"ranking {name}"] = put(RANKING, name, text)
     for name in text_fields(RankInput):
         found[f"rank {name}"] = put(RANK, name, text)
     return found
