@@ -9,8 +9,8 @@ from pathlib import Path
 
 from builders.sources import open_source
 from builders.sources.exclusions import Exclusions, read_exclusions
+from builders.sources.images.sfhq import TABLE_NAME, open_sfhq_folder
 from builders.sources.intake import Source, SourceOptions
-from builders.sources.sfhq import TABLE_NAME, SfhqSource
 from schemas.problems import KitError
 from tests.support import Reading, good_folder, read_into_catalog
 
@@ -52,12 +52,12 @@ def in_bounds() -> Iterator[None]:
 def _open(use: str, path: Path, images: Path) -> tuple[list[Source], Exclusions | None]:
     kind = use.partition("/")[0]
     if kind == "exclusions":
-        return [SfhqSource(images, "images")], read_exclusions(path)
+        return [open_sfhq_folder(images, "images")], read_exclusions(path)
     if kind == "sfhq":
         (images / TABLE_NAME).write_bytes(path.read_bytes())
         return [*open_source(None, images, "images", SourceOptions())], None
     # Told from the content as a person's file is, or else as the flag for it would.
-    sources: list[Source] = [SfhqSource(images, "images")]
+    sources: list[Source] = [open_sfhq_folder(images, "images")]
     for told in (None, kind):
         try:
             return [*sources, *open_source(told, path, "table", SourceOptions())], None

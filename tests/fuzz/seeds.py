@@ -9,8 +9,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from builders.sources.images.sfhq import COLUMNS
 from builders.sources.preferences import FORMS
-from builders.sources.sfhq import COLUMNS
 from tests.support import CONFIGS
 
 Row = dict[str, Any]

@@ -13,10 +13,12 @@ from typing import Any
 from PIL import Image
 
 from builders.file_kinds import tell_file_kind, tell_other_encoding
-from builders.images.integrity import ImageRefusedError, inspect_image
+from builders.images.files import ImageRefusedError
+from builders.images.integrity import inspect_image
 from builders.sources.cells import Cells, parse_literal, plain_json
 from builders.sources.tables import TableRow, open_table
-from builders.sources.tables.json_text import JsonTable, parse_json
+from builders.sources.tables.json_rows import parse_json
+from builders.sources.tables.json_text import JsonTable
 from schemas.problems import KitError
 from schemas.records import IMAGE_FORMATS
 from schemas.settings import BuildSettings

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from builders.sources.tables.delimited import DelimitedTable, check_header, find_delimiter
 from builders.sources.tables.head import read_head, refuse_others
+from builders.sources.tables.json_object import open_object
 from builders.sources.tables.json_text import JsonTable
 from builders.sources.tables.parquet import ParquetTable
 from builders.sources.tables.rows import Table, TableRow
@@ -26,7 +27,7 @@ def open_table(path: Path) -> Table:
     refuse_others(path, head)
     if not _is_json(head):
         return _open_text(path)
-    table = JsonTable(path)
+    table = open_object(path) or JsonTable(path)
     if not table.columns and next(table.rows(), None) is None:  # [] names no column that could be missing
         raise SourceError(no_rows(table.name))
     return table

@@ -20,8 +20,8 @@ import pytest
 
 from builders.sources import open_source
 from builders.sources.exclusions import read_exclusions
+from builders.sources.images.sfhq import COLUMNS, TABLE_NAME
 from builders.sources.intake import SourceOptions
-from builders.sources.sfhq import COLUMNS, TABLE_NAME
 from publish.release import main
 from schemas.problems import Problem, SourceError
 from tests.support import CONFIGS, good_folder, image_bytes
@@ -161,6 +161,11 @@ def tarred(table: bytes) -> bytes:
 
 def encoded(encoding: str, mark: bytes = b"") -> Callable[[Path, Use], object]:
     return changed(lambda table: mark + table.decode().encode(encoding))
+
+
+def make_folder(path: Path, use: Use) -> None:
+    path.mkdir()
+    (path / "README").touch()
 
 
 def without_permission(path: Path, use: Use) -> None:
@@ -305,7 +310,7 @@ FAULTS: dict[str, Fault] = {
         lambda path, use: None, "there is no such file|the folder has no", "check the path|put the table"
     ),
     "folder": Fault(
-        lambda path, use: path.mkdir(),
+        make_folder,
         "this is a folder, where a table is expected|the folder has neither",
         "name the file|check the path",
     ),

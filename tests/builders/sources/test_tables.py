@@ -22,7 +22,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from builders.sources.tables import Table, TableRow, open_table
-from builders.sources.tables.json_text import JsonTable, parse_json
+from builders.sources.tables.json_rows import parse_json
+from builders.sources.tables.json_text import JsonTable
 from builders.sources.tables.parquet import ParquetTable
 from schemas.problems import Problem, Reason, Severity, SourceError
 from tests.support import ROOT, image_bytes
