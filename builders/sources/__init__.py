@@ -3,8 +3,10 @@
 Each is opened with a path, a name and options, and gives what `builders.sources.intake.Source` says.
 """
 
+import stat
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from builders.sources.captions import METADATA_NAMES, CaptionSource, has_captions, has_sidecars
@@ -119,15 +121,39 @@ def open_source(kind: str | None, path: Path, name: str, options: SourceOptions)
         SourceError: It cannot be read, its kind cannot be told, or it has no rows.
     """
     try:
+        if kind != SAMPLE_KIND:  # which is ours to write
+            _check_path(path)
         sources = SOURCES[kind or tell_kind(path)].open(path, name, options)
     except OSError as error:  # of a folder: what reads a file says more of it
         message, fix = f"it cannot be read: {error.strerror}", "check the path and its permissions"
         place = str(error.filename or path)
         raise SourceError(Problem(Reason.SOURCE, message, file=place, fix=fix)) from error
     for source in sources:
-        if all(row.row is None for row in source.rows()):  # ends at the first row; strays have none
+        if source.num_rows == 0 and all(row.row is None for row in source.rows()):  # strays have no row
             raise SourceError(no_rows(str(path)))
     return sources
+
+
+def _check_path(path: Path) -> None:
+    """Refuse a path at which there can be no source of any kind; a missing one is left to each kind.
+
+    Raises:
+        OSError: It cannot be read, such as a link that leads back to itself.
+        SourceError: It is a pipe or a device, or a folder with nothing in it.
+    """
+    at = partial(Problem, Reason.SOURCE, file=str(path))
+    try:
+        mode = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):  # the latter is a folder in an archive
+        return
+    if stat.S_ISDIR(mode):
+        if next(path.iterdir(), None) is None:
+            raise SourceError(
+                at("the folder is empty", fix="check the path, and that everything was unpacked")
+            )
+    elif not stat.S_ISREG(mode):
+        fix = "save what comes out of it as a file"
+        raise SourceError(at("this is not a regular file, but a pipe or a device", fix=fix))
 
 
 def tell_kind(path: Path) -> str:

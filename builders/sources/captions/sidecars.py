@@ -112,9 +112,12 @@ def _sidecars_in(place: Path, names: Sequence[str]) -> list[Path]:
     """
     names = [name for name in names if not is_of_macos(name)]
     images = [name for name in names if name.lower().endswith(IMAGE_SUFFIXES)]
-    texts, objects = (_with_suffix(place, names, suffixes) for suffixes in (TEXT_SUFFIXES, JSON_SUFFIX))
+    texts, objects = (
+        [path for path in _with_suffix(place, names, suffixes) if not path.is_dir()]
+        for suffixes in (TEXT_SUFFIXES, JSON_SUFFIX)
+    )
     beside = {*images, *(name.rpartition(".")[0] for name in images), *(path.stem for path in texts)}
-    kinds = {path: True if path.stem in beside else _has_caption(path) for path in objects}
+    kinds = {path: path.stem in beside or _has_caption(path) for path in objects}
     if any(kinds.values()):
         texts += [path for path, is_sidecar in kinds.items() if is_sidecar is not False]
     return texts

@@ -77,7 +77,7 @@ def _list(path: Path, name: str, options: SourceOptions) -> Listing:
         return ArchiveListing(*split, options.scratch / name)
     if path.is_file() and (problem := refuse_compressed(path)) is not None:
         raise SourceError(problem)
-    message, fix = "there is no such folder or file", "check the path"
+    message, fix = "there is no such file or folder", "check the path"
     if path.is_file():
         message = "the file holds no images"
         fix = "give a folder, a zip, a tar, Parquet with images, or a folder of save_to_disk"

@@ -8,7 +8,7 @@ import os
 import re
 import zipfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -34,6 +34,7 @@ class Kind:
         image: One of them, relative to the folder.
         entries: Files without which the folder is no such source, as a pattern.
         has_images: Whether its rows are images; else only texts are read, and images are left alone.
+        options: What the maintainer says of it.
     """
 
     kind: str
@@ -41,6 +42,7 @@ class Kind:
     image: str
     entries: str
     has_images: bool
+    options: SourceOptions = field(default_factory=SourceOptions)
 
 
 def make_sidecars(path: Path) -> None:
@@ -58,30 +60,29 @@ def make_metadata(path: Path) -> None:
     (path / "metadata.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
 
 
-def make_image_folder(path: Path) -> None:
-    path.mkdir()
-    for number, name in enumerate(NAMES):
-        (path / name).write_bytes(image_bytes(number))
-    rows = [{"file_name": name, "prompt": f"face {number}"} for number, name in enumerate(NAMES)]
-    (path / "metadata.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-
-
 def make_sfhq(path: Path) -> None:
     good_folder(path, NUM_IMAGES).write()
 
 
 KINDS = {
     "sfhq": Kind("sfhq", make_sfhq, "images/FLUX1_dev_image_0000001.jpg", "*.csv", has_images=True),
-    "image folder": Kind("images", make_image_folder, NAMES[1], "*.*", has_images=True),
     "sidecars": Kind("captions", make_sidecars, NAMES[1], "*.txt", has_images=False),
     "metadata": Kind("captions", make_metadata, NAMES[1], "metadata.*", has_images=False),
+    "image folder": Kind(
+        "images",
+        make_metadata,
+        NAMES[1],
+        "*.j*",
+        has_images=True,
+        options=SourceOptions(generator="FLUX1_schnell"),
+    ),
 }
 
 
 def read(kind: Kind, path: Path, work: Path) -> list[Problem]:
     """Read a folder as a release does, and return all that is reported; no row may be lost."""
     try:
-        sources = open_source(kind.kind, path, "source", SourceOptions(generator="SDXL"))
+        sources = open_source(kind.kind, path, "source", kind.options)
         if not kind.has_images:  # which are what its rows would be looked up in
             return [problem for source in sources for row in source.rows() for problem in row.problems]
         reading = read_into_catalog(work, *sources)
@@ -150,6 +151,7 @@ def zip_file(path: Path) -> None:
 def without_entries(path: Path, kind: Kind) -> None:
     for entry in path.glob(kind.entries):
         entry.unlink()
+    (path / "README").touch()
 
 
 def unreadable(path: Path, kind: Kind) -> None:
@@ -202,34 +204,32 @@ FAULTS: dict[str, Fault] = {
     ),
     "a text file": Fault(
         in_place_of_folder(content(b"some text\n")),
-        "this is a file, and not a folder|the table has no rows|no column names an image|holds no images",
+        "this is a file, and not a folder|no rows|no column names an image|the file holds no images",
         "give (the|a) folder|a table with rows|rename",
     ),
     "empty file": Fault(
         in_place_of_folder(content(b"")),
-        "a file, and not a folder|the table is empty|holds no images",
+        "this is a file, and not a folder|the table is empty|the file holds no images",
         "folder|with rows",
     ),
-    "empty": Fault(
-        in_place_of_folder(Path.mkdir), "the folder (has no|has neither)", "put the table|check the path"
-    ),
+    "empty": Fault(in_place_of_folder(Path.mkdir), "the folder is empty", "check the path"),
     "zip": Fault(
         in_place_of_folder(zip_file), "is a zip archive|the folder has no images", "unpack it|check the path"
     ),
-    "pipe": Fault(
-        in_place_of_folder(os.mkfifo), "no such folder|a pipe or a device", "check the path|as a file"
-    ),
+    "pipe": Fault(in_place_of_folder(os.mkfifo), "a pipe or a device", "as a file"),
     "link loop": Fault(
-        in_place_of_folder(lambda path: path.symlink_to(path)),
-        "no such folder|cannot be read",
-        "check the path",
+        in_place_of_folder(lambda path: path.symlink_to(path)), "it cannot be read", "check the path"
     ),
     "link to nothing": Fault(
         in_place_of_folder(lambda path: path.symlink_to(path.with_name("gone"))),
         "there is no such (folder|file)",
         "check the path",
     ),
-    "no table": Fault(without_entries, "the folder (has no|has neither)", "put the table|check the path"),
+    "no table": Fault(
+        without_entries,
+        "the folder (has no|has neither)|the folder has no images",
+        "put the table|check the path",
+    ),
     "unreadable": Fault(unreadable, "cannot be read: Permission denied", "permissions"),
     "unreadable below": Fault(unreadable_below, "cannot be read: Permission denied", "permissions"),
     # In place of one of its images
@@ -343,6 +343,8 @@ def test_the_command_reports_a_fault_and_writes_nothing(
     good = good_folder(tmp_path / "good", 2).write()
     settings = write_settings(tmp_path / "release.toml", {})
     sources = ["--sfhq", str(good), f"--{KINDS[kind].kind}", str(path)]
+    if generator := KINDS[kind].options.generator:
+        sources += ["--generator", generator]
     status = main(["--version", "1.0", "--config", str(settings), "--out", str(out), *sources, "--plan"])
     said = re.sub(r"\s+", " ", "".join(capsys.readouterr()))
     assert status == 1, said
