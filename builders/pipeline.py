@@ -125,6 +125,7 @@ def describe_inputs(
         near_duplicates=settings.near_duplicates,
         search=settings.search,
         generators=settings.generators,
+        privacy=settings.privacy,
         sources=sources,
         previous=previous,
         repack=repack,
@@ -305,6 +306,7 @@ def _write_card(
         features=inputs.features,
         limits=inputs.near_duplicates,
         generators=inputs.all_generators,
+        dropped_columns=inputs.privacy.drop_columns,
         figures=figures,
     )
     before = inputs.previous.version if inputs.previous else None

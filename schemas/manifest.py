@@ -19,7 +19,9 @@ from schemas.settings import (
     DatasetSettings,
     DuplicateSettings,
     PreferenceSettings,
+    PrivacySettings,
     SearchSettings,
+    is_default_privacy,
 )
 from schemas.versions import Bump
 
@@ -162,6 +164,9 @@ class Inputs(_Frozen):
     )
     near_duplicates: DuplicateSettings | None = Field(
         None, exclude_if=operator.not_, description="When images are near-duplicates; null if not looked for."
+    )
+    privacy: PrivacySettings = Field(
+        PrivacySettings(), exclude_if=is_default_privacy, description="What happened to private data."
     )
     search: SearchSettings | None = Field(
         None, exclude_if=operator.not_, description="What is searched for in figures; null without features."

@@ -77,6 +77,7 @@ class CardInputs:
         limits: When images are near-duplicates; None where they are not looked for.
         generators: The generators that it may have, by name, in the order in which they are shown.
         figures: Path of each figure in the release → what it shows.
+        dropped_columns: Columns of sources that the maintainer leaves out for privacy.
     """
 
     dataset: DatasetSettings
@@ -95,6 +96,7 @@ class CardInputs:
     limits: DuplicateSettings | None
     generators: Mapping[str, Generator]
     figures: Mapping[str, str]
+    dropped_columns: tuple[str, ...] = ()
 
     @property
     def configs(self) -> tuple[Config, ...]:

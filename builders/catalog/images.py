@@ -4,11 +4,11 @@ import json
 import sqlite3
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from builders.catalog.layout import IN_PART, Entry, Part
 from builders.catalog.ledger import Insert, Ledger
 from builders.catalog.splits import split_of
+from builders.images.files import ImageFile
 from builders.images.integrity import ImageFacts
 from builders.sources.intake import ImageInput, ImageText, InputRow
 from schemas.generators import Generator
@@ -48,17 +48,17 @@ class Shown:
 
     Attributes:
         sha256: Digest of the image's bytes.
-        path: Where the image is.
+        file: Where the image is.
         text: The text.
     """
 
     sha256: str
-    path: Path
+    file: ImageFile
     text: str | None
 
     def __str__(self) -> str:
         """Name the image in messages."""
-        return str(self.path)
+        return str(self.file)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,16 +92,23 @@ class ImageCatalog:
         db.executescript(_SCHEMA)
         self._insert = Insert(db, f"INSERT INTO images VALUES ({', '.join('?' * 10)})")
 
-    def add(self, input_id: int, row: InputRow, image: ImageInput, facts: ImageFacts | None) -> None:
+    def add(
+        self,
+        input_id: int,
+        row: InputRow,
+        image: ImageInput,
+        facts: ImageFacts | None,
+        file: ImageFile | None,
+    ) -> None:
         """Add an image, without facts if it cannot be read; one that is rejected already is kept by name."""
         stored = (input_id, row.source, row.name.encode(errors="backslashreplace").decode(), row.row)
-        if facts is None or image.text is None or row.is_rejected:
+        if facts is None or file is None or image.text is None or row.is_rejected:
             self._insert(*stored, *[None] * 6)
             return
         record = _record(row, image.text, facts, self._generators)
         text = json.dumps(_said(image.text), sort_keys=True)
         content = (facts.sha256, record.image_id, text, json.dumps(record.row(), ensure_ascii=False))
-        self._insert(*stored, str(image.path), *content, input_id)
+        self._insert(*stored, file.to_text(), *content, input_id)
 
     def resolve(self) -> None:
         """Settle what only all rows together show: repeated and contradictory rows, identical images.
@@ -116,8 +123,8 @@ class ImageCatalog:
         self._refuse_shared_ids()
         self._warn_of_shared_names()
 
-    def published(self, part: Part | None = None) -> Iterator[tuple[dict[str, object], Path]]:
-        """Yield each record, or those of one part in its order, with its image's path.
+    def published(self, part: Part | None = None) -> Iterator[tuple[dict[str, object], ImageFile]]:
+        """Yield each record, or those of one part in its order, with where its image is.
 
         Without a part they come in order of image id. Ids are digests, so this order is a shuffle that
         depends on nothing but the images themselves.
@@ -132,7 +139,7 @@ class ImageCatalog:
             record = json.loads(written)
             record["split"] = part.split if part else self._split_of(record["prompt"], record["image_id"])
             more = {"other_origins": json.loads(other_origins), "captions": json.loads(texts)}
-            yield record | more, Path(path)
+            yield record | more, ImageFile.from_text(path)
 
     def shown(self, part: Part) -> Iterator[Shown]:
         """Yield each image of a part with its prompt, in order."""
@@ -141,7 +148,7 @@ class ImageCatalog:
             f"CROSS JOIN {FIRST} first ON image_id = key WHERE {IN_PART}"
         )
         for sha256, path, prompt in self._db.execute(query, part.place):
-            yield Shown(sha256, Path(path), prompt)
+            yield Shown(sha256, ImageFile.from_text(path), prompt)
 
     def entries(self) -> Iterator[Entry]:
         """Yield what places each record, in order of image id."""

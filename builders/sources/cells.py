@@ -4,17 +4,21 @@ import ast
 import json
 import math
 import re
+import warnings
 from collections.abc import Iterable, Mapping
+from copy import copy
 from datetime import date
 from typing import Any
 
 from builders.sources.tables import TableRow
-from builders.sources.tables.json_text import parse_json
+from builders.sources.tables.json_rows import parse_json
 from schemas.problems import Problem, Reason
 
 # How pandas, R, SQL and spreadsheets write that a cell is empty.
 _EMPTY_WORDS = frozenset(("nan", "na", "n/a", "#n/a", "<na>", "nat", "null", "none", "nil", "(null)", "\\n"))
 _MAX_LITERAL_CHARS = 1_000_000
+# Python warns of an escape in such a text that it does not know, with no file and no row.
+warnings.filterwarnings("ignore", module="<unknown>")
 _MISSING_COMMA = re.compile(r"(['\"])\s+(['\"])")  # numpy writes ['a' 'b'], which Python reads as 'ab'
 
 
@@ -33,6 +37,11 @@ class Cells:
         self._values = dict(_flatten(row.cells))
         self._file, self._number = file, row.number
         self.problems: list[Problem] = list(row.problems)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns of this row; a struct stands for its fields, by dotted names."""
+        return tuple(self._values)
 
     def first(self, names: Iterable[str]) -> str | None:
         """Return the first of some columns that this row has, or None."""
@@ -83,11 +92,25 @@ class Cells:
 
     def items(self, column: str) -> list[Any] | None:
         """Take a list; in a table of text, as JSON or as Python writes one."""
-        value = parse_literal(self.value(column))
+        value = self.literal(column)
         if value is None or isinstance(value, list):
             return value
         self.wrong(column, "the cell is not a list", 'write one, such as ["image_1", "image_2"]')
         return None
+
+    def literal(self, column: str) -> object:
+        """Return a cell as `value` does, with a list or an object parsed where its text stands for one."""
+        return parse_literal(self.value(column))
+
+    def member(self, column: str) -> "Cells | None":
+        """Return the cells of an object in a cell, or None; their problems are gathered here."""
+        prefix = f"{column}."
+        values = {name.removeprefix(prefix): v for name, v in self._values.items() if name.startswith(prefix)}
+        if not values:
+            return None
+        inner = copy(self)
+        inner._values = values
+        return inner
 
     def wrong(self, column: str, message: str, fix: str, reason: Reason = Reason.BAD_VALUE) -> None:
         """Gather a problem with a cell."""

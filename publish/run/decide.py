@@ -18,6 +18,7 @@ from publish.run.terminal import format_counts
 from schemas.generators import Generator, advise_on_generator
 from schemas.manifest import Inputs
 from schemas.problems import Problem, Reason, printable
+from schemas.secrets import find_secrets
 from schemas.versions import Bump, bump_between, next_version
 from schemas.withdrawals import withdrawals
 
@@ -41,6 +42,19 @@ def refuse_output_in_sources(folders: Iterable[Path], out: Path) -> Iterator[Pro
                 fix="give an --out elsewhere",
                 code="run/output-in-source",
             )
+
+
+def refuse_secrets(texts: Iterable[tuple[str, str | None, str]]) -> Iterator[Problem]:
+    """Refuse to publish tokens and keys in the maintainer's own texts.
+
+    Args:
+        texts: File, key if there is one, and text.
+    """
+    fix = "revoke it, since others may have seen it, and remove it"
+    for file, key, text in texts:
+        for secret in find_secrets(text):
+            message = f"the text holds what looks like {secret.what}, and would be published"
+            yield Problem(Reason.SECRET, message, file=file, column=key, value=secret.masked, fix=fix)
 
 
 def refuse_other_run(out: Path, process: str) -> Problem:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
-from builders.card.notes import parse_citation
+from builders.card.notes import dataset_changelog, parse_citation
 from builders.catalog import Catalog
 from builders.catalog.reader import Fetch, SourceReader
 from builders.features.encoder import Encoder
@@ -77,10 +77,17 @@ def release(options: argparse.Namespace, terminal: Terminal) -> int:
         KitError: Something is wrong that the user can correct; all problems of a stage at once.
     """
     version, out, base = options.version, options.out, options.config.parent
-    flags = Flags(options.sfhq, options.captions, options.preferences, options.to)
+    flags = Flags(
+        sfhq=options.sfhq,
+        images=options.images,
+        generator=options.generator,
+        captions=options.captions,
+        preferences=options.preferences,
+        to=options.to,
+    )
     settings = load_settings(options.config, flags)
     _refuse(decide.refuse_output_in_sources(settings.source_paths(base), out), SettingsError)
-    notes = _read_notes(settings, base)
+    notes = _read_notes(settings, options.config, version)
     _refuse(decide.refuse_withdrawn(notes.changelog, version))
     saved = read_plan(options.apply, version) if options.apply else None
     folder, hosts = FolderTarget(out), open_hosts(settings, out)
@@ -146,9 +153,9 @@ def _show(
     _refuse(published.problems)
 
 
-def _read_notes(settings: Settings, base: Path) -> Notes:
-    """Read citation, changelog and exclusions, and check them before any work is done."""
-    texts, problems = [], []
+def _read_notes(settings: Settings, path: Path, version: str) -> Notes:
+    """Read and check citation, changelog and exclusions before any work; `path` is that of the settings."""
+    texts, problems, base = list[str](), list[Problem](), path.parent
     for name in (settings.release.citation, settings.release.changelog):
         try:
             texts.append((base / name).read_text(encoding="utf-8"))
@@ -161,12 +168,30 @@ def _read_notes(settings: Settings, base: Path) -> Notes:
     parse_citation(texts[0])
     listed = settings.release.exclusions
     exclusions = read_exclusions(base / listed) if listed is not None else None
-    return Notes(citation=texts[0], changelog=texts[1], exclusions=exclusions)
+    notes = Notes(citation=texts[0], changelog=texts[1], exclusions=exclusions)
+    _refuse(decide.refuse_secrets(_own_texts(path, settings, notes, version)), SettingsError)
+    return notes
+
+
+def _own_texts(
+    path: Path, settings: Settings, notes: Notes, version: str
+) -> Iterator[tuple[str, str | None, str]]:
+    """Yield the maintainer's texts that a release repeats: file, key of the settings, and text."""
+    for key, value in settings.dataset:
+        for text in value if isinstance(value, tuple) else (value,):
+            yield str(path), f"dataset.{key}", str(text or "")
+    yield settings.release.citation, None, notes.citation
+    yield settings.release.changelog, None, dataset_changelog(notes.changelog, version)
 
 
 def _open_catalog(work: Path, settings: Settings, notes: Notes) -> Catalog:
-    generators = generators_with(settings.generators)
-    return Catalog(work / "catalog.sqlite", settings.build.splits, notes.exclusions, generators)
+    return Catalog(
+        work / "catalog.sqlite",
+        settings.build.splits,
+        notes.exclusions,
+        generators_with(settings.generators),
+        settings.privacy,
+    )
 
 
 def _read_sources(

@@ -64,11 +64,20 @@ class JsonScanner:
         self._expect("[")
         closing = self._expect("]") if self.peek() == "]" else ","
         while closing == ",":
-            yield self._value()
+            yield self.value()
             closing = self._expect(",]")
 
     def members(self) -> Iterator[tuple[str, str]]:
         """Take each member of an object as the text of its key and of its value.
+
+        Raises:
+            BrokenJsonError: The object cannot be read on.
+        """
+        for key in self.member_keys():
+            yield key, self.value()
+
+    def member_keys(self) -> Iterator[str]:
+        """Take each key of an object as text; the caller takes its value before it asks for the next key.
 
         Raises:
             BrokenJsonError: The object cannot be read on.
@@ -78,10 +87,21 @@ class JsonScanner:
         while closing == ",":
             if self.peek() != '"':
                 raise self._broken(self._at, "a key in double quotes is missing")
-            key = self._value()
+            key = self.value()
             self._expect(":")
-            yield key, self._value()
+            yield key
             closing = self._expect(",}")
+
+    def skip(self) -> None:
+        """Pass over a value; an array or object of any size, as long as its elements are not too large.
+
+        Raises:
+            BrokenJsonError: It cannot be read on.
+        """
+        kind = self.peek()
+        parts = self.elements() if kind == "[" else self.members() if kind == "{" else (self.value(),)
+        for _ in parts:
+            pass
 
     def expect_end(self) -> None:
         """Check that no text is left.
@@ -108,7 +128,12 @@ class JsonScanner:
         self._at += 1
         return char
 
-    def _value(self) -> str:
+    def value(self) -> str:
+        """Take a value as text, whole.
+
+        Raises:
+            BrokenJsonError: It cannot be read on.
+        """
         self.peek()
         while True:
             fault = None

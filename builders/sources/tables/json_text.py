@@ -4,22 +4,28 @@ Arrays and objects are read element by element; memory holds the largest of them
 """
 
 import codecs
-import json
-from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
 from enum import Enum, auto
 from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
 
+from builders.sources.tables.json_rows import (
+    CHUNK_CHARS,
+    LINE_FIX,
+    MAX_ELEMENT_CHARS,
+    explain,
+    parse_json,
+    read_record,
+    reject_row,
+    scan_json,
+)
 from builders.sources.tables.json_scan import BrokenJsonError, JsonScanner
 from builders.sources.tables.rows import TableRow, digest_file, escape_bytes, is_unicode
 from schemas.problems import Problem, Reason, SourceError
+from schemas.secrets import mask_secrets
 
-CHUNK_CHARS = 1 << 20
-MAX_ELEMENT_CHARS = 64 << 20
 # Names of columns: an object that has one of them for a key is a record, and not a mapping of rows.
 COLUMN_NAMES = frozenset(
     (
@@ -43,27 +49,6 @@ COLUMN_NAMES = frozenset(
 _WRAPPERS = frozenset({"annotations", "data", "records", "rows"})
 _SAMPLE_ROWS = 100
 _SHOWN_CHARS = 1000
-_LINE_FIX = 'write one JSON object on the line, such as {"image": "a.jpg"}, with null for what is not known'
-_ELEMENT_FIX = 'write a JSON object, such as {"image": "a.jpg"}, with null for what is not known'
-
-
-def parse_json(text: str) -> object:
-    """Parse JSON strictly: no repeated key, no NaN, no NUL, no text that is not Unicode.
-
-    A number too large for a float, such as 1e999, is valid JSON and comes out as infinite.
-
-    Raises:
-        ValueError: It is anything else, is nested too deep, or has an integer of thousands of digits.
-    """
-    try:
-        value: object = json.loads(text, object_pairs_hook=_unique_keys, parse_constant=_refuse_constant)
-        plain = json.dumps(value, ensure_ascii=False)
-    except RecursionError as error:
-        raise ValueError("it is nested too deep") from error
-    plain.encode("utf-8")  # refuses lone surrogates
-    if "\\u0000" in plain.replace("\\\\", ""):
-        raise ValueError("it holds a NUL character")
-    return value
 
 
 class JsonTable:
@@ -112,7 +97,7 @@ class JsonTable:
             yield from self._member_rows()
 
     def _line_rows(self) -> Iterator[TableRow]:
-        at = partial(Problem, Reason.BAD_JSON, file=self.name, fix=_LINE_FIX)
+        at = partial(Problem, Reason.BAD_JSON, file=self.name, fix=LINE_FIX)
         with self._path.open("rb") as file:
             for number, line, is_whole in _lines(file, self._max_chars):
                 text = line.decode("utf-8", "surrogateescape")
@@ -120,7 +105,7 @@ class JsonTable:
                 if not is_whole:
                     message, raw = (
                         f"the line is longer than {self._max_chars} bytes",
-                        raw[:_SHOWN_CHARS] + "…",
+                        mask_secrets(raw[: 2 * _SHOWN_CHARS])[:_SHOWN_CHARS] + "…",  # one may be cut
                     )
                     yield TableRow(number, {}, raw, (at(message, row=number, value=raw),))
                 elif not is_unicode(text):
@@ -130,56 +115,25 @@ class JsonTable:
                     )
                     yield TableRow(number, {}, raw, (problem,))
                 else:
-                    yield self._record(number, text, "line")
+                    yield read_record(self.name, number, text, "line")
 
     def _element_rows(self) -> Iterator[TableRow]:
-        with self._scan() as text:
+        with scan_json(self._path, self._chunk_chars, self._max_chars) as text:
             for number, raw in enumerate(text.elements(), 1):
-                yield self._record(number, raw, "element")
+                yield read_record(self.name, number, raw, "element")
             text.expect_end()
 
     def _member_rows(self) -> Iterator[TableRow]:
-        with self._scan() as text:
+        with scan_json(self._path, self._chunk_chars, self._max_chars) as text:
             for number, (key, value) in enumerate(text.members(), 1):
                 raw = f"{key}: {value}"
                 try:
                     cells = {"key": parse_json(key), "value": parse_json(value)}
                 except ValueError as error:
-                    yield self._bad_row(number, raw, f"the member {_explain(error)}", "correct it")
+                    yield reject_row(self.name, number, raw, f"the member {explain(error)}", "correct it")
                 else:
                     yield TableRow(number, cells, raw, ())
             text.expect_end()
-
-    def _record(self, number: int, raw: str, what: str) -> TableRow:
-        fix = _LINE_FIX if what == "line" else _ELEMENT_FIX
-        try:
-            value = parse_json(raw)
-        except ValueError as error:
-            return self._bad_row(number, raw, f"the {what} {_explain(error)}", fix)
-        if not isinstance(value, dict):
-            message = f"the {what} is a JSON {type(value).__name__}, and not an object"
-            return self._bad_row(number, raw, message, fix)
-        return TableRow(number, value, raw, ())
-
-    def _bad_row(self, number: int, raw: str, message: str, fix: str) -> TableRow:
-        problem = Problem(Reason.BAD_JSON, message, file=self.name, row=number, value=raw, fix=fix)
-        return TableRow(number, {}, raw, (problem,))
-
-    @contextmanager
-    def _scan(self) -> Iterator[JsonScanner]:
-        """Open the file for reading by element.
-
-        Raises:
-            SourceError: It cannot be read on.
-        """
-        with JsonScanner(self._path, self._chunk_chars, self._max_chars) as scanner:
-            try:
-                yield scanner
-            except BrokenJsonError as error:
-                place = f"line {error.line}, column {error.column}"
-                message = f"the JSON cannot be read on from {place}: {error}"
-                fix = "the file is cut off or broken there: get it again, or correct it"
-                raise SourceError(Problem(Reason.SOURCE, message, file=self.name, fix=fix)) from error
 
     def _sample(self) -> list[TableRow]:
         """Take the first rows, as far as they can be read."""
@@ -276,29 +230,3 @@ def _lines(file: BinaryIO, max_bytes: int) -> Iterator[tuple[int, bytes, bool]]:
         text = line.removeprefix(codecs.BOM_UTF8) if number == 1 else line
         if text.strip():
             yield number, text.rstrip(b"\r\n"), is_whole
-
-
-def _explain(error: ValueError) -> str:
-    """Return the error as the end of a sentence, without Python's jargon."""
-    if isinstance(error, json.JSONDecodeError):
-        line = f"line {error.lineno}, " if error.lineno > 1 else ""
-        return f"is not JSON: {error.msg} ({line}column {error.colno})"
-    if isinstance(error, UnicodeEncodeError):
-        half = ascii(error.object[error.start])[1:-1]
-        return f"is not valid: it holds {half}, half of a character"
-    if "integer string conversion" in str(error):
-        return "is not valid: it holds an integer of thousands of digits"
-    return f"is not valid: {error}"
-
-
-def _unique_keys(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    members = dict(pairs)
-    if len(members) < len(pairs):
-        counts = Counter(key for key, _ in pairs)
-        repeated = min(key for key, count in counts.items() if count > 1)
-        raise ValueError(f"the key {repeated!r} stands twice")
-    return members
-
-
-def _refuse_constant(constant: str) -> object:
-    raise ValueError(f"{constant} is not JSON")

@@ -1,11 +1,9 @@
 """Captions in every form that people write them in: what goes in comes out, and what is wrong is told."""
 
-import csv
-import io
 import json
 import os
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,94 +14,29 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from builders.sources.captions import CaptionSource
-from builders.sources.intake import Source, SourceOptions
-from builders.sources.sfhq import SfhqSource
+from builders.sources.images.sfhq import open_sfhq_folder
+from builders.sources.intake import SourceOptions
 from schemas.attributes import preset_of, publish_value
 from schemas.configs import Table
 from schemas.problems import Severity, SourceError
-from tests.support import Reading, good_folder, image_bytes, read_into_catalog
-
-Record = dict[str, Any]
+from tests.builders.sources.caption_files import (
+    WRITERS,
+    Record,
+    delimited,
+    jsonl,
+    names_of,
+    parquet,
+    read,
+    said,
+    told,
+)
+from tests.support import good_folder, image_bytes, read_into_catalog
 
 
 @pytest.fixture
 def images(tmp_path: Path) -> Path:
     """Return a folder of four images, all five generators in turn."""
     return good_folder(tmp_path / "images").write()
-
-
-def names_of(images: Path) -> list[str]:
-    """List the images' names."""
-    return sorted(path.name for path in (images / "images").iterdir())
-
-
-def read(images: Path, path: Path, *, work: Path | None = None, **options: Any) -> Reading:
-    """Read captions and the images that they speak of."""
-    work = work or path.parent / "work"
-    work.mkdir(exist_ok=True)
-    sources: list[Source] = [
-        SfhqSource(images, "images"),
-        CaptionSource(path, "said", SourceOptions(**options)),
-    ]
-    (work / "catalog.sqlite").unlink(missing_ok=True)
-    return read_into_catalog(work, *sources)
-
-
-def told(reading: Reading) -> list[str]:
-    """List the problems of captions."""
-    own = [problem for problem in reading.problems if not problem.file.startswith("SFHQ")]
-    return [str(problem) for problem in own]
-
-
-def said(reading: Reading, *fields: str) -> list[tuple[Any, ...]]:
-    """List some fields of the published captions, with the image's file name first, sorted."""
-    names = {row["image_id"]: row["file_name"] for row in reading.published}
-    rows = [(names[row["image_id"]], *(row[field] for field in fields)) for row in reading.captions]
-    return sorted(rows, key=lambda row: tuple(map(str, row)))
-
-
-def jsonl(path: Path, records: Sequence[Record]) -> Path:
-    """Write JSON Lines."""
-    path.write_text("".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records), "utf-8")
-    return path
-
-
-def array(path: Path, records: Sequence[Record]) -> Path:
-    """Write a JSON array."""
-    path.write_text(json.dumps(records, indent=1), encoding="utf-8")
-    return path
-
-
-def delimited(separator: str) -> Callable[[Path, Sequence[Record]], Path]:
-    """Return a writer of CSV or TSV; lists and objects become JSON in their cell."""
-
-    def write(path: Path, records: Sequence[Record]) -> Path:
-        columns = list(dict.fromkeys(name for record in records for name in record))
-        text = io.StringIO()
-        table = csv.writer(text, delimiter=separator, lineterminator="\n")
-        table.writerow(columns)
-        for record in records:
-            cells = [record.get(name) for name in columns]
-            table.writerow([json.dumps(cell) if isinstance(cell, list | dict) else cell for cell in cells])
-        path.write_text(text.getvalue(), encoding="utf-8")
-        return path
-
-    return write
-
-
-def parquet(path: Path, records: Sequence[Record]) -> Path:
-    """Write Parquet."""
-    pq.write_table(pa.Table.from_pylist(list(records)), path)
-    return path
-
-
-WRITERS: Mapping[str, Callable[[Path, Sequence[Record]], Path]] = {
-    "JSON Lines": jsonl,
-    "JSON": array,
-    "CSV": delimited(","),
-    "TSV": delimited("\t"),
-    "Parquet": parquet,
-}
 
 
 @pytest.mark.parametrize("writer", WRITERS)
@@ -272,6 +205,7 @@ def test_sidecars(images: Path, tmp_path: Path) -> None:
     assert [problem.split(" (value")[0].split(" →")[0] for problem in told(reading)] == [
         "bad.txt:1: the file is UTF-16",
         "large.txt:1: the file is too large to be a caption",
+        "link.txt:1: this is not a regular file",
     ]
 
 
@@ -463,7 +397,7 @@ def test_a_name_in_two_folders_is_a_question_that_path_or_setting_answers(tmp_pa
     first, second = good_folder(tmp_path / "A", 1), good_folder(tmp_path / "B", 1)
     name = first.rows[0][0]
     second.images = {f"images/{name}": image_bytes(77)}
-    folders = [SfhqSource(first.write(), "A"), SfhqSource(second.write(), "B")]
+    folders = [open_sfhq_folder(first.write(), "A"), open_sfhq_folder(second.write(), "B")]
     records = [{"file_name": way, "caption": way} for way in (name, f"A/{name}", f"x/B/images/{name}")]
 
     def origins(**options: Any) -> dict[object, object]:
