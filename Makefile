@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 VERSION ?= 1.0
+MINUTES ?= 10
 BIN := $(VENV)/bin
 # What a release needs, and what checks and tests need beside it.
 READY := $(VENV)/.ready
@@ -10,7 +11,7 @@ READY_DEV := $(VENV)/.ready-dev
 # CI runs every test; by hand the slow ones are left out. `make test TESTS=` runs all.
 TESTS ?= $(if $(CI),,-m "not slow")
 
-.PHONY: setup release fmt check test readers build lock clean
+.PHONY: setup release fmt check test readers fuzz build lock clean
 
 setup: $(READY)
 
@@ -56,6 +57,12 @@ readers: $(READY_DEV)  ## write the table in READERS.md: which programs and vers
 	rm -f dist/readers.jsonl
 	READERS_RESULTS=$(CURDIR)/dist/readers.jsonl $(BIN)/python -m pytest -n auto --dist loadfile -m reader
 	$(BIN)/python -m tests.readers.page dist/readers.jsonl
+
+# Each runs for MINUTES, and all at once with `make -j4 fuzz`. What is found stays in dist/fuzz.
+fuzz: fuzz-tables fuzz-image fuzz-table fuzz-literal  ## look for inputs that break the kit
+
+fuzz-%: $(READY_DEV)
+	$(BIN)/python -m tests.fuzz.run $* --minutes $(MINUTES)
 
 build: $(READY_DEV)  ## the kit as a wheel, in dist/kit
 	$(BIN)/python -m hatchling build -t wheel -d dist/kit

@@ -26,8 +26,8 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.options import positive
+from builders.sources.images.sfhq import COLUMNS, TABLE_NAME
 from builders.sources.sample import invent_config
-from builders.sources.sfhq import COLUMNS, TABLE_NAME
 
 _SHARES = {"FLUX1_schnell": 0.37, "SDXL": 0.30, "FLUX1_dev": 0.15, "FLUX1_pro": 0.12, "DALLE3": 0.06}
 _SEED = 20_240_901

@@ -51,7 +51,7 @@ from benchmarks.corpus import Corpus, invent_caption, make_corpus, read_rows
 from benchmarks.jobs import ROOT
 from benchmarks.measure import CommandFailedError, measure
 from benchmarks.options import make_parser, positive
-from builders.sources.sfhq import COLUMNS, TABLE_NAME
+from builders.sources.images.sfhq import COLUMNS, TABLE_NAME
 from schemas.records import image_id_of
 
 BASE, NEXT = "1.0", "1.1"

@@ -124,6 +124,8 @@ def describe_inputs(
         features=settings.features,
         near_duplicates=settings.near_duplicates,
         search=settings.search,
+        generators=settings.generators,
+        privacy=settings.privacy,
         sources=sources,
         previous=previous,
         repack=repack,
@@ -265,7 +267,7 @@ def build_release(
     facts = read_facts(release)
     texts = inputs.search.queries if inputs.search else ()
     queries = Queries(texts, features.encode_queries(texts) if texts else {})
-    figures = draw_figures(FigureInputs(release, facts, queries, pairs))
+    figures = draw_figures(FigureInputs(release, facts, inputs.all_generators, queries, pairs))
     write_indexes(folder, shards)
     if plan.changes is not None and plan.previous is not None:
         write_changes(catalog, inputs, plan.changes, plan.previous, folder / CHANGES_NAME)
@@ -303,6 +305,8 @@ def _write_card(
         formats=inputs.formats,
         features=inputs.features,
         limits=inputs.near_duplicates,
+        generators=inputs.all_generators,
+        dropped_columns=inputs.privacy.drop_columns,
         figures=figures,
     )
     before = inputs.previous.version if inputs.previous else None

@@ -83,6 +83,20 @@ def _add_sources(parser: argparse.ArgumentParser) -> None:
         help="read this SFHQ folder in place of the configured sources (repeatable)",
     )
     parser.add_argument(
+        "--images",
+        type=_path,
+        action="append",
+        default=[],
+        metavar="PATH",
+        help="read these images in place of the configured sources: an image folder, a zip, tars of "
+        "WebDataset, Parquet with images, or a folder of save_to_disk (repeatable)",
+    )
+    parser.add_argument(
+        "--generator",
+        metavar="NAME",
+        help="the model that made the images of --images, where their rows do not say it",
+    )
+    parser.add_argument(
         "--captions",
         type=_path,
         action="append",

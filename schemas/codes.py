@@ -24,6 +24,11 @@ class Explanation:
 _SEE_ROW = "Correct the row, or leave it: a rejected row is listed in OUT/rejected/VERSION.parquet."
 _SEE_IMAGE = "Replace the image file with a sound copy, or leave it: the row is listed in OUT/rejected."
 _NOTHING = "Nothing has to be done: the row is published, and the case is counted on the card."
+_PRIVATE = (
+    "Remove the data from the source; leave an extra column out with `drop_columns` of [privacy]; or set the "
+    "rows aside with its `texts`, images with its `images`."
+)
+_PRIVATE_IMAGE = "Remove the data from the files, or set the images aside with `images` of [privacy]."
 
 
 def write_table() -> str:
@@ -52,7 +57,7 @@ CODES: Mapping[str, Explanation] = {
     ),
     "row/unknown-generator": Explanation(
         "The kit does not know the generator, so it knows neither its settings nor its terms.",
-        "Correct the name, or add the generator to schemas/generators.py.",
+        "Correct the name, or declare the generator in release.toml, [[generators]], as RELEASING.md shows.",
     ),
     "row/bad-config": Explanation("The settings of the generator have a wrong key or value.", _SEE_ROW),
     "row/empty-caption": Explanation("The row has neither a caption nor attributes.", _SEE_ROW),
@@ -99,8 +104,19 @@ CODES: Mapping[str, Explanation] = {
         "The image has more bytes or pixels than the settings allow.",
         "Raise the limit in [build], or resize it.",
     ),
+    # Private data that [privacy] sets aside
+    "row/private-text": Explanation(
+        "A text of the row holds an e-mail address, an IP address or a home path, and `texts` of [privacy] "
+        'is "reject".',
+        _SEE_ROW,
+    ),
+    "row/private-image": Explanation(
+        "The image file holds private data beside its pixels, or data after its end, and `images` of "
+        '[privacy] is "reject".',
+        _SEE_IMAGE,
+    ),
     # Published all the same, but counted
-    "row/empty-prompt": Explanation("The image has no prompt.", _NOTHING),
+    "row/empty-prompt": Explanation("The image or the pair has no prompt.", _NOTHING),
     "row/looks-empty": Explanation(
         "A prompt or caption is a word such as nan or N/A, by which programs write that there is none.",
         "To publish such a prompt as null, name it in `null_texts` of the source.",
@@ -123,13 +139,53 @@ CODES: Mapping[str, Explanation] = {
     "row/format-differs-from-name": Explanation("The file's ending is not its real format.", _NOTHING),
     "row/shared-name": Explanation("Different images in several sources share a file name.", _NOTHING),
     "row/unknown-column": Explanation("The table has a column that is not published.", _NOTHING),
+    "row/unpublished-columns": Explanation(
+        "A file of preferences has columns that its form does not have, so they are not published.",
+        "Nothing has to be done, unless a name is misspelled; RELEASING.md lists the forms.",
+    ),
+    "row/one-sided-annotator": Explanation(
+        "An annotator chose one side far more often than chance allows, with sides that were shuffled.",
+        "Look at the annotator's votes, and remove them from the source if they were given without looking.",
+    ),
     "row/missing-changes": Explanation(
         "The changelog has no entry for this version.", "Add one under `## Dataset`; a host demands it."
     ),
     "row/idle-exclusion": Explanation(
         "A line of the exclusion list excludes nothing.", "Correct or remove it."
     ),
+    # Private data that is published all the same
+    "row/email-address": Explanation("Texts or image files hold e-mail addresses.", _PRIVATE),
+    "row/ip-address": Explanation("Texts or image files hold IP addresses.", _PRIVATE),
+    "row/home-path": Explanation(
+        "Texts or image files hold paths of home folders, which have the name of a user.", _PRIVATE
+    ),
+    "row/image-position": Explanation("Image files hold a position on the earth (GPS).", _PRIVATE_IMAGE),
+    "row/image-owner": Explanation(
+        "Image files name a person or a device: artist, owner, serial number, host or a comment.",
+        _PRIVATE_IMAGE,
+    ),
+    "row/image-camera": Explanation(
+        "Image files name a camera and the time of the picture, so they may be no synthetic images.",
+        "Look at these images, and exclude photographs.",
+    ),
+    "row/data-after-image": Explanation(
+        "Image files go on after the end of the image. Programs hide files there, and cameras and editors "
+        "leave other data.",
+        _PRIVATE_IMAGE,
+    ),
+    "row/dropped-column": Explanation(
+        "`drop_columns` of [privacy] names the column, so it is not published.", "No action is needed."
+    ),
+    "row/idle-dropped-column": Explanation(
+        "`drop_columns` of [privacy] names a column that no row has among its extras.",
+        "Correct the name, or remove it.",
+    ),
     # What stops a run
+    "secret": Explanation(
+        "A text or an image that would be published holds a token, a key or a password. Messages and files "
+        "of the kit show only its beginning.",
+        "Revoke the secret, because others may have seen it, and remove it from the source.",
+    ),
     "settings": Explanation(
         "The settings file or a flag asks for something that cannot be done.",
         "Correct the key or flag that the message names; RELEASING.md lists them.",
@@ -259,6 +315,11 @@ CODES: Mapping[str, Explanation] = {
     ),
     "run/strict": Explanation(
         "Rows are rejected, and --strict allows none.", "Correct the rows, or run without --strict."
+    ),
+    "run/unknown-generator": Explanation(
+        "No image of a source can be published, because the kit does not know the generators that it names, "
+        "so it does not know their terms.",
+        "Declare each in release.toml, [[generators]], as RELEASING.md shows, or correct the names.",
     ),
     "run/system": Explanation(
         "The system refuses a file or folder: the disk is full, or a permission is missing.",

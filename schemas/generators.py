@@ -1,20 +1,24 @@
 """The image generators: the settings each one records, and the terms its images come under.
 
-To add a generator, add one line to `_GENERATORS`. Its settings model may be one of those here or
+A maintainer declares other generators in `release.toml`: `DeclaredGenerator` is one such entry.
+
+To build a generator in, add one line to `_GENERATORS`. Its settings model may be one of those here or
 `OpenSettings`, which accepts any keys. Key names are those that the upstream script writes:
 https://github.com/SelfishGene/SFHQ-T2I-dataset/blob/main/create_face_dataset.py
 """
 
 import json
-from collections.abc import Mapping
+import operator
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 import pyarrow as pa
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from schemas.columns import Column, ColumnSpec, columns_of, merge
+from schemas.problems import suggest
 
 MAX_SEED = 2**32 - 1
 
@@ -241,7 +245,107 @@ _GENERATORS = (
     ),
     Generator("DALLE3", "DALL-E 3", "https://openai.com/index/dall-e-3/", Dalle3Settings, _OPENAI),
 )
-GENERATORS = {generator.name: generator for generator in _GENERATORS}
+# Those that are built in. A release may have more: `generators_with` adds those that its manifest declares.
+GENERATORS: Mapping[str, Generator] = {generator.name: generator for generator in _GENERATORS}
+# Id → terms that the kit knows.
+KNOWN_TERMS: Mapping[str, Terms] = {
+    terms.id: terms for terms in (*(each.terms for each in _GENERATORS), *PREFERENCE_MODELS.values())
+}
+
+_NO_CELL = frozenset('|`"\\<>')
+
+
+def _line(value: str) -> str:
+    """Refuse text that is not one printable line without blanks around it."""
+    if not value.isprintable() or value != value.strip():
+        raise ValueError("write one line without control characters, and without blanks around it")
+    return value
+
+
+def _cell(value: str) -> str:
+    """Refuse what the card could not put into a cell of a table or between quotes in an example of code."""
+    if found := sorted(_NO_CELL & set(value)):
+        raise ValueError(f"leave out {' '.join(found)}")
+    return value
+
+
+_Line = Annotated[str, Field(min_length=1, max_length=500), AfterValidator(_line)]
+_Name = Annotated[_Line, Field(max_length=100), AfterValidator(_cell)]
+_Address = Annotated[str, Field(max_length=500, pattern=r"^https?://[^\s<>\"{}|\\^`]+$")]
+_TermsId = Annotated[str, Field(max_length=100, pattern=r"^[a-z0-9][a-z0-9.+_-]*$")]
+_TERMS_KEYS = ("license_name", "license_url", "license_summary", "license_conditions")
+
+
+class DeclaredGenerator(BaseModel):
+    """One `[[generators]]` entry of `release.toml`: a model that the kit does not know.
+
+    The last four keys explain a licence that the kit does not know. A licence that it knows takes none of
+    them, so that one id never has two meanings.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    name: _Name = Field(description="As the column `model_used` of a table writes it.")
+    title: _Name = Field(description="As people write it.")
+    url: _Address = Field(description="Page of its maker about it.")
+    license: _TermsId = Field(description="Terms of its images, for the column `license` of each row.")
+    license_name: _Line | None = Field(None, exclude_if=operator.not_, description="Full name of the terms.")
+    license_url: _Address | None = Field(None, exclude_if=operator.not_, description="Where their text is.")
+    license_summary: _Line | None = Field(
+        None, exclude_if=operator.not_, description="One sentence on what they say of outputs."
+    )
+    license_conditions: Annotated[Conditions, Field(strict=False)] | None = Field(
+        None, exclude_if=operator.not_, description="Kind of conditions that they put on outputs."
+    )
+
+    @model_validator(mode="after")
+    def _has_terms(self) -> Self:
+        given = [key for key in _TERMS_KEYS if getattr(self, key) is not None]
+        if self.license in KNOWN_TERMS and given:
+            raise ValueError(f"the kit knows the terms {self.license!r}: leave out {', '.join(given)}")
+        missing = [key for key in _TERMS_KEYS if key not in given]
+        if self.license not in KNOWN_TERMS and missing:
+            known = ", ".join(KNOWN_TERMS)
+            raise ValueError(
+                f"the terms {self.license!r} need {', '.join(missing)}; terms that need no more are: {known}"
+            )
+        return self
+
+    @property
+    def generator(self) -> Generator:
+        """The generator, whose settings may have any keys."""
+        name, url, summary, conditions = (getattr(self, key) for key in _TERMS_KEYS)
+        terms = KNOWN_TERMS.get(self.license) or Terms(self.license, name, url, summary, conditions)
+        return Generator(self.name, self.title, self.url, OpenSettings, terms)
+
+
+def find_generator(name: str, declared: Iterable[Generator] = ()) -> Generator | None:
+    """Return the generator of this name, built in or declared; None if there is none."""
+    return GENERATORS.get(name) or next((each for each in declared if each.name == name), None)
+
+
+def advise_on_generator(name: str, declared: Iterable[Generator] = ()) -> str:
+    """Return what to do about a name that `find_generator` does not find."""
+    near = suggest(name, [*GENERATORS, *(each.name for each in declared)])
+    if not name.strip():
+        return near
+    keys = f'name = {json.dumps(name, ensure_ascii=False)}, title = "…", url = "https://…", license = "…"'
+    return f"{near}; or declare it in release.toml, one key a line: [[generators]] {keys}"
+
+
+def generators_with(declared: Iterable[DeclaredGenerator]) -> Mapping[str, Generator]:
+    """Return every generator by its name: the built-in ones, then the declared ones in their order."""
+    return {**GENERATORS, **{each.name: each.generator for each in declared}}
+
+
+def terms_by_model(generators: Mapping[str, Generator]) -> Mapping[str, Terms]:
+    """Return model → terms of its images, for generators and for models that only preference data name.
+
+    Args:
+        generators: From `generators_with`.
+    """
+    return {**PREFERENCE_MODELS, **{name: each.terms for name, each in generators.items()}}
+
 
 EXTRAS = ColumnSpec(
     "extras", pa.string(), nullable=True, description="Keys that the kit does not know, as a JSON object."

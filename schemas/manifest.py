@@ -13,12 +13,15 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from schemas.configs import CONFIGS, Config, Format, Table, configs_of, configs_with
 from schemas.features import Provenance
+from schemas.generators import DeclaredGenerator, Generator, generators_with
 from schemas.settings import (
     BuildSettings,
     DatasetSettings,
     DuplicateSettings,
     PreferenceSettings,
+    PrivacySettings,
     SearchSettings,
+    is_default_privacy,
 )
 from schemas.versions import Bump
 
@@ -162,14 +165,25 @@ class Inputs(_Frozen):
     near_duplicates: DuplicateSettings | None = Field(
         None, exclude_if=operator.not_, description="When images are near-duplicates; null if not looked for."
     )
+    privacy: PrivacySettings = Field(
+        PrivacySettings(), exclude_if=is_default_privacy, description="What happened to private data."
+    )
     search: SearchSettings | None = Field(
         None, exclude_if=operator.not_, description="What is searched for in figures; null without features."
+    )
+    generators: tuple[DeclaredGenerator, ...] = Field(
+        (), exclude_if=operator.not_, description="Generators that are declared, beside the built-in ones."
     )
 
     @property
     def all_formats(self) -> tuple[Format, ...]:
         """Every format that some target is given."""
         return tuple(each for each in Format if any(each in given for given in self.formats.values()))
+
+    @property
+    def all_generators(self) -> Mapping[str, Generator]:
+        """Every generator that its images can name: the built-in ones, then the declared ones."""
+        return generators_with(self.generators)
 
     @property
     def configs(self) -> Mapping[str, Config]:

@@ -18,7 +18,10 @@ from difflib import get_close_matches
 from enum import StrEnum
 from typing import Self
 
+from schemas.secrets import mask_secrets, may_hold_secret
+
 SHOWN_VALUE_CHARS = 80
+_SHOWN_PART_CHARS = 1500  # names of columns come from strangers, and one may be a whole file
 
 
 class Severity(StrEnum):
@@ -69,6 +72,9 @@ class Reason(StrEnum):
     IMAGE_FORMAT = "image_format"
     IMAGE_DAMAGED = "image_damaged"
     IMAGE_TOO_LARGE = "image_too_large"
+    # Private data that [privacy] sets aside
+    PRIVATE_TEXT = "private_text"
+    PRIVATE_IMAGE = "private_image"
     # Published all the same, but counted
     EMPTY_PROMPT = "empty_prompt"
     LOOKS_EMPTY = "looks_empty"
@@ -83,15 +89,28 @@ class Reason(StrEnum):
     FORMAT_DIFFERS_FROM_NAME = "format_differs_from_name"
     SHARED_NAME = "shared_name"
     UNKNOWN_COLUMN = "unknown_column"
+    UNPUBLISHED_COLUMNS = "unpublished_columns"
+    ONE_SIDED_ANNOTATOR = "one_sided_annotator"
     MISSING_CHANGES = "missing_changes"
     IDLE_EXCLUSION = "idle_exclusion"
     VIEWER_STATISTICS = "viewer_statistics"  # of a column of a built release
+    # Private data that is published all the same: one problem for all rows with one kind of it in one column
+    EMAIL_ADDRESS = "email_address"
+    IP_ADDRESS = "ip_address"
+    HOME_PATH = "home_path"
+    IMAGE_POSITION = "image_position"
+    IMAGE_OWNER = "image_owner"
+    IMAGE_CAMERA = "image_camera"
+    DATA_AFTER_IMAGE = "data_after_image"
+    DROPPED_COLUMN = "dropped_column"
+    IDLE_DROPPED_COLUMN = "idle_dropped_column"
     # A whole file, folder or release
     SETTINGS = "settings"
     SOURCE = "source"
     NOTES = "notes"
     RELEASE = "release"
     EMBEDDING = "embedding"
+    SECRET = "secret"  # noqa: S105 - in a row, an image or the settings
 
     @property
     def code(self) -> str:
@@ -108,7 +127,23 @@ class Reason(StrEnum):
         """What a problem of this kind does."""
         return _SEVERITIES.get(self, Severity.REJECTED)
 
+    @property
+    def is_of_many_rows(self) -> bool:
+        """Whether one problem of this kind speaks of all rows that have it in one place."""
+        return self in _OF_MANY_ROWS
 
+
+_OF_MANY_ROWS = (
+    Reason.EMAIL_ADDRESS,
+    Reason.IP_ADDRESS,
+    Reason.HOME_PATH,
+    Reason.IMAGE_POSITION,
+    Reason.IMAGE_OWNER,
+    Reason.IMAGE_CAMERA,
+    Reason.DATA_AFTER_IMAGE,
+    Reason.DROPPED_COLUMN,
+    Reason.IDLE_DROPPED_COLUMN,
+)
 _SEVERITIES = {
     Reason.EMPTY_PROMPT: Severity.WARNING,
     Reason.LOOKS_EMPTY: Severity.WARNING,
@@ -123,15 +158,22 @@ _SEVERITIES = {
     Reason.FORMAT_DIFFERS_FROM_NAME: Severity.WARNING,
     Reason.SHARED_NAME: Severity.WARNING,
     Reason.UNKNOWN_COLUMN: Severity.WARNING,
+    Reason.UNPUBLISHED_COLUMNS: Severity.WARNING,
+    Reason.ONE_SIDED_ANNOTATOR: Severity.WARNING,
     Reason.MISSING_CHANGES: Severity.WARNING,
     Reason.IDLE_EXCLUSION: Severity.WARNING,
     Reason.VIEWER_STATISTICS: Severity.WARNING,
+    **dict.fromkeys(_OF_MANY_ROWS, Severity.WARNING),
     Reason.SETTINGS: Severity.BLOCKING,
     Reason.SOURCE: Severity.BLOCKING,
     Reason.NOTES: Severity.BLOCKING,
     Reason.RELEASE: Severity.BLOCKING,
     Reason.EMBEDDING: Severity.BLOCKING,
+    Reason.SECRET: Severity.BLOCKING,
 }
+
+
+_TEXTS = ("message", "file", "column", "value", "fix")
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +186,7 @@ class Problem:
         file: The file or folder it is in, relative to its source where it has one.
         row: The row as a spreadsheet numbers it: the header is row 1.
         column: The column or settings key.
-        value: The offending value; shortened and escaped when shown.
+        value: The offending value; shortened and escaped when shown. Secrets in it are masked from the start.
         fix: What to do next.
         code: A key of `schemas.codes.CODES`; that of the reason where none is given.
     """
@@ -160,9 +202,14 @@ class Problem:
     code: str = ""
 
     def __post_init__(self) -> None:
-        """Fill in the code of the reason."""
+        """Fill in the code of the reason, and mask secrets, which come with values, names and addresses."""
         if not self.code:
             object.__setattr__(self, "code", self.reason.code)
+        # Here, so that no terminal, table, manifest or log has to think of it.
+        texts = {name: text for name in _TEXTS if (text := getattr(self, name))}
+        if may_hold_secret(" ".join(texts.values())):
+            for name, text in texts.items():
+                object.__setattr__(self, name, mask_secrets(text))
 
     @property
     def severity(self) -> Severity:
@@ -175,11 +222,11 @@ class Problem:
         return ":".join(str(part) for part in (self.file, self.row, self.column) if part not in (None, ""))
 
     def __str__(self) -> str:
-        """Return the problem in one line: place, message, value, fix."""
-        value = f" (value: {shorten(self.value)})" if self.value is not None else ""
-        place = f"{self.place}: " if self.place else ""
-        fix = f" → {self.fix}" if self.fix else ""
-        return printable(f"{place}{self.message}{value}{fix}")
+        """Return the problem in one line: place, message, value, fix, each cut where it is very long."""
+        value = f" (value: {printable(shorten(self.value))})" if self.value is not None else ""
+        place = f"{_cut(self.place)}: " if self.place else ""
+        fix = f" → {_cut(self.fix)}" if self.fix else ""
+        return f"{place}{_cut(self.message)}{value}{fix}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -261,6 +308,12 @@ def shorten(value: str, limit: int = SHOWN_VALUE_CHARS) -> str:
     """Quote a value for a message: control characters escaped, at most `limit` characters."""
     text = repr(value.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace"))
     return text if len(text) <= limit else f"{text[: limit - 1]}…"
+
+
+def _cut(text: str) -> str:
+    shown = printable(text[:_SHOWN_PART_CHARS])
+    is_whole = len(text) <= _SHOWN_PART_CHARS and len(shown) <= _SHOWN_PART_CHARS
+    return shown if is_whole else f"{shown[: _SHOWN_PART_CHARS - 1]}…"
 
 
 def printable(text: str) -> str:

@@ -4,14 +4,15 @@ from collections.abc import Mapping
 from typing import Annotated, Self
 
 import pyarrow as pa
-from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationInfo, model_validator
 
 from schemas.columns import Column, struct
-from schemas.generators import GENERATORS, SETTINGS_COLUMNS, OpenSettings, settings_row
+from schemas.generators import GENERATORS, SETTINGS_COLUMNS, Generator, OpenSettings, settings_row
 from schemas.problems import Problem
 
 ID_CHARS = 16
 DEFAULT_SPLIT = "train"
+GENERATORS_KEY = "generators"
 TRAINED_ALGORITHMIC_MEDIA = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
 ALGORITHMIC_MEDIA = "http://cv.iptc.org/newscodes/digitalsourcetype/algorithmicMedia"
 
@@ -39,7 +40,10 @@ def image_path(image_id: str, image_format: str) -> str:
 
 
 class ImageRecord(BaseModel):
-    """One image: what it shows, how it was made, where it came from, and what binds it."""
+    """One image: what it shows, how it was made, where it came from, and what binds it.
+
+    Declared generators are known only if the validation context has them, under `GENERATORS_KEY`.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -82,10 +86,11 @@ class ImageRecord(BaseModel):
     split: SplitName = Field(description="Split that the row belongs to.")
 
     @model_validator(mode="after")
-    def _facts_agree(self) -> Self:
-        generator = GENERATORS.get(self.generator)
+    def _facts_agree(self, info: ValidationInfo) -> Self:
+        generators: Mapping[str, Generator] = (info.context or {}).get(GENERATORS_KEY, GENERATORS)
+        generator = generators.get(self.generator)
         if generator is None:
-            raise ValueError(f"generator {self.generator!r} is not one of {', '.join(GENERATORS)}")
+            raise ValueError(f"generator {self.generator!r} is not one of {', '.join(generators)}")
         if self.settings is not None and not isinstance(self.settings, generator.settings):
             wanted, given = generator.settings.__name__, type(self.settings).__name__
             raise ValueError(f"settings of {self.generator} are {wanted}, not {given}")

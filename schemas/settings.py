@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from schemas.configs import Format
 from schemas.features import Provenance
+from schemas.generators import DeclaredGenerator
 from schemas.records import DEFAULT_SPLIT
 
 # The Hub's names: https://huggingface.co/docs/hub/datasets-cards
@@ -144,12 +145,38 @@ class SearchSettings(_Settings):
     )
 
 
+class PrivacySettings(_Settings):
+    """What happens to private data in what is published; a token or key always stops the build."""
+
+    texts: Literal["warn", "reject"] = Field(
+        "warn",
+        description="E-mail addresses, IP addresses and home paths in texts: published with a warning, or "
+        "the row is set aside.",
+    )
+    images: Literal["warn", "reject"] = Field(
+        "warn",
+        description="Positions, names, serial numbers and such texts in image files, and data after the end "
+        "of the image: published with a warning, or the row is set aside.",
+    )
+    drop_columns: tuple[_Line, ...] = Field(
+        (),
+        description="Columns that are not published: of the `extras` of captions, and keys of generators' "
+        "settings that the kit does not know.",
+    )
+
+
+def is_default_privacy(privacy: PrivacySettings) -> bool:
+    """Return whether no key is set; a manifest leaves the settings out then."""
+    return privacy == PrivacySettings()
+
+
 class ContentSettings(_Settings):
     """Every setting that the content of a release depends on."""
 
     dataset: DatasetSettings
     build: BuildSettings = BuildSettings()
     preferences: PreferenceSettings = PreferenceSettings()
+    privacy: PrivacySettings = PrivacySettings()
     formats: Mapping[str, tuple[Format, ...]] = Field(
         {"folder": tuple(Format)}, description="Target → the formats that it is given."
     )
@@ -161,4 +188,7 @@ class ContentSettings(_Settings):
     )
     search: SearchSettings | None = Field(
         None, description="What is searched for in figures; null without features."
+    )
+    generators: tuple[DeclaredGenerator, ...] = Field(
+        (), description="Generators that the maintainer declares, beside the built-in ones."
     )

@@ -21,17 +21,19 @@ from PIL import Image
 
 from builders.catalog import Catalog
 from builders.catalog.reader import SourceReader
+from builders.images.checked import CheckedImages
 from builders.sources.exclusions import Exclusions
+from builders.sources.images.sfhq import COLUMNS, TABLE_NAME, open_sfhq_folder
 from builders.sources.intake import Source
-from builders.sources.sfhq import COLUMNS, TABLE_NAME, SfhqSource
 from publish.checks.loading import Loaded, LoadingError
 from schemas.configs import Table
 from schemas.manifest import Counts, Manifest
 from schemas.preferences import PreferencePair
 from schemas.problems import Problem, Severity
 from schemas.records import RejectedRow
-from schemas.settings import BuildSettings
+from schemas.settings import BuildSettings, PrivacySettings
 
+WARN = PrivacySettings()
 ROOT = Path(__file__).resolve().parent.parent
 CONFIGS: dict[str, dict[str, object]] = {
     "FLUX1_schnell": {
@@ -115,7 +117,7 @@ class Reading:
 
 def read_folders(work: Path, *folders: Path, settings: BuildSettings | None = None) -> Reading:
     """Read folders into a catalog as a release does, without building anything."""
-    sources = [SfhqSource(folder, folder.name) for folder in folders]
+    sources = [open_sfhq_folder(folder, folder.name) for folder in folders]
     return read_into_catalog(work, *sources, settings=settings)
 
 
@@ -124,10 +126,14 @@ def read_into_catalog(
     *sources: Source,
     settings: BuildSettings | None = None,
     exclusions: Exclusions | None = None,
+    privacy: PrivacySettings = WARN,
+    checked: CheckedImages | None = None,
 ) -> Reading:
     """Read sources into a catalog as a release does, without building anything."""
-    with closing(Catalog(work / "catalog.sqlite", exclusions=exclusions)) as catalog:
-        SourceReader(catalog, settings or BuildSettings(), work).read(sources)
+    path = work / "catalog.sqlite"
+    path.unlink(missing_ok=True)
+    with closing(Catalog(path, exclusions=exclusions, privacy=privacy)) as catalog:
+        SourceReader(catalog, settings or BuildSettings(), work, checked=checked).read(sources)
         problems = [problem for severity in Severity for problem in catalog.ledger.problems(severity, 1000)]
         return Reading(
             tables=catalog.counts(),

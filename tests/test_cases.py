@@ -20,16 +20,7 @@ from tests.support import ROOT, copy_folder
 
 CASES = ROOT.parent / "shared" / "cases"
 NAMES = sorted(path.parent.name for path in CASES.glob("*/case.json"))
-NOT_YET = frozenset(
-    {
-        "email-in-captions",
-        "image-with-data-after-its-end",
-        "image-with-gps",
-        "ranks-of-different-prompts",
-        "token-in-settings",
-        "votes-with-other-columns",
-    }
-)
+NOT_YET: frozenset[str] = frozenset()
 TOKEN = "hf_" + "AbCdEfGhIj0123456789" + "KlMnOpQrStUvWx"  # of a token's shape, and nobody's
 SETTINGS = """
 [dataset]

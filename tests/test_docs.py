@@ -17,7 +17,7 @@ from publish.export import main as export
 from publish.release import main
 from schemas.codes import write_table
 from tests.exports import REAL_RECORD
-from tests.support import ROOT, good_folder
+from tests.support import ROOT, good_folder, image_bytes
 
 PAGES = {
     name: (ROOT / name).read_text(encoding="utf-8")
@@ -58,6 +58,10 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copytree(ROOT, place, ignore=ignored)
     folder = good_folder(place / "path" / "to" / "SFHQ-T2I")
     folder.write()
+    (place / "path" / "to" / "pngs").mkdir()
+    for number in range(3):
+        data = image_bytes(number, "PNG")
+        (place / "path" / "to" / "pngs" / f"{number}.png").write_bytes(data)
     first, second = (row[0] for row in folder.rows[:2])
     line = json.dumps({"file_name": first, "caption": "a caption"})
     (place / "path" / "to" / "captions.jsonl").write_text(line)
@@ -71,6 +75,8 @@ def run(command: str, checkout: Path) -> None:
     venv = Path(sys.prefix)
     environment = {**os.environ, "PATH": f"{venv / 'bin'}:{os.environ['PATH']}"}
     words = shlex.split(command)
+    if words[0] == ".":  # the environment is `venv`
+        return
     if words[0] == "make":  # the environment is set up already; `make test` is what runs this
         dry = ["--dry-run"] if words[1] == "test" else []
         words = [*words, *dry, f"VENV={venv}", f"--old-file={venv}/.ready"]

@@ -24,7 +24,6 @@ from builders.card.provenance import PROV, provenance
 from builders.card.readme import CardInputs
 from schemas.columns import ColumnSpec
 from schemas.configs import Config, Format
-from schemas.generators import GENERATORS
 from schemas.manifest import Shard
 from schemas.versions import tag_of
 
@@ -79,7 +78,7 @@ def render_croissant(inputs: CardInputs, citation: Mapping[str, Any], date: str 
         "conformsTo": _CONFORMS_TO,
         "version": version,
         "datePublished": date,
-        "license": sorted({GENERATORS[name].terms.url for name in facts.images.generators}),
+        "license": sorted({inputs.generators[name].terms.url for name in facts.images.generators}),
         "url": _page(inputs),
         "citeAs": inputs.bibtex,
         "creator": [_creator(author) for author in citation["authors"]],

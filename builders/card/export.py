@@ -18,15 +18,11 @@ from builders.release.reader import ReleaseReader
 from builders.release.trainers import PROMPT_SOURCE, ExportOptions, Layout, Option, TextChoice
 from schemas import KIT_VERSION
 from schemas.columns import flatten
-from schemas.generators import GENERATORS, PREFERENCE_MODELS, Terms
+from schemas.generators import Generator, terms_by_model
 from schemas.manifest import SplitCounts
 from schemas.settings import DatasetSettings
 
 T = TypeVar("T")
-_TERMS: Mapping[str, Terms] = {
-    terms.id: terms
-    for terms in (*(generator.terms for generator in GENERATORS.values()), *PREFERENCE_MODELS.values())
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +36,7 @@ class ExportSource:
         notices: What its sources demand to be said first.
         bibtex: Its citations.
         digital_source_types: IPTC terms of its images.
+        generators: The generators that it may have, by name.
     """
 
     dataset: DatasetSettings
@@ -48,6 +45,7 @@ class ExportSource:
     notices: tuple[str, ...]
     bibtex: str
     digital_source_types: tuple[str, ...]
+    generators: Mapping[str, Generator]
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +114,8 @@ def render_export(
     Returns:
         Name of the file → its text: README.md, with the Hub's YAML header, and LICENSES.md.
     """
-    columns = export_columns(layout)
+    columns, counts = export_columns(layout), _license_counts(facts)
+    known = {terms.id: terms for terms in terms_by_model(source.generators).values()}
     values = {
         "name": name,
         "layout": layout,
@@ -128,10 +127,10 @@ def render_export(
         "facts": facts,
         "flags": _flags(layout, options),
         "columns": list(flatten(columns)),
-        "titles": {generator.name: generator.title for generator in GENERATORS.values()},
-        "terms": [_TERMS[each] for each in _license_counts(facts) if each is not None and each in _TERMS],
-        "unknown": [each for each in _license_counts(facts) if each not in _TERMS],
-        "counts": _license_counts(facts),
+        "titles": {name: generator.title for name, generator in source.generators.items()},
+        "terms": [known[each] for each in counts if each is not None and each in known],
+        "unknown": [each for each in counts if each not in known],
+        "counts": counts,
         "models_of": _models_by_license(facts),
         "unit": "images" if len(ORIGINS[layout.config].images) == 1 else "images of pairs",
         "has_captions": any(each != PROMPT_SOURCE for each in facts.text_sources),

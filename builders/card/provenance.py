@@ -9,7 +9,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from builders.card.readme import CardInputs
-from schemas.generators import GENERATORS
 from schemas.records import TRAINED_ALGORITHMIC_MEDIA
 
 PROV = "http://www.w3.org/ns/prov#"
@@ -93,7 +92,10 @@ def _activities(inputs: CardInputs) -> Iterator[dict[str, Any]]:
         yield _activity(
             "Text-to-image generation",
             f"{facts.images.total:,} images.",
-            (_software(GENERATORS[name].title, GENERATORS[name].url) for name in facts.images.generators),
+            (
+                _software(inputs.generators[name].title, inputs.generators[name].url)
+                for name in facts.images.generators
+            ),
         )
     # The sample invents captions and votes, as its notice says: there is no captioner or annotator.
     if _has_trained(inputs) or not inputs.notices:

@@ -19,7 +19,7 @@ from builders.preferences.votes import RULES
 from schemas.columns import ColumnSpec, features, flatten
 from schemas.configs import Config, Format, Table, configs_with
 from schemas.features import DEMO_NOTICE, Provenance
-from schemas.generators import GENERATORS, PREFERENCE_MODELS, Terms
+from schemas.generators import Generator, Terms, terms_by_model
 from schemas.manifest import Changes, Counts, PreviousEntry, Shard, SplitCounts
 from schemas.problems import Reason
 from schemas.settings import DatasetSettings, DuplicateSettings, PreferenceSettings
@@ -75,7 +75,9 @@ class CardInputs:
         formats: Target → the formats that it is given.
         features: Config of features → the encoder that made it.
         limits: When images are near-duplicates; None where they are not looked for.
+        generators: The generators that it may have, by name, in the order in which they are shown.
         figures: Path of each figure in the release → what it shows.
+        dropped_columns: Columns of sources that the maintainer leaves out for privacy.
     """
 
     dataset: DatasetSettings
@@ -92,7 +94,9 @@ class CardInputs:
     formats: Mapping[str, tuple[Format, ...]]
     features: Mapping[str, Provenance]
     limits: DuplicateSettings | None
+    generators: Mapping[str, Generator]
     figures: Mapping[str, str]
+    dropped_columns: tuple[str, ...] = ()
 
     @property
     def configs(self) -> tuple[Config, ...]:
@@ -261,15 +265,16 @@ def _data_files(config: Config, facts: Facts) -> dict[str, Any]:
 
 def _render(template: str, inputs: CardInputs, more_figures: Mapping[str, str] = _NONE) -> str:
     values = {name: getattr(inputs, name) for name in CardInputs.__slots__}
-    generators = [GENERATORS[name] for name in GENERATORS if name in inputs.facts.images.generators]
+    used = inputs.facts.images.generators
+    generators = [generator for name, generator in inputs.generators.items() if name in used]
     terms: dict[str, Terms] = {generator.terms.id: generator.terms for generator in generators}
     preferences = inputs.facts.preferences
     models = [rate.model for rate in preferences.models] if preferences else []
+    known = terms_by_model(inputs.generators)
+    values |= {"generators": generators, "terms": terms}
     return render_template(
         template,
         **values,
-        generators=generators,
-        terms=terms,
         configs=inputs.configs,
         hub=f"hf://datasets/{inputs.dataset.repository}",
         copies=_copies(inputs),
@@ -280,7 +285,7 @@ def _render(template: str, inputs: CardInputs, more_figures: Mapping[str, str] =
         demo_notice=DEMO_NOTICE,
         hash_bits=HASH_BITS,
         rule=RULES[inputs.voting.rule],
-        model_terms={model: PREFERENCE_MODELS[model] for model in models if model in PREFERENCE_MODELS},
+        model_terms={model: known[model] for model in models if model in known and model not in used},
     )
 
 

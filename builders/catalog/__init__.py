@@ -12,17 +12,21 @@ from types import MappingProxyType
 
 from builders.catalog.captions import CaptionCatalog
 from builders.catalog.exclusions import ExcludedImages
+from builders.catalog.findings import Findings
 from builders.catalog.images import ImageCatalog, Shown
 from builders.catalog.layout import Entry, Layout, Limits, Part, Placed
 from builders.catalog.ledger import Ledger
 from builders.catalog.pairs import Loose, PairCatalog, PublishedPair, Stored
+from builders.catalog.privacy import Finding
 from builders.catalog.references import References, path_of
 from builders.images.integrity import ImageFacts
 from builders.sources.exclusions import Exclusions
-from builders.sources.intake import CaptionInput, ImageInput, InputRow, PairInput, RankInput
+from builders.sources.intake import CaptionInput, ImageInput, InputRow, PairInput, RankingInput, RankInput
 from schemas.configs import Table
+from schemas.generators import GENERATORS, Generator
 from schemas.manifest import Counts
 from schemas.problems import Problem
+from schemas.settings import PrivacySettings
 
 __all__ = [
     "Catalog",
@@ -39,6 +43,7 @@ __all__ = [
 ]
 
 _CACHE_KIB = 16 * 1024
+_WARN = PrivacySettings()
 
 
 class Catalog:
@@ -48,6 +53,8 @@ class Catalog:
         path: The SQLite file; an existing one is replaced. It may be lost: sources can be read again.
         shares: Split → its share of the images; see `builders.catalog.splits`.
         exclusions: Images that are not to be published; None where nothing is excluded.
+        generators: The generators that images may be of, by name.
+        privacy: What becomes of private data.
 
     Attributes:
         ledger: Every input row with its problems.
@@ -55,6 +62,7 @@ class Catalog:
         captions: What is said of them.
         pairs: Two of them each, with votes.
         layout: Which row goes into which part.
+        findings: What is private in rows and images.
     """
 
     def __init__(
@@ -62,6 +70,8 @@ class Catalog:
         path: Path,
         shares: Mapping[str, float] = MappingProxyType({}),
         exclusions: Exclusions | None = None,
+        generators: Mapping[str, Generator] = GENERATORS,
+        privacy: PrivacySettings = _WARN,
     ) -> None:
         self._db = sqlite3.connect(path, isolation_level=None)
         self._db.executescript(
@@ -69,9 +79,10 @@ class Catalog:
         )
         self.ledger = Ledger(self._db)
         self.layout = Layout(self._db)
-        self.images = ImageCatalog(self._db, self.ledger, shares)
+        self.images = ImageCatalog(self._db, self.ledger, shares, generators)
         self.captions = CaptionCatalog(self._db, self.ledger)
         self.pairs = PairCatalog(self._db, self.ledger, shares)
+        self.findings = Findings(self._db, self.ledger, privacy)
         self._excluded = ExcludedImages(self._db, self.ledger, exclusions)
         self._db.execute("BEGIN")
 
@@ -85,6 +96,7 @@ class Catalog:
         table: Table,
         facts: ImageFacts | None = None,
         files: Sequence[Stored | None] = (),
+        findings: Sequence[Finding] = (),
     ) -> None:
         """Add one input row.
 
@@ -92,11 +104,15 @@ class Catalog:
             row: What the source said.
             table: What it is a row of.
             facts: What the bytes of an image say; without them it is rejected.
-            files: The images that came inside of a row of preferences, in the order of its sides.
+            files: Where the images are: of a row of images the one, of a row of preferences those that came
+                inside of it, in the order of its sides.
+            findings: What is private in it and in its images.
         """
         input_id = self.ledger.add(row, table)
+        self.findings.add(input_id, findings)
         if isinstance(row.content, ImageInput):
-            self.images.add(input_id, row, row.content, facts)
+            file = files[0].file if files and files[0] is not None else None
+            self.images.add(input_id, row, row.content, facts, file)
         elif row.is_rejected:
             return
         elif isinstance(row.content, CaptionInput):
@@ -105,11 +121,13 @@ class Catalog:
             self.pairs.add(input_id, row, row.content, files)
         elif isinstance(row.content, RankInput):
             self.pairs.add_rank(input_id, row, row.content, files)
+        elif isinstance(row.content, RankingInput):
+            self.pairs.add_ranking(input_id, row, row.content, files)
 
-    def add_table_problems(self, problems: Iterable[Problem]) -> None:
-        """Add what is wrong with a table as a whole."""
+    def add_table_problems(self, problems: Iterable[Problem], table: Table) -> None:
+        """Add what is wrong with a file as a whole, whose rows are rows of `table`."""
         for problem in problems:
-            self.ledger.note(None, problem)
+            self.ledger.note(None, problem, table)
 
     def resolve(self) -> None:
         """Find out what only all rows together show: repetitions, contradictions, which image is meant.
@@ -127,9 +145,14 @@ class Catalog:
         self.ledger.flush()
 
     def settle(self) -> None:
-        """Decide which pairs are published, once images that only they name have been looked for."""
+        """Decide which pairs are published, once images that only they name have been looked for.
+
+        Raises:
+            SourceError: Secrets would be published.
+        """
         self.pairs.settle()
         self._excluded.note_unused()
+        self.findings.settle()
         self.ledger.flush()
 
     def counts(self) -> Mapping[Table, Counts]:
@@ -139,5 +162,11 @@ class Catalog:
             Table.CAPTIONS: self.captions.num_rows(),
             Table.PREFERENCES: self.pairs.num_rows(),
         }
-        counts = {table: self.ledger.counts(table, num_rows[table]) for table in Table}
+        counts = {table: self._counts(table, num_rows[table]) for table in Table}
         return {table: count for table, count in counts.items() if count.read or table is Table.IMAGES}
+
+    def _counts(self, table: Table, num_rows: int) -> Counts:
+        """Count as the ledger does, and rows with something private instead of the notes on many rows."""
+        counts = self.ledger.counts(table, num_rows)
+        warnings = {**counts.warnings, **self.findings.counts(table)}
+        return counts.model_copy(update={"warnings": dict(sorted(warnings.items()))})

@@ -5,12 +5,12 @@ import json
 import sqlite3
 from collections.abc import Iterator, Mapping
 from operator import itemgetter
-from pathlib import Path
 
 from builders.catalog.images import FIRST, Shown
 from builders.catalog.layout import IN_PART, Entry, Part
 from builders.catalog.ledger import Insert, Ledger
 from builders.catalog.references import References
+from builders.images.files import ImageFile
 from builders.sources.intake import CaptionInput
 from schemas.captions import CaptionRecord, CaptionText, caption_id_of
 from schemas.configs import Table
@@ -120,7 +120,7 @@ class CaptionCatalog:
             f"WHERE captions.caption IS NOT NULL AND {IN_PART}"
         )
         for sha256, path, caption in self._db.execute(query, part.place):
-            yield Shown(sha256, Path(path), caption)
+            yield Shown(sha256, ImageFile.from_text(path), caption)
 
     def entries(self) -> Iterator[Entry]:
         """Yield what places each caption, in order of image, source and caption id."""

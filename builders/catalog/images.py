@@ -4,16 +4,16 @@ import json
 import sqlite3
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from builders.catalog.layout import IN_PART, Entry, Part
 from builders.catalog.ledger import Insert, Ledger
 from builders.catalog.splits import split_of
+from builders.images.files import ImageFile
 from builders.images.integrity import ImageFacts
 from builders.sources.intake import ImageInput, ImageText, InputRow
-from schemas.generators import GENERATORS
+from schemas.generators import Generator
 from schemas.problems import BuildError, Problem, Reason
-from schemas.records import DEFAULT_SPLIT, ImageRecord, image_id_of
+from schemas.records import DEFAULT_SPLIT, GENERATORS_KEY, ImageRecord, image_id_of
 
 _SCHEMA = """
 CREATE TABLE images (
@@ -48,17 +48,17 @@ class Shown:
 
     Attributes:
         sha256: Digest of the image's bytes.
-        path: Where the image is.
+        file: Where the image is.
         text: The text.
     """
 
     sha256: str
-    path: Path
+    file: ImageFile
     text: str | None
 
     def __str__(self) -> str:
         """Name the image in messages."""
-        return str(self.path)
+        return str(self.file)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,23 +78,37 @@ class ImageCatalog:
         db: The database, in which it makes its tables.
         ledger: The ledger of the same database.
         shares: Split → its share of the images; see `builders.catalog.splits`.
+        generators: The generators that images may be of, by name.
     """
 
-    def __init__(self, db: sqlite3.Connection, ledger: Ledger, shares: Mapping[str, float]) -> None:
-        self._db, self._ledger, self._shares = db, ledger, shares
+    def __init__(
+        self,
+        db: sqlite3.Connection,
+        ledger: Ledger,
+        shares: Mapping[str, float],
+        generators: Mapping[str, Generator],
+    ) -> None:
+        self._db, self._ledger, self._shares, self._generators = db, ledger, shares, generators
         db.executescript(_SCHEMA)
         self._insert = Insert(db, f"INSERT INTO images VALUES ({', '.join('?' * 10)})")
 
-    def add(self, input_id: int, row: InputRow, image: ImageInput, facts: ImageFacts | None) -> None:
+    def add(
+        self,
+        input_id: int,
+        row: InputRow,
+        image: ImageInput,
+        facts: ImageFacts | None,
+        file: ImageFile | None,
+    ) -> None:
         """Add an image, without facts if it cannot be read; one that is rejected already is kept by name."""
         stored = (input_id, row.source, row.name.encode(errors="backslashreplace").decode(), row.row)
-        if facts is None or image.text is None or row.is_rejected:
+        if facts is None or file is None or image.text is None or row.is_rejected:
             self._insert(*stored, *[None] * 6)
             return
-        record = _record(row, image.text, facts)
+        record = _record(row, image.text, facts, self._generators)
         text = json.dumps(_said(image.text), sort_keys=True)
         content = (facts.sha256, record.image_id, text, json.dumps(record.row(), ensure_ascii=False))
-        self._insert(*stored, str(image.path), *content, input_id)
+        self._insert(*stored, file.to_text(), *content, input_id)
 
     def resolve(self) -> None:
         """Settle what only all rows together show: repeated and contradictory rows, identical images.
@@ -109,8 +123,8 @@ class ImageCatalog:
         self._refuse_shared_ids()
         self._warn_of_shared_names()
 
-    def published(self, part: Part | None = None) -> Iterator[tuple[dict[str, object], Path]]:
-        """Yield each record, or those of one part in its order, with its image's path.
+    def published(self, part: Part | None = None) -> Iterator[tuple[dict[str, object], ImageFile]]:
+        """Yield each record, or those of one part in its order, with where its image is.
 
         Without a part they come in order of image id. Ids are digests, so this order is a shuffle that
         depends on nothing but the images themselves.
@@ -125,7 +139,7 @@ class ImageCatalog:
             record = json.loads(written)
             record["split"] = part.split if part else self._split_of(record["prompt"], record["image_id"])
             more = {"other_origins": json.loads(other_origins), "captions": json.loads(texts)}
-            yield record | more, Path(path)
+            yield record | more, ImageFile.from_text(path)
 
     def shown(self, part: Part) -> Iterator[Shown]:
         """Yield each image of a part with its prompt, in order."""
@@ -134,7 +148,7 @@ class ImageCatalog:
             f"CROSS JOIN {FIRST} first ON image_id = key WHERE {IN_PART}"
         )
         for sha256, path, prompt in self._db.execute(query, part.place):
-            yield Shown(sha256, Path(path), prompt)
+            yield Shown(sha256, ImageFile.from_text(path), prompt)
 
     def entries(self) -> Iterator[Entry]:
         """Yield what places each record, in order of image id."""
@@ -251,26 +265,29 @@ def _said(text: ImageText) -> list[object]:
     return [text.prompt, text.original_prompt, text.generator, text.config_json, text.digital_source_type]
 
 
-def _record(row: InputRow, text: ImageText, facts: ImageFacts) -> ImageRecord:
+def _record(
+    row: InputRow, text: ImageText, facts: ImageFacts, generators: Mapping[str, Generator]
+) -> ImageRecord:
     """Join what the source says of an image and what its bytes say."""
-    return ImageRecord(
-        image_id=image_id_of(facts.sha256),
-        prompt=text.prompt,
-        original_prompt=text.original_prompt,
-        captions=[],
-        generator=text.generator,
-        settings=text.settings,
-        config_json=text.config_json,
-        width=facts.width,
-        height=facts.height,
-        format=facts.format,
-        mode=facts.mode,
-        num_bytes=facts.num_bytes,
-        sha256=facts.sha256,
-        license=GENERATORS[text.generator].terms.id,
-        digital_source_type=text.digital_source_type,
-        source=row.source,
-        file_name=row.name,
-        other_origins=[],
-        split=DEFAULT_SPLIT,
-    )
+    values: dict[str, object] = {
+        "image_id": image_id_of(facts.sha256),
+        "prompt": text.prompt,
+        "original_prompt": text.original_prompt,
+        "captions": [],
+        "generator": text.generator,
+        "settings": text.settings,
+        "config_json": text.config_json,
+        "width": facts.width,
+        "height": facts.height,
+        "format": facts.format,
+        "mode": facts.mode,
+        "num_bytes": facts.num_bytes,
+        "sha256": facts.sha256,
+        "license": generators[text.generator].terms.id,
+        "digital_source_type": text.digital_source_type,
+        "source": row.source,
+        "file_name": row.name,
+        "other_origins": [],
+        "split": DEFAULT_SPLIT,
+    }
+    return ImageRecord.model_validate(values, context={GENERATORS_KEY: generators})

@@ -8,6 +8,7 @@ from schemas.configs import Table
 from schemas.manifest import Counts
 from schemas.problems import Problem, Reason, Severity
 from schemas.records import ProblemEntry, RejectedRow
+from schemas.secrets import mask_secrets
 
 _SCHEMA = """
 CREATE TABLE inputs (
@@ -16,7 +17,7 @@ CREATE TABLE inputs (
 );
 CREATE TABLE problems (
     input_id INTEGER, severity TEXT, reason TEXT, message TEXT,
-    file TEXT, row INTEGER, "column" TEXT, value TEXT, fix TEXT
+    file TEXT, row INTEGER, "column" TEXT, value TEXT, fix TEXT, "table" TEXT
 );
 """
 _INDEXES = """
@@ -61,7 +62,7 @@ class Ledger:
         self._num_rows = 0
         db.executescript(_SCHEMA)
         self._insert = Insert(db, f"INSERT INTO inputs VALUES ({', '.join('?' * 8)})")
-        self._insert_problem = Insert(db, f"INSERT INTO problems VALUES ({', '.join('?' * 9)})")
+        self._insert_problem = Insert(db, f"INSERT INTO problems VALUES ({', '.join('?' * 10)})")
 
     def add(self, row: InputRow, table: Table) -> int:
         """Add one input row with what is wrong with it; return its number."""
@@ -73,11 +74,11 @@ class Ledger:
             self.note(self._num_rows, problem)
         return self._num_rows
 
-    def note(self, input_id: int | None, problem: Problem) -> None:
-        """Add a problem of a row, or of a table as a whole."""
+    def note(self, input_id: int | None, problem: Problem, table: Table = Table.IMAGES) -> None:
+        """Add a problem of a row, or of a table as a whole: `table` is the table that counts the latter."""
         values = (problem.message, problem.file, problem.row, problem.column, problem.value, problem.fix)
         stored = (storable(value) for value in values)
-        self._insert_problem(input_id or _NO_ROW, problem.severity, problem.reason, *stored)
+        self._insert_problem(input_id or _NO_ROW, problem.severity, problem.reason, *stored, table)
 
     def reject(self, input_id: int, problem: Problem) -> None:
         """Reject a row that was not rejected before."""
@@ -101,26 +102,42 @@ class Ledger:
         self._insert_problem.flush()
 
     def rejected(self) -> Iterator[RejectedRow]:
-        """Yield each rejected row with all its problems, in input order."""
+        """Yield each rejected row with all its problems, in input order; secrets in it are masked."""
         columns = 'id, "table", source, file, row, raw, name, rejected'
         query = f"SELECT {columns} FROM inputs WHERE rejected IS NOT NULL ORDER BY id"
         for input_id, table, source, file, row, raw, name, reason in self._db.execute(query):
             problems = [ProblemEntry.of(problem) for problem in self._problems("input_id = ?", input_id)]
             yield RejectedRow(
                 table=table,
-                source=source,
-                file=file,
+                source=mask_secrets(source),
+                file=mask_secrets(file),
                 row=row,
-                name=name,
+                name=mask_secrets(name),
                 reason=reason,
                 problems=problems,
-                raw=raw,
+                raw=mask_secrets(raw),
             )
 
     def problems(self, severity: Severity, limit: int, reason: str | None = None) -> Iterator[Problem]:
         """Yield the first problems of a severity, and of one kind if asked for, in input order."""
         where = "severity = ? AND reason = coalesce(?, reason) ORDER BY input_id, rowid LIMIT ?"
         return self._problems(where, severity, reason, limit)
+
+    def unknown_generators(self) -> Iterator[tuple[str, str, str, int]]:
+        """Yield the unknown generators that keep all images of a source from being published.
+
+        Yields:
+            Source, file, name of the generator and number of its rows; the most rows of a source first.
+            Sources of which any row is published or excluded are left out.
+        """
+        # Not only sources all of whose rows are by unknown generators: one broken row would hide them.
+        query = (
+            "SELECT inputs.source, inputs.file, value, count(*) FROM inputs JOIN problems ON input_id = id "
+            "WHERE reason = ? AND inputs.source NOT IN (SELECT source FROM inputs "
+            'WHERE "table" = ? AND coalesce(rejected, ?) = ?) GROUP BY 1, 2, 3 ORDER BY 1, 4 DESC, 3'
+        )
+        excluded = Reason.EXCLUDED
+        yield from self._db.execute(query, (Reason.UNKNOWN_GENERATOR, Table.IMAGES, excluded, excluded))
 
     def counts(self, table: Table, num_rows: int) -> Counts:
         """Count what came in of one table and where it went; `num_rows` is what it came to."""
@@ -135,7 +152,7 @@ class Ledger:
         )
         warnings = self._db.execute(
             "SELECT reason, count(*) FROM problems LEFT JOIN inputs ON inputs.id = input_id "
-            "WHERE severity = ? AND rejected IS NULL AND coalesce(\"table\", 'images') = ? "
+            'WHERE severity = ? AND rejected IS NULL AND coalesce(inputs."table", problems."table") = ? '
             "GROUP BY 1 ORDER BY 1",
             (Severity.WARNING, table),
         )

@@ -6,19 +6,21 @@ import json
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from operator import attrgetter, itemgetter
-from pathlib import Path
-from typing import Any, NamedTuple, Self
+from operator import itemgetter
+from typing import Any, Self
 
+from builders.catalog.annotators import note_one_sided
 from builders.catalog.layout import IN_PART, Entry, Part
 from builders.catalog.ledger import Insert, Ledger
+from builders.catalog.ranks import Ranks
 from builders.catalog.references import References
 from builders.catalog.splits import split_of
+from builders.images.files import ImageFile
 from builders.images.integrity import ImageFacts
 from builders.preferences.votes import RULES, RawVote, agreement
-from builders.sources.intake import InputRow, PairInput, RankInput, Side, pair_id_of
-from schemas.preferences import Label, PreferencePair, Status, public_reference
-from schemas.problems import Place, Problem, Reason
+from builders.sources.intake import InputRow, PairInput, RankingInput, RankInput, Side
+from schemas.preferences import Label, PreferencePair, public_reference
+from schemas.problems import Place, Problem, Reason, name_some
 from schemas.records import ID_CHARS, image_id_of
 
 # A pair has one row here for each input row that speaks of it: all votes together, or one each. One made
@@ -28,9 +30,6 @@ _SCHEMA = """
 CREATE TABLE pairs (
     input_id INTEGER, other_id INTEGER, source TEXT, file TEXT, row INTEGER, place TEXT, id TEXT,
     image_1 TEXT, image_2 TEXT, of TEXT, is_whole INTEGER, content TEXT, votes TEXT
-);
-CREATE TABLE ranks (
-    input_id INTEGER, file TEXT, row INTEGER, source TEXT, prompt_id TEXT, rank REAL, image TEXT, content TEXT
 );
 CREATE TABLE sides (
     source TEXT, image TEXT, of TEXT, input_id INTEGER,
@@ -62,16 +61,23 @@ _SAID = (
     *("prompt", "category", "sub_category", "evolution"),
     *("confidence", "sides_shuffled", "status", "license", "prompt_license"),
 )
-_MAX_RANKED = 100
+_MAX_NUMBERS = 10
 _to_json = json.JSONEncoder(ensure_ascii=False).encode
 
 
 @dataclass(frozen=True, slots=True)
 class Loose:
-    """An image that a pair names and that no image source has: to be looked for elsewhere."""
+    """An image that a pair names and that no image source has: to be looked for elsewhere.
+
+    Attributes:
+        source: Source of the pair.
+        reference: The image as that names it.
+        input_id: The first row that names it.
+    """
 
     source: str
     reference: str
+    input_id: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,15 +85,15 @@ class Stored:
     """An image file whose bytes have been looked at."""
 
     image_id: str
-    path: Path
+    file: ImageFile
     sha256: str
     format: str
     num_bytes: int
 
     @classmethod
-    def of(cls, path: Path, facts: ImageFacts) -> Self:
+    def of(cls, file: ImageFile, facts: ImageFacts) -> Self:
         """Join a file and what its bytes say."""
-        return cls(image_id_of(facts.sha256), path, facts.sha256, facts.format, facts.num_bytes)
+        return cls(image_id_of(facts.sha256), file, facts.sha256, facts.format, facts.num_bytes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +117,7 @@ class PairCatalog:
         self._db, self._ledger, self._shares = db, ledger, shares
         db.executescript(_SCHEMA)
         self._insert = Insert(db, f"INSERT INTO pairs VALUES ({', '.join('?' * 13)})")
-        self._insert_rank = Insert(db, f"INSERT INTO ranks VALUES ({', '.join('?' * 8)})")
+        self._ranks = Ranks(db, ledger, self.add, self._reject_repeated)
         self._insert_side = Insert(db, f"INSERT OR IGNORE INTO sides VALUES ({', '.join('?' * 9)}, NULL)")
 
     def add(
@@ -137,20 +143,24 @@ class PairCatalog:
         self, input_id: int, row: InputRow, rank: RankInput, files: Sequence[Stored | None] = ()
     ) -> None:
         """Add the rank of one image that is not rejected, with the image file if it came with it."""
-        content = {name: getattr(rank, name) for name in ("prompt", "of", "license", "prompt_license")}
-        self._insert_rank(
-            *(input_id, row.file, row.row, row.source, rank.prompt_id, rank.rank, rank.side.reference),
-            _to_json(content | {"model": rank.side.model}),
-        )
-        self._keep(input_id, row.source, (rank.side,), files)
+        self._ranks.add(input_id, row, rank)
+        self._keep(input_id, row.source, rank.sides, files)
+
+    def add_ranking(
+        self, input_id: int, row: InputRow, ranking: RankingInput, files: Sequence[Stored | None] = ()
+    ) -> None:
+        """Add a pair for every two compared images of a ranking, with image files that came with it."""
+        self._ranks.add_ranking(input_id, row, ranking)
+        self._keep(input_id, row.source, ranking.sides, files)
 
     def resolve(self, references: References) -> None:
         """Make pairs of ranks, reject repeated pairs, and find the images that the release has."""
         self._flush()
         self._db.executescript(_INDEXES)
-        self._pair_ranks()
+        self._ranks.make_pairs()
         self._flush()
         self._reject_repetitions()
+        self._reject_contradictions()
         self._reject_same_image("SELECT input_id, file, row, image_1 FROM pairs WHERE image_1 = image_2")
         self._db.executescript(_FILL_SIDES)
         found = [
@@ -169,7 +179,7 @@ class PairCatalog:
 
     def loose(self) -> Iterator[Loose]:
         """Yield the images that the release does not have, by source and reference."""
-        query = "SELECT source, image FROM sides WHERE image_id IS NULL ORDER BY source, image"
+        query = "SELECT source, image, input_id FROM sides WHERE image_id IS NULL ORDER BY source, image"
         return (Loose(*row) for row in self._db.execute(query).fetchall())
 
     def locate(self, loose: Loose, file: Stored) -> None:
@@ -186,14 +196,15 @@ class PairCatalog:
         self._db.execute(update, (problem, loose.source, loose.reference))
 
     def settle(self) -> None:
-        """Reject pairs of an image with itself or of an excluded one; note images that stay references."""
+        """Reject pairs of an image with itself or of an excluded one; note what else is odd."""
         self._reject_excluded_images()
         self._reject_same_image(
             f"SELECT pair.input_id, file, row, image_1 FROM pairs pair {_SIDES} "
             "WHERE one.image_id = two.image_id"
         )
-        self._reject_lone_ranks()
+        self._ranks.reject_lone()
         self._note_missing_images()
+        note_one_sided(self._db, self._ledger)
         self._ledger.flush()
 
     def num_rows(self) -> int:
@@ -259,8 +270,8 @@ class PairCatalog:
                 self._insert_side(source, side.reference, None, input_id, *_columns(file))
 
     def _flush(self) -> None:
-        for insert in (self._insert, self._insert_rank, self._insert_side):
-            insert.flush()
+        self._insert.flush()
+        self._insert_side.flush()
 
     def _note_missing_images(self) -> None:
         """Note each image that was found and cannot be used, and how many of a source are nowhere."""
@@ -300,8 +311,10 @@ class PairCatalog:
             self._reject(input_id, problem)
 
     def _reject_same_image(self, query: str) -> None:
-        """Reject the pairs that a query gives as (input, file, row, image)."""
-        for input_id, file, row, image in self._db.execute(query).fetchall():
+        """Reject the rows of pairs that a query gives as (input, file, row, image)."""
+        # A row that ranks several images stands here once for each two that are the same.
+        rows = {input_id: place for input_id, *place in self._db.execute(query).fetchall()}
+        for input_id, (file, row, image) in rows.items():
             message, fix = "both sides are the same image", "correct one of them"
             problem = Problem(Reason.SAME_IMAGE_TWICE, message, file=file, row=row, value=image, fix=fix)
             self._reject(input_id, problem)
@@ -309,66 +322,6 @@ class PairCatalog:
     def _reject(self, input_id: int, problem: Problem) -> None:
         self._ledger.reject(input_id, problem)
         self._db.execute("DELETE FROM pairs WHERE input_id = ?1 OR other_id = ?1", (input_id,))
-
-    def _pair_ranks(self) -> None:
-        """Make a pair of every two images that were ranked for one prompt; equal ranks are a tie."""
-        rows = self._db.execute("SELECT * FROM ranks ORDER BY source, prompt_id, rank, input_id").fetchall()
-        for _, group in itertools.groupby(map(_Ranked._make, rows), key=attrgetter("source", "prompt_id")):
-            ranked = self._without_repetitions(list(group))
-            if len(ranked) <= _MAX_RANKED:
-                for better, worse in itertools.combinations(ranked, 2):
-                    self._add_ranked(better, worse)
-            else:
-                message = (
-                    f"the prompt has {len(ranked)} ranked images: pairs are made of at most {_MAX_RANKED}"
-                )
-                for image in ranked:
-                    self._reject_rank(image, message, "give fewer, or the pairs that were compared")
-
-    def _without_repetitions(self, ranked: list["_Ranked"]) -> list["_Ranked"]:
-        """Leave out images that one prompt has several times."""
-        by_image: dict[str, list[_Ranked]] = {}
-        for row in ranked:
-            by_image.setdefault(row.image, []).append(row)
-        kept = []
-        for image, rows in by_image.items():
-            is_same = len({(row.rank, row.content) for row in rows}) == 1
-            if len(rows) > 1:
-                self._reject_repeated([row[:3] for row in rows], image, is_same=is_same)
-            kept += rows[:1] if is_same else []
-        return kept
-
-    def _add_ranked(self, better: "_Ranked", worse: "_Ranked") -> None:
-        said, other = json.loads(better.content), json.loads(worse.content)
-        pair = PairInput(
-            id=f"{better.prompt_id}-{pair_id_of(said['prompt'], [better.image, worse.image])}",
-            prompt=said["prompt"],
-            sides=(Side(better.image, said["model"]), Side(worse.image, other["model"])),
-            votes=((None, Label.TIE if better.rank == worse.rank else Label.IMAGE_1, Status.SUBMITTED),),
-            is_whole=False,
-            of=said["of"],
-            sides_shuffled=False,
-            license=said["license"],
-            prompt_license=said["prompt_license"],
-        )
-        row = InputRow(better.source, better.file, better.row, "", pair.id, pair, ())
-        self.add(better.input_id, row, pair, other_id=worse.input_id)
-
-    def _reject_lone_ranks(self) -> None:
-        """Reject ranks that no pair came of."""
-        rows = self._db.execute(
-            "SELECT ranks.* FROM ranks JOIN inputs ON inputs.id = input_id WHERE rejected IS NULL "
-            "AND input_id NOT IN (SELECT input_id FROM pairs UNION ALL SELECT other_id FROM pairs "
-            "WHERE other_id IS NOT NULL) ORDER BY input_id"
-        ).fetchall()
-        for image in map(_Ranked._make, rows):
-            message = "the prompt has no other ranked image to compare this one with"
-            self._reject_rank(image, message, "complete the ranking")
-
-    def _reject_rank(self, image: "_Ranked", message: str, fix: str) -> None:
-        place = Place(file=image.file, row=image.row, column="prompt_id")
-        problem = place.problem(Reason.BAD_VALUE, message, value=image.prompt_id, fix=fix)
-        self._ledger.reject(image.input_id, problem)
 
     def _reject_repetitions(self) -> None:
         """Of equal rows that hold all votes on one pair keep the first; of contradictory ones keep none."""
@@ -384,6 +337,28 @@ class PairCatalog:
             is_same = len({row[3:] for row in rows}) == 1
             self._reject_repeated([row[:3] for row in rows], key[-1], is_same=is_same)
 
+    def _reject_contradictions(self) -> None:
+        """Reject votes on one pair whose rows name other images, models or prompts for it."""
+        repeated = self._db.execute(
+            "SELECT place, source, id FROM pairs WHERE NOT is_whole GROUP BY 1, 2, 3 HAVING count(*) > 1 "
+            "AND count(DISTINCT json_array(image_1, image_2, json_extract(content, '$.models'), "
+            "json_extract(content, '$.prompt'))) > 1"
+        ).fetchall()
+        for key in repeated:
+            query = (
+                "SELECT input_id, file, row, image_1, image_2, content FROM pairs "
+                "WHERE place = ? AND source = ? AND id = ? ORDER BY input_id"
+            )
+            rows = self._db.execute(query, key).fetchall()
+            what = _contradiction([row[3:] for row in rows])
+            numbers = name_some((str(row) for _, _, row, *_ in rows), _MAX_NUMBERS)
+            for input_id, file, row, *_ in rows if what else ():
+                place = Place(file=file, row=row)
+                message = f"rows {numbers} are votes on this pair, and give it different {what}"
+                fix = "correct the wrong rows, or give other pairs other ids"
+                problem = place.problem(Reason.CONFLICTING_ROWS, message, value=key[-1], fix=fix)
+                self._reject(input_id, problem)
+
     def _reject_repeated(self, rows: Sequence[tuple[int, str, int]], value: str, *, is_same: bool) -> None:
         """Reject rows that speak of one thing: all but the first if they are equal, otherwise all."""
         if is_same:
@@ -397,22 +372,31 @@ class PairCatalog:
             self._reject(input_id, Problem(reason, message, file=file, row=row, value=value, fix=fix))
 
 
-class _Ranked(NamedTuple):
-    """A row of `ranks`."""
-
-    input_id: int
-    file: str
-    row: int
-    source: str
-    prompt_id: str
-    rank: float
-    image: str
-    content: str
-
-
 def _digest(*parts: str) -> str:
     content = "\0".join(parts).encode("utf-8", "backslashreplace")
     return hashlib.sha256(content).hexdigest()[:ID_CHARS]
+
+
+def _contradiction(rows: Sequence[tuple[str, str, str]]) -> str | None:
+    """Say what rows on one pair contradict each other about; None if they do not.
+
+    Args:
+        rows: (image_1, image_2, content) of each. Either image may stand first; a row without a model or a
+            prompt contradicts no other.
+    """
+    if len({frozenset(images) for *images, _ in rows}) > 1:
+        return "images"
+    models: dict[str, set[str]] = {}
+    prompts = set()
+    for *images, content in rows:
+        said = json.loads(content)
+        prompts.add(said["prompt"])
+        for image, model in zip(images, said["models"], strict=True):
+            models.setdefault(image, set()).add(model)
+    for named in models.values():
+        if len(named - {None}) > 1:
+            return f"models: {name_some(sorted(named - {None}), _MAX_NUMBERS)}"
+    return "prompts" if len(prompts - {None}) > 1 else None
 
 
 def _votes(parts: Sequence[tuple[Any, ...]]) -> list[RawVote]:
@@ -448,9 +432,9 @@ def _decided(votes: Sequence[RawVote], rule: str) -> dict[str, Any]:
 
 def _stored(file: Sequence[Any]) -> Stored | None:
     image_id, path, *rest = file
-    return Stored(image_id, Path(path), *rest) if image_id is not None else None
+    return Stored(image_id, ImageFile.from_text(path), *rest) if image_id is not None else None
 
 
 def _columns(file: Stored) -> tuple[str, str, str, str, int]:
     """Lay a file out as `_FILE` names its columns."""
-    return file.image_id, str(file.path), file.sha256, file.format, file.num_bytes
+    return file.image_id, file.file.to_text(), file.sha256, file.format, file.num_bytes

@@ -1,18 +1,22 @@
 """Reading of sources into the catalog; every image is decoded once, in full, to look at it."""
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 from builders.catalog import Catalog, Loose, Stored, path_of
+from builders.catalog.privacy import WHAT, Finding
 from builders.files import real_path
 from builders.images.checked import CheckedImages
-from builders.images.integrity import ImageFacts, ImageRefusedError, inspect_image, read_image
+from builders.images.files import ImageFile, ImageRefusedError, read_image, too_large
+from builders.images.integrity import ImageFacts, inspect_image
+from builders.images.metadata import ImageMetadata, read_metadata
 from builders.parallel import IN_THREADS, Execution
-from builders.sources.intake import ImageInput, InputRow, PairInput, RankInput, Source
+from builders.sources.intake import ImageInput, InputRow, PairInput, RankingInput, RankInput, Side, Source
 from schemas.manifest import SourceEntry
+from schemas.preferences import public_reference
 from schemas.problems import Place, Problem, Reason
 from schemas.records import IMAGE_FORMATS
 from schemas.settings import BuildSettings
@@ -26,6 +30,23 @@ class FetchError(Exception):
 
 # Downloads the image at an address and says where it lies; raises `FetchError`.
 Fetch = Callable[[str], Path]
+
+
+@dataclass(frozen=True, slots=True)
+class _InspectedRow:
+    """A row, and what its images and texts show.
+
+    Attributes:
+        row: With what is wrong with its images, and without columns that are not to be published.
+        facts: Of the image of an image's row, if it can be published.
+        files: Images that came inside of a row of preferences.
+        findings: What is private in the row and its images.
+    """
+
+    row: InputRow
+    facts: ImageFacts | None = None
+    files: tuple[Stored | None, ...] = ()
+    findings: Sequence[Finding] = ()
 
 
 class SourceReader:
@@ -52,6 +73,7 @@ class SourceReader:
         self._catalog, self._settings, self._scratch = catalog, settings, scratch
         self._map, self._track, self._fetch = execution.threads.map_ordered, execution.track, fetch
         self._checked = checked if checked is not None else CheckedImages()
+        self._privacy = catalog.findings.check
 
     def read(self, sources: Iterable[Source]) -> tuple[SourceEntry, ...]:
         """Read every row of every source, look at every image, and settle the catalog.
@@ -60,8 +82,8 @@ class SourceReader:
             What was read of each source, with digests.
 
         Raises:
-            SourceError: A source turns out to be damaged on the way, or what is to be excluded may be several
-                images.
+            SourceError: A source turns out to be damaged on the way, what is to be excluded may be several
+                images, or a text or image that would be published holds a secret.
             BuildError: Two different images share an image id.
         """
         sources = tuple(sources)
@@ -74,13 +96,11 @@ class SourceReader:
     def _read_source(self, source: Source) -> SourceEntry:
         digest = hashlib.sha256(source.sha256.encode())
         num_rows = num_strays = 0
-        self._catalog.add_table_problems(source.table_problems)
+        self._catalog.add_table_problems(source.table_problems, source.table)
         inspected = self._map(self._inspect_row, source.rows(), chunk=_IMAGES_PER_TASK)
-        for row, (problems, facts, files) in self._track(
-            inspected, f"reading {source.name}", source.num_rows
-        ):
-            kept = replace(row, problems=(*row.problems, *problems)) if problems else row
-            self._catalog.add(kept, source.table, facts, files)
+        for row, seen in self._track(inspected, f"reading {source.name}", source.num_rows):
+            facts = seen.facts
+            self._catalog.add(seen.row, source.table, facts, seen.files, seen.findings)
             if isinstance(row.content, ImageInput):
                 line = f"{facts.sha256 if facts else '-'} {row.name}\n"
                 digest.update(line.encode("utf-8", "surrogateescape"))
@@ -93,34 +113,46 @@ class SourceReader:
             sha256=digest.hexdigest(),
         )
 
-    def _inspect_row(
-        self, row: InputRow
-    ) -> tuple[list[Problem], ImageFacts | None, tuple[Stored | None, ...]]:
-        """Look at a row's images, if it has any: what they are, and what is wrong with them."""
+    def _inspect_row(self, row: InputRow) -> _InspectedRow:
+        """Look at a row's texts and images: what they are, what is wrong with them, and what is private."""
+        row, dropped = self._privacy.drop_columns(row)
+        seen = self._inspect_images(row)
+        findings = [*dropped, *self._privacy.inspect_row(seen.row), *seen.findings]
+        refusals = self._privacy.refuse(seen.row, findings) if not seen.row.is_rejected else ()
+        return replace(seen, row=_with_problems(seen.row, refusals), findings=findings)
+
+    def _inspect_images(self, row: InputRow) -> _InspectedRow:
         content = row.content
-        if isinstance(content, ImageInput) and content.path is not None:
-            return *self._inspect_image(row, content.path), ()
-        if isinstance(content, PairInput | RankInput) and not row.is_rejected:
-            sides = content.sides if isinstance(content, PairInput) else (content.side,)
+        if isinstance(content, ImageInput) and (content.file or content.data):
+            return self._inspect_image(row, content)
+        if isinstance(content, PairInput | RankInput | RankingInput) and not row.is_rejected:
             try:
-                return [], None, tuple(self._keep(side.data) if side.data else None for side in sides)
+                kept = [self._keep_side(side) if side.data else (None, []) for side in content.sides]
             except ImageRefusedError as error:
-                return [_refusal(row, None, error)], None, ()
-        return [], None, ()
+                return _InspectedRow(_with_problems(row, [_refusal(row, None, error)]))
+            findings = [found for _, each in kept for found in each]
+            return _InspectedRow(row, None, tuple(file for file, _ in kept), findings)
+        return _InspectedRow(row)
 
-    def _inspect_image(self, row: InputRow, path: Path) -> tuple[list[Problem], ImageFacts | None]:
+    def _inspect_image(self, row: InputRow, image: ImageInput) -> _InspectedRow:
         try:
-            facts = self._look_at(read_image(path, self._settings.max_image_bytes))
+            if image.file is not None:
+                facts, metadata = self._look_at(read_image(image.file, self._settings.max_image_bytes))
+                file = image.file
+            else:
+                file, facts, metadata = self._keep(image.data or b"")
         except ImageRefusedError as error:
-            return [_refusal(row, "image_filename", error)], None
-        if path.suffix.lower().replace("jpeg", "jpg") == f".{IMAGE_FORMATS[facts.format]}":
-            return [], facts
-        message = f"the name does not fit the image's format, {facts.format}, under which it is published"
-        place = Place(file=row.file, row=row.row, column="image_filename")
-        return [place.problem(Reason.FORMAT_DIFFERS_FROM_NAME, message, value=row.name)], facts
+            return _InspectedRow(_with_problems(row, [_refusal(row, "image_filename", error)]))
+        findings = self._privacy.inspect_image(metadata, row.name)
+        if Path(row.name).suffix.lower().replace("jpeg", "jpg") != f".{IMAGE_FORMATS[facts.format]}":
+            message = f"the name does not fit the image's format, {facts.format}, under which it is published"
+            place = Place(file=row.file, row=row.row, column="image_filename")
+            problem = place.problem(Reason.FORMAT_DIFFERS_FROM_NAME, message, value=row.name)
+            row = _with_problems(row, [problem])
+        return _InspectedRow(row, facts, (Stored.of(file, facts),), findings)
 
-    def _look_at(self, data: bytes) -> ImageFacts:
-        """Decode an image in full, unless that was done before.
+    def _look_at(self, data: bytes) -> tuple[ImageFacts, ImageMetadata]:
+        """Decode an image in full, unless that was done before; read what it holds beside its pixels.
 
         Raises:
             ImageRefusedError: It is not one that can be published.
@@ -128,20 +160,30 @@ class SourceReader:
         sha256 = hashlib.sha256(data).hexdigest()
         known = self._checked.find(sha256, len(data))
         facts = inspect_image(data, sha256, self._settings, known)
-        if known is None:
+        is_new = known is None
+        metadata = read_metadata(data, is_thorough=is_new or self._privacy.rejects_images)
+        # An image with other data behind it is not noted, so that each run looks through it again.
+        if is_new and not metadata.num_bytes_after:
             self._checked.add(facts)
-        return facts
+        return facts, metadata
 
-    def _keep(self, data: bytes) -> Stored:
+    def _keep_side(self, side: Side) -> tuple[Stored, list[Finding]]:
+        """Keep the image of one side of a pair."""
+        file, facts, metadata = self._keep(side.data or b"")
+        return Stored.of(file, facts), self._privacy.inspect_image(metadata, side.reference)
+
+    def _keep(self, data: bytes) -> tuple[ImageFile, ImageFacts, ImageMetadata]:
         """Look at an image that came inside of a table, and put it into a file.
 
         Raises:
             ImageRefusedError: It is not one that can be published.
         """
-        facts = self._look_at(data)
+        if len(data) > self._settings.max_image_bytes:
+            raise too_large(len(data), self._settings.max_image_bytes)
+        facts, metadata = self._look_at(data)
         path = self._scratch / facts.sha256
         path.write_bytes(data)
-        return Stored.of(path, facts)
+        return ImageFile(path), facts, metadata
 
     def _look_for_loose_images(self, folders: Mapping[str, Path | None]) -> dict[str, list[str]]:
         """Look for images that only pairs name, in the folder of their source and then at their address.
@@ -156,7 +198,10 @@ class SourceReader:
         loose = self._catalog.pairs.loose()
         wanted = [item for item in loose if item.source in places or self._fetch is not None]
         located = self._map(partial(self._find_loose_image, places), wanted)
-        for item, file in self._track(located, "looking for images", len(wanted)) if wanted else ():
+        for item, (file, findings) in (
+            self._track(located, "looking for images", len(wanted)) if wanted else ()
+        ):
+            self._catalog.findings.add(item.input_id, findings)
             if isinstance(file, Stored):
                 self._catalog.pairs.locate(item, file)
                 found.setdefault(item.source, []).append(f"{file.sha256} {item.reference}\n")
@@ -164,21 +209,33 @@ class SourceReader:
                 self._catalog.pairs.give_up(item, file)
         return found
 
-    def _find_loose_image(self, folders: Mapping[str, Path], loose: Loose) -> Stored | str | None:
-        """Find and look at one image; give what is wrong if it cannot be used, None if it is nowhere."""
+    def _find_loose_image(
+        self, folders: Mapping[str, Path], loose: Loose
+    ) -> tuple[Stored | str | None, list[Finding]]:
+        """Find and look at one image, and what is private in it.
+
+        Returns:
+            The file, or what is wrong if it cannot be used, or None if it is nowhere; and what was found.
+        """
         folder = folders.get(loose.source)
         path = find_below(folder, loose.reference) if folder is not None else None
         try:
             if path is None and self._fetch is not None and "://" in loose.reference:
                 path = self._fetch(loose.reference)
             if path is None:
-                return None
-            facts = self._look_at(read_image(path, self._settings.max_image_bytes))
+                return None, []
+            file = ImageFile(path)
+            facts, metadata = self._look_at(read_image(file, self._settings.max_image_bytes))
         except FetchError as error:
-            return f"the image cannot be fetched: {error}"
+            return f"the image cannot be fetched: {error}", []
         except ImageRefusedError as error:
-            return f"the image cannot be used: {error.message}"
-        return Stored.of(path, facts)
+            return f"the image cannot be used: {error.message}", []
+        findings = self._privacy.inspect_image(metadata, public_reference(loose.reference))
+        if findings and self._privacy.rejects_images:
+            what = ", ".join(dict.fromkeys(WHAT[found.reason] for found in findings if found.reason in WHAT))
+            if what:
+                return f"the image cannot be used: the file holds {what}", []
+        return Stored.of(file, facts), findings
 
 
 def find_below(folder: Path, reference: str) -> Path | None:
@@ -208,6 +265,11 @@ def _with_loose_images(entry: SourceEntry, lines: list[str]) -> SourceEntry:
     for line in lines:
         digest.update(line.encode("utf-8", "surrogateescape"))
     return entry.model_copy(update={"sha256": digest.hexdigest()}) if lines else entry
+
+
+def _with_problems(row: InputRow, problems: Iterable[Problem]) -> InputRow:
+    listed = tuple(problems)
+    return replace(row, problems=(*row.problems, *listed)) if listed else row
 
 
 def _refusal(row: InputRow, column: str | None, error: ImageRefusedError) -> Problem:

@@ -11,9 +11,12 @@ from schemas.problems import Reason
 from schemas.records import ID_CHARS
 
 _SCHEMA = """
-CREATE TABLE names (name TEXT, stem TEXT, backwards TEXT, source TEXT, image_id TEXT, rejected TEXT);
+CREATE TABLE names (
+    name TEXT, stem TEXT, backwards TEXT, source TEXT, image_id TEXT, rejected TEXT, folder TEXT
+);
 INSERT INTO names
-    SELECT images.name, stem(images.name), backwards(images.name), images.source, published.image_id, rejected
+    SELECT last(images.name), stem(last(images.name)), backwards(last(images.name)), images.source,
+        published.image_id, rejected, folder(images.name)
     FROM images JOIN inputs ON inputs.id = input_id LEFT JOIN published USING (sha256);
 CREATE INDEX names_by_name ON names (name);
 CREATE INDEX names_by_stem ON names (stem);
@@ -30,6 +33,8 @@ _ID = re.compile(rf"[0-9a-f]{{{ID_CHARS}}}|[0-9a-f]{{64}}")
 _SHA256_CHARS = 64
 _SCHEME = re.compile(r"\s*[A-Za-z][A-Za-z0-9+.-]*")
 _NEIGHBOURS = 12
+# Source, image id or None, why the image is rejected or None, folder below the source.
+_Place = tuple[str, str | None, str | None, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +57,8 @@ class References:
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
         db.create_function("stem", 1, _stem, deterministic=True)
+        db.create_function("last", 1, lambda name: name.rpartition("/")[2], deterministic=True)
+        db.create_function("folder", 1, lambda name: name.rpartition("/")[0], deterministic=True)
         db.create_function("backwards", 1, lambda name: name[::-1], deterministic=True)
         db.executescript(_PUBLISHED + _SCHEMA)
         # Most names that lead nowhere are told here, without a question to the database.
@@ -78,19 +85,20 @@ class References:
             places = [place for place in places if place[0] == of]
         else:
             places = [place for place in places if place[0] in folders] or places
-        images = {image_id for _, image_id, _ in places if image_id is not None}
+        places = _in_folder(places, folders)
+        images = {place[1] for place in places if place[1] is not None}
         if len(images) == 1:
             return Found(images.pop())
         if images:
-            sources = ", ".join(sorted({source for source, image_id, _ in places if image_id is not None}))
-            return Found(
-                None,
-                Reason.AMBIGUOUS_IMAGE,
-                f"the sources {sources} have different images of this name",
-                "write source/name, or name the source as `of` of this file in [[sources]]",
-            )
+            sources = ", ".join(sorted({place[0] for place in places if place[1] is not None}))
+            message = f"the sources {sources} have different images of this name"
+            fix = "write source/name, or name the source as `of` of this file in [[sources]]"
+            if "," not in sources:
+                message = f"the source {sources} has different images of this name in several folders"
+                fix = "write the image's folder, too, such as folder/name"
+            return Found(None, Reason.AMBIGUOUS_IMAGE, message, fix)
         if places:
-            source, _, why = places[0]
+            source, _, why, _ = places[0]
             message = f"the image {source}/{name} is rejected itself ({str(why).replace('_', ' ')})"
             return Found(None, Reason.REJECTED_IMAGE, message, "correct the image's row first")
         if len(stem) == _SHA256_CHARS and _ID.fullmatch(stem):
@@ -104,8 +112,11 @@ class References:
         """Return the image id that a reference is: an id or a SHA-256, known or not."""
         return reference[:ID_CHARS] if _ID.fullmatch(reference) else None
 
-    def _places(self, column: str, name: str) -> list[tuple[str, str | None, str | None]]:
-        query = f"SELECT source, image_id, rejected FROM names WHERE {column} = ? ORDER BY source LIMIT 100"
+    def _places(self, column: str, name: str) -> list[_Place]:
+        query = (
+            f"SELECT source, image_id, rejected, folder FROM names WHERE {column} = ? "
+            "ORDER BY source, folder LIMIT 100"
+        )
         return self._db.execute(query, (name,)).fetchall()
 
     def suggest(self, reference: str) -> str:
@@ -121,6 +132,16 @@ class References:
                 near.update(row[0] for row in self._db.execute(query, (key, _NEIGHBOURS)))
         best = get_close_matches(name, sorted(near), n=3, cutoff=0.6)
         return f"did you mean {' or '.join(best)}?" if best else "add the image, or remove the row"
+
+
+def _in_folder(places: list[_Place], folders: Sequence[str]) -> list[_Place]:
+    """Keep the places whose folder is at the end of a reference's; all of them if none is."""
+    if not folders:
+        return [place for place in places if not place[3]] or places
+    path = "/".join(("", *folders))
+    deepest = [place for place in places if place[3] and path.endswith(f"/{place[3]}")]
+    longest = max((len(place[3]) for place in deepest), default=0)
+    return [place for place in deepest if len(place[3]) == longest] or places
 
 
 def path_of(reference: str) -> Sequence[str]:

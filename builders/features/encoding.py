@@ -152,7 +152,7 @@ class Features:
             return
 
         def run(shown: Shown) -> bytes:
-            return _hash(shown, read_again(shown.path, shown.sha256, build))
+            return _hash(shown, read_again(shown.file, shown.sha256, build))
 
         found = execution.threads.map_ordered(run, self._store.missing(), chunk=_IMAGES_PER_READ)
         hashed = execution.track(found, "hashing images", num)
@@ -165,7 +165,7 @@ class Features:
         num = self._store.count_missing_images(maker)
 
         def read(shown: Shown) -> bytes:
-            return read_again(shown.path, shown.sha256, build)
+            return read_again(shown.file, shown.sha256, build)
 
         def encode() -> Iterator[Shown]:
             for batch, vectors in encode_stream(encoder, self._store.missing(), read):

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Self
 
 from builders.catalog import Shown
+from builders.images.files import ImageFile
 
 FEATURES_NAME = "features.sqlite"
 
@@ -70,7 +71,7 @@ class FeatureStore:
         with self._transaction():
             self._db.execute("DELETE FROM wanted")
             self._db.executemany(
-                _WANT, ((_image(one.sha256), _text(one.text), str(one.path), one.text) for one in shown)
+                _WANT, ((_image(one.sha256), _text(one.text), one.file.to_text(), one.text) for one in shown)
             )
 
     def count_missing_images(self, maker: str) -> int:
@@ -84,7 +85,7 @@ class FeatureStore:
     def missing(self) -> Iterator[Shown]:
         """Yield what was missing when it was last looked for, by digest; more may be added meanwhile."""
         for image, path, said in self._db.execute("SELECT image, path, said FROM missing ORDER BY rowid"):
-            yield Shown(image.hex(), Path(path), said)
+            yield Shown(image.hex(), ImageFile.from_text(path), said)
 
     def add_images(self, maker: str, made: Iterable[tuple[str, bytes]]) -> None:
         """Keep what a maker made of images, given by SHA-256; what is added at once is kept at once."""

@@ -8,21 +8,22 @@ and decodes the other formats.
 
 import hashlib
 import io
-import os
-import stat
+import warnings
 from dataclasses import dataclass
-from pathlib import Path
 
 import simplejpeg
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from builders.file_kinds import HEAD_BYTES, tell_file_kind
+from builders.images.files import ImageFile, ImageRefusedError, read_image
 from schemas.problems import BuildError, Problem, Reason
 from schemas.records import IMAGE_FORMATS
 from schemas.settings import BuildSettings
 
 # The limit is checked here against the header, as a problem with a place, before any decoding.
 Image.MAX_IMAGE_PIXELS = None
+# Pillow warns of metadata that it skips, without the name of the file. Readers of the release skip the same.
+warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 
 _JPEG_SCALE = 8
 _PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
@@ -39,59 +40,6 @@ class ImageFacts:
     mode: str
     width: int
     height: int
-
-
-class ImageRefusedError(Exception):
-    """An image file that cannot be published: the reason, what is wrong, the value, what to do."""
-
-    def __init__(self, reason: Reason, message: str, value: str | None, fix: str) -> None:
-        super().__init__(message)
-        self.reason, self.message, self.value, self.fix = reason, message, value, fix
-
-
-def read_image(path: Path, max_bytes: int) -> bytes:
-    """Read an image file whole.
-
-    Args:
-        path: The file; a link is not followed.
-        max_bytes: Largest size accepted, in bytes; a larger file is not read.
-
-    Raises:
-        ImageRefusedError: It is not a regular file, is empty, too large, or cannot be read.
-    """
-    try:
-        # O_NONBLOCK: opening a named pipe must not wait for a writer.
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-    except OSError as error:
-        raise ImageRefusedError(
-            Reason.IMAGE_UNREADABLE,
-            f"the file cannot be opened: {error.strerror}",
-            path.name,
-            "check its permissions",
-        ) from error
-    try:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            raise ImageRefusedError(
-                Reason.NOT_A_REGULAR_FILE,
-                "this is not a regular file",
-                path.name,
-                "replace it with the image itself",
-            )
-        if status.st_size > max_bytes:
-            raise ImageRefusedError(
-                Reason.IMAGE_TOO_LARGE,
-                f"the file is larger than {max_bytes:,} bytes",
-                f"{status.st_size:,} bytes",
-                "raise build.max_image_bytes in release.toml if the image is meant to be so large",
-            )
-        return b"".join(iter(lambda: os.read(descriptor, status.st_size + 1), b""))
-    except OSError as error:
-        raise ImageRefusedError(
-            Reason.IMAGE_UNREADABLE, f"the file cannot be read: {error.strerror}", path.name, "copy it again"
-        ) from error
-    finally:
-        os.close(descriptor)
 
 
 def upright(image: Image.Image) -> Image.Image:
@@ -163,7 +111,7 @@ def _not_an_image(data: bytes) -> ImageRefusedError:
         value = f"begins with {data[:8].hex(' ') or 'nothing: the file is empty'}"
         fix = "replace it with the original image, or remove its row"
         return ImageRefusedError(Reason.IMAGE_FORMAT, message, value, fix)
-    is_other_format = kind.is_image and not kind.what.startswith(("a JPEG", "a PNG", "a WebP"))
+    is_other_format = kind.is_image and kind.what not in ("a JPEG image", "a PNG image", "a WebP image")
     fix = "save it as JPEG, PNG or WebP" if is_other_format else kind.fix
     fix = fix or "replace it with the original image, or remove its row"
     return ImageRefusedError(Reason.IMAGE_FORMAT, message, f"the file is {kind.what}", fix)
@@ -215,18 +163,18 @@ def _decode_jpeg(data: bytes, facts: ImageFacts) -> None:
     )
 
 
-def read_again(path: Path, sha256: str, settings: BuildSettings) -> bytes:
+def read_again(file: ImageFile, sha256: str, settings: BuildSettings) -> bytes:
     """Read an image that was looked at before.
 
     Raises:
         BuildError: It is not the one that was looked at.
     """
     try:
-        data = read_image(path, settings.max_image_bytes)
+        data = read_image(file, settings.max_image_bytes)
     except ImageRefusedError:
         data = b""
     if hashlib.sha256(data).hexdigest() != sha256:
         message = "the image changed while the release was being built"
         fix = "let nothing write to the sources, and run again"
-        raise BuildError(Problem(Reason.SOURCE, message, file=str(path), fix=fix))
+        raise BuildError(Problem(Reason.SOURCE, message, file=str(file), fix=fix))
     return data

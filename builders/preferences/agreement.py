@@ -1,4 +1,4 @@
-"""Statistics of preference votes: agreement, rates with their intervals, strengths of models.
+"""Statistics of preference votes: agreement, rates with intervals, strengths of models, bias of sides.
 
 All intervals are at 95 %. Those by bootstrap follow from the data and the seed, up to the last digits, which
 are the machine's; another version of NumPy may draw other numbers.
@@ -10,6 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+# Votes for a side that an annotator must have given to be tested; fewer could hardly differ from chance.
+MIN_SIDE_VOTES = 20
+_FALSE_RATE = 0.05
 _CONFIDENCE = 0.95
 _TAILS = (0.025, 0.975)
 # Numbers held at once by a bootstrap: 8 MB of each array.
@@ -60,6 +63,36 @@ class Strength:
     losses: int
 
 
+@dataclass(frozen=True, slots=True)
+class SideBias:
+    """An annotator who chose one side far more often than the other.
+
+    Attributes:
+        annotator: The name as it is published.
+        first_side: Share of votes for side 1 among those for a side.
+        p_value: Of the exact binomial test, before correction.
+    """
+
+    annotator: str
+    first_side: Estimate
+    p_value: float
+
+
+@dataclass(frozen=True, slots=True)
+class SideBiases:
+    """What a test of all annotators gives.
+
+    Attributes:
+        found: Those who favour a side, the smallest p-value first.
+        num_tested: How many had enough votes.
+        min_votes: How many votes are enough.
+    """
+
+    found: tuple[SideBias, ...]
+    num_tested: int
+    min_votes: int = MIN_SIDE_VOTES
+
+
 def proportion(successes: int, total: int) -> Estimate:
     """Return a share with Wilson's score interval, without correction for continuity.
 
@@ -85,6 +118,40 @@ def proportion(successes: int, total: int) -> Estimate:
         return Estimate(None, None, None, 0)
     interval = binomtest(successes, total).proportion_ci(_CONFIDENCE, method="wilson")
     return Estimate(successes / total, float(interval.low), float(interval.high), total)
+
+
+def find_side_biases(votes: Mapping[str, tuple[int, int]]) -> SideBiases:
+    """Find the annotators who favour one side, each by themselves.
+
+    Over all votes, one annotator who always chooses side 1 and one who always chooses side 2 cancel out. So
+    each annotator with at least `MIN_SIDE_VOTES` votes for a side is tested alone. Where sides are shuffled,
+    an annotator who looks at the images chooses side 1 with chance 1/2, whatever images they prefer. The test
+    is the exact binomial one, two-sided. Holm's step-down correction for the number of tested annotators
+    keeps the chance of any false entry in a release at 5 % or less. Votes count as independent.
+
+    Args:
+        votes: Annotator → votes for side 1 and for side 2, one for each pair, of pairs with shuffled sides.
+
+    Sources:
+        Dixon and Mood (1946), "The statistical sign test", Journal of the American Statistical Association
+        41:557-566; Holm (1979), "A simple sequentially rejective multiple test procedure", Scandinavian
+        Journal of Statistics 6:65-70.
+    """
+    from scipy.stats import binom  # noqa: PLC0415 - slow to import
+
+    names = sorted(name for name, sides in votes.items() if sum(sides) >= MIN_SIDE_VOTES)
+    counts = np.array([votes[name] for name in names], np.int64).reshape(-1, 2)
+    # At a chance of 1/2 both tails are alike, so twice the smaller one is the exact p-value.
+    p_values = np.minimum(1, 2 * binom.cdf(counts.min(axis=1), counts.sum(axis=1), 0.5))
+    tested = sorted(
+        zip(p_values.tolist(), names, counts[:, 0].tolist(), counts.sum(axis=1).tolist(), strict=True)
+    )
+    found = []
+    for place, (p_value, name, first, total) in enumerate(tested):
+        if p_value > _FALSE_RATE / (len(tested) - place):
+            break
+        found.append(SideBias(name, proportion(first, total), p_value))
+    return SideBiases(tuple(found), len(tested))
 
 
 # The `krippendorff` package has no weights: 0.35 s for 333,334 pairs, six minutes for 1,000 resamples.

@@ -18,7 +18,7 @@ from builders.release.formats import ParquetShard
 from builders.release.reader import ReleaseReader
 from builders.release.trainers import ExportOptions, Layout, LeftOut, TextChoice
 from schemas.columns import ColumnSpec, columns_of
-from schemas.generators import GENERATORS, PREFERENCE_MODELS
+from schemas.generators import Terms
 from schemas.manifest import Shard
 from schemas.records import Identifier
 
@@ -49,6 +49,10 @@ class PairOrigin(BaseModel):
     source: str = Field(description="Source that the pair came from; with `id` it names the pair.")
 
 
+_Row = dict[str, Any]
+ModelTerms = Mapping[str, Terms]
+
+
 @dataclass(frozen=True, slots=True)
 class Origin:
     """How the rows of one config are read, and what an export says of where they come from.
@@ -56,7 +60,8 @@ class Origin:
     Attributes:
         row: Columns that follow those of the layout.
         columns: What is read of the config.
-        join: Adds to each row of a group what other configs say of its images, given one shard.
+        join: Adds to each row of a group what other configs and the terms of models say of its images, given
+            one shard.
         trace: Makes the row of `row` from a joined row.
         images: The columns of `row` with the model and the terms of each image of a row.
         terms: The columns of `row` with other terms, by what they are the terms of.
@@ -64,7 +69,7 @@ class Origin:
 
     row: type[BaseModel]
     columns: tuple[str, ...]
-    join: Callable[[ReleaseReader, Shard, ExportOptions], Callable[[dict[str, Any]], dict[str, Any]]]
+    join: Callable[[ReleaseReader, Shard, ExportOptions, ModelTerms], Callable[[_Row], _Row]]
     trace: Callable[[Mapping[str, Any]], BaseModel]
     images: tuple[tuple[str, str], ...]
     terms: Mapping[str, str]
@@ -94,7 +99,12 @@ def export_columns(layout: Layout) -> tuple[ColumnSpec, ...]:
 
 
 def write_export(
-    release: ReleaseReader, layout: Layout, options: ExportOptions, folder: Path, track: Track
+    release: ReleaseReader,
+    layout: Layout,
+    options: ExportOptions,
+    terms: ModelTerms,
+    folder: Path,
+    track: Track,
 ) -> Export:
     """Write the data files of an export, one for each shard of which a row is left.
 
@@ -102,6 +112,7 @@ def write_export(
         release: Its shards are those of the manifest.
         layout: What to write.
         options: What the user chose.
+        terms: Model → terms of its images, as far as they are known.
         folder: Folder to write into; its `data` does not exist.
         track: Shows progress, by shard.
     """
@@ -111,7 +122,8 @@ def write_export(
     numbers = Counter[str]()
     written = []
     for shard in track(shards, "writing", len(shards)):
-        rows = _lay_out(release, shard, layout, options, left_out)
+        join = ORIGINS[layout.config].join(release, shard, options, terms)
+        rows = _lay_out(ReleaseReader(release.folder, [shard]), join, layout, options, left_out)
         made = _write_shard(folder, shard.split, numbers[shard.split], layout, rows)
         if made is not None:
             numbers[shard.split] += 1
@@ -120,21 +132,23 @@ def write_export(
 
 
 def _lay_out(
-    release: ReleaseReader, shard: Shard, layout: Layout, options: ExportOptions, left_out: Counter[LeftOut]
-) -> Iterator[list[dict[str, Any]]]:
+    shard: ReleaseReader,
+    join: Callable[[_Row], _Row],
+    layout: Layout,
+    options: ExportOptions,
+    left_out: Counter[LeftOut],
+) -> Iterator[list[_Row]]:
     """Yield the rows of one shard in the layout, row group by row group; count those left out."""
     origin = ORIGINS[layout.config]
-    join = origin.join(release, shard, options)
 
-    def make(row: dict[str, Any]) -> dict[str, Any] | LeftOut:
+    def make(row: _Row) -> _Row | LeftOut:
         joined = join(row)
         laid_out = layout.lay_out(joined, options)
         if isinstance(laid_out, LeftOut):
             return laid_out
         return laid_out.model_dump() | origin.trace(joined).model_dump()
 
-    own = ReleaseReader(release.folder, [shard])
-    for group in own.row_groups(layout.config, origin.columns):
+    for group in shard.row_groups(layout.config, origin.columns):
         results = [result for _, result in Threads().map_ordered(make, group.to_pylist(), chunk=_CHUNK)]
         left_out.update(result for result in results if isinstance(result, LeftOut))
         yield [result for result in results if not isinstance(result, LeftOut)]
@@ -175,8 +189,8 @@ def _find(
 
 
 def _join_captions(
-    release: ReleaseReader, shard: Shard, options: ExportOptions
-) -> Callable[[dict[str, Any]], dict[str, Any]]:
+    release: ReleaseReader, shard: Shard, options: ExportOptions, _: ModelTerms
+) -> Callable[[_Row], _Row]:
     """Add `texts` to rows of images: (caption, captioner), in the order of the column `captions`."""
     if options.text is TextChoice.PROMPT:
         return lambda row: row
@@ -195,26 +209,20 @@ def _join_captions(
 
 
 def _join_terms(
-    release: ReleaseReader, shard: Shard, _: ExportOptions
-) -> Callable[[dict[str, Any]], dict[str, Any]]:
+    release: ReleaseReader, shard: Shard, _: ExportOptions, known: ModelTerms
+) -> Callable[[_Row], _Row]:
     """Add the terms of both images to pairs: those of the collection's image, else those of the model."""
     sides = ("chosen", "rejected")
     table = release.read(shard, [f"{side}_id" for side in sides])
     ids = {each for side in sides for each in table[f"{side}_id"].to_pylist() if each is not None}
     terms = {row["image_id"]: row["license"] for row in _find(release, "prompts", ids, ["license"])}
 
-    def join(row: dict[str, Any]) -> dict[str, Any]:
-        named = {side: _terms_of(row[f"{side}_model"] or "") for side in sides}
+    def join(row: _Row) -> _Row:
+        models = {side: known.get(row[f"{side}_model"] or "") for side in sides}
+        named = {side: model.id if model is not None else None for side, model in models.items()}
         return row | {f"{side}_license": terms.get(row[f"{side}_id"], named[side]) for side in sides}
 
     return join
-
-
-def _terms_of(model: str) -> str | None:
-    """Return the id of the terms of a model's images; None for a model that the kit does not know."""
-    if model in GENERATORS:
-        return GENERATORS[model].terms.id
-    return PREFERENCE_MODELS[model].id if model in PREFERENCE_MODELS else None
 
 
 def _trace_image(row: Mapping[str, Any]) -> ImageOrigin:

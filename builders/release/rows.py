@@ -6,9 +6,9 @@ digest is compared, so that what is published is what was looked at.
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from builders.catalog import Catalog, Part, Stored
+from builders.images.files import ImageFile
 from builders.images.integrity import read_again
 from builders.parallel import IN_THREADS, Threads
 from schemas.configs import CONFIG_OF, CONFIGS, Config, Format, Table
@@ -111,8 +111,8 @@ def read_records(
     if part.table is Table.CAPTIONS:
         yield from map(StoredRecord, catalog.captions.published(part))
     elif part.table is Table.IMAGES:
-        for row, path in catalog.images.published(part):
-            yield StoredRecord(row, (_stored(row, path),) if with_images else ())
+        for row, file in catalog.images.published(part):
+            yield StoredRecord(row, (_stored(row, file),) if with_images else ())
     else:
         for pair in catalog.pairs.published(rule, part):
             is_read = with_images and pair.record.decision.is_decided
@@ -157,16 +157,16 @@ def part_rows(
         yield {name: row for name, row in made if row is not None} | dict(stored.features)
 
 
-def _stored(row: Mapping[str, object], path: Path) -> Stored:
+def _stored(row: Mapping[str, object], file: ImageFile) -> Stored:
     """Return the image file of a row of an image."""
     texts = (str(row[name]) for name in ("image_id", "sha256", "format"))
     image_id, sha256, image_format = texts
-    return Stored(image_id, path, sha256, image_format, int(str(row["num_bytes"])))
+    return Stored(image_id, file, sha256, image_format, int(str(row["num_bytes"])))
 
 
 def _read(file: Stored | None, settings: BuildSettings) -> EncodedImage | None:
     """Read an image again; None for a side without a file."""
     if file is None:
         return None
-    data = read_again(file.path, file.sha256, settings)
+    data = read_again(file.file, file.sha256, settings)
     return EncodedImage.model_construct(bytes=data, path=image_path(file.image_id, file.format))

@@ -4,6 +4,7 @@ import ast
 import json
 import math
 import re
+import warnings
 from collections.abc import Iterable, Mapping
 from copy import copy
 from datetime import date
@@ -16,6 +17,8 @@ from schemas.problems import Problem, Reason
 # How pandas, R, SQL and spreadsheets write that a cell is empty.
 _EMPTY_WORDS = frozenset(("nan", "na", "n/a", "#n/a", "<na>", "nat", "null", "none", "nil", "(null)", "\\n"))
 _MAX_LITERAL_CHARS = 1_000_000
+# Python warns of an escape in such a text that it does not know, with no file and no row.
+warnings.filterwarnings("ignore", module="<unknown>")
 _MISSING_COMMA = re.compile(r"(['\"])\s+(['\"])")  # numpy writes ['a' 'b'], which Python reads as 'ab'
 
 
@@ -34,6 +37,11 @@ class Cells:
         self._values = dict(_flatten(row.cells))
         self._file, self._number = file, row.number
         self.problems: list[Problem] = list(row.problems)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns of this row; a struct stands for its fields, by dotted names."""
+        return tuple(self._values)
 
     def first(self, names: Iterable[str]) -> str | None:
         """Return the first of some columns that this row has, or None."""

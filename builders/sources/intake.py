@@ -7,12 +7,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from builders.images.files import ImageFile
 from builders.preferences.votes import RawVote
 from schemas.captions import CaptionText
 from schemas.configs import Table
-from schemas.generators import OpenSettings
+from schemas.generators import Generator, OpenSettings
 from schemas.problems import Problem, Severity
 from schemas.records import ID_CHARS
+
+# Pairs grow with the square of the images that are ranked together: 100 make 4,950.
+MAX_RANKED = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +33,17 @@ class ImageText:
 
 @dataclass(frozen=True, slots=True)
 class ImageInput:
-    """One image: where it is, and what its row says; either is None where the row is rejected already."""
+    """One image: where it is, and what its row says; both are None where the row is rejected already.
 
-    path: Path | None
+    Attributes:
+        file: Where its bytes are, if they are in a file.
+        text: What its row says.
+        data: Its bytes, where they came inside of a table that must be decoded to read them.
+    """
+
+    file: ImageFile | None
     text: ImageText | None
+    data: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +112,34 @@ class RankInput:
     license: str | None = None
     prompt_license: str | None = None
 
+    @property
+    def sides(self) -> tuple[Side, ...]:
+        """The image, as the other kinds of votes list theirs."""
+        return (self.side,)
+
+
+@dataclass(frozen=True, slots=True)
+class RankingInput:
+    """Images of one prompt that people ranked together; each two of them become a pair.
+
+    Attributes:
+        id: The source's own id; None if it has none, and ids of pairs follow from prompt and images.
+        prompt: Prompt of the images.
+        sides: The images, each once.
+        rankings: Each as (annotator, ranks in the order of `sides`). The smaller rank is better, equal ranks
+            are a tie, and images without a rank were not compared.
+
+    The others are fields of `PairInput`.
+    """
+
+    id: str | None
+    prompt: str | None
+    sides: tuple[Side, ...]
+    rankings: tuple[tuple[str | None, tuple[float | None, ...]], ...]
+    of: str | None = None
+    license: str | None = None
+    prompt_license: str | None = None
+
 
 def pair_id_of(prompt: str | None, references: Iterable[str]) -> str:
     """Derive an id for a pair whose source gives none: the same whichever image stands first."""
@@ -108,7 +147,8 @@ def pair_id_of(prompt: str | None, references: Iterable[str]) -> str:
     return hashlib.sha256(content.encode("utf-8", "backslashreplace")).hexdigest()[:ID_CHARS]
 
 
-Content = ImageInput | CaptionInput | PairInput | RankInput
+VotesInput = PairInput | RankInput | RankingInput
+Content = ImageInput | CaptionInput | VotesInput
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,27 +188,35 @@ class SourceOptions:
         columns: Role → column, where that cannot be told: `image` and `caption`.
         of: Name of the source whose images are meant, where names alone are ambiguous.
         images: Folder in which images that preferences name by address are looked for.
-        null_texts: Prompts of an SFHQ folder that mean that there is none.
+        generator: Model that made all images of which their rows do not say it.
+        null_texts: Prompts that mean that there is none.
+        scratch: Folder of ours, for what must be copied out of an archive.
         license: Terms of the votes.
         prompt_license: Terms of the prompts of the votes.
         annotator_key: Secret for hashing annotators' ids; None for one derived from the source's bytes.
         publish_annotators: Whether their ids are published as they are.
+        generators: Those that the maintainer declares, beside the built-in ones; see `find_generator`.
     """
 
     form: str | None = None
     columns: dict[str, str] = field(default_factory=dict)
     of: str | None = None
     images: Path | None = None
+    generator: str | None = None
     null_texts: tuple[str, ...] = ()
+    scratch: Path = Path()
     license: str | None = None
     prompt_license: str | None = None
     annotator_key: bytes | None = field(default=None, repr=False)
     publish_annotators: bool = False
+    generators: tuple[Generator, ...] = ()
 
     @property
     def fingerprint(self) -> str:
         """Write what was said that decides what rows say, for a source's digest."""
-        said = (self.form, self.columns, self.of, self.license, self.prompt_license)
+        said: list[object] = [self.form, self.columns, self.of, self.license, self.prompt_license]
+        if self.generator or self.null_texts:  # which came later, and are in no digest of older releases
+            said += [self.generator, self.null_texts]
         return json.dumps(said, sort_keys=True)
 
 

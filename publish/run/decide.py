@@ -5,7 +5,7 @@ changes anything. What a host says against a release is in its own `planning.py`
 hold on every host are in `publish/hosts/refusals.py`.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from builders.card.notes import changelog_entry, dataset_changelog
@@ -15,8 +15,10 @@ from publish.hosts.protocol import differences
 from publish.hosts.refusals import older, respelled, withdrawn
 from publish.run.saved_plan import SavedPlan
 from publish.run.terminal import format_counts
+from schemas.generators import Generator, advise_on_generator
 from schemas.manifest import Inputs
 from schemas.problems import Problem, Reason, printable
+from schemas.secrets import find_secrets
 from schemas.versions import Bump, bump_between, next_version
 from schemas.withdrawals import withdrawals
 
@@ -40,6 +42,19 @@ def refuse_output_in_sources(folders: Iterable[Path], out: Path) -> Iterator[Pro
                 fix="give an --out elsewhere",
                 code="run/output-in-source",
             )
+
+
+def refuse_secrets(texts: Iterable[tuple[str, str | None, str]]) -> Iterator[Problem]:
+    """Refuse to publish tokens and keys in the maintainer's own texts.
+
+    Args:
+        texts: File, key if there is one, and text.
+    """
+    fix = "revoke it, since others may have seen it, and remove it"
+    for file, key, text in texts:
+        for secret in find_secrets(text):
+            message = f"the text holds what looks like {secret.what}, and would be published"
+            yield Problem(Reason.SECRET, message, file=file, column=key, value=secret.masked, fix=fix)
 
 
 def refuse_other_run(out: Path, process: str) -> Problem:
@@ -92,6 +107,28 @@ def refuse_rejected_rows(rejected: Mapping[str, int]) -> Iterator[Problem]:
         message = f"rows are rejected ({format_counts(faults)}), and --strict allows none"
         fix = "correct the rows, or run without --strict"
         yield Problem(Reason.SOURCE, message, fix=fix, code="run/strict")
+
+
+def refuse_unknown_generators(
+    unknown: Iterable[tuple[str, str, str, int]], declared: Sequence[Generator]
+) -> Iterator[Problem]:
+    """Refuse to publish no image of a source because the kit does not know its generators.
+
+    Args:
+        unknown: From `Ledger.unknown_generators`.
+        declared: The generators that the settings declare.
+    """
+    for source, file, name, num_rows in unknown:
+        yield Problem(
+            Reason.SOURCE,
+            f"no image of the source {printable(source)} can be published: {num_rows:,} rows are by a "
+            "generator that the kit does not know",
+            file=file,
+            column="model_used",
+            value=name,
+            fix=advise_on_generator(name, declared),
+            code="run/unknown-generator",
+        )
 
 
 def refuse_previous(previous: PreviousRelease, inputs: Inputs) -> Iterator[Problem]:

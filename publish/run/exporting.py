@@ -17,6 +17,7 @@ from builders.sources.sample import NOTICE
 from publish.checks.files import check_files, read_manifest
 from publish.run.terminal import Terminal
 from schemas.configs import CONFIGS, Table
+from schemas.generators import terms_by_model
 from schemas.manifest import Manifest
 from schemas.problems import Problem, Reason, ReleaseError, SettingsError, suggest
 
@@ -68,7 +69,8 @@ def export(release: Path, layout: str, options: ExportOptions, out: Path, track:
     out.parent.mkdir(parents=True, exist_ok=True)
     work = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
     try:
-        made = write_export(reader, LAYOUTS[layout], options, work, track)
+        terms = terms_by_model(manifest.inputs.all_generators)
+        made = write_export(reader, LAYOUTS[layout], options, terms, work, track)
         if not made.num_rows:
             raise ReleaseError(_explain_nothing(release, LAYOUTS[layout].config, made))
         facts = read_export_facts(work, LAYOUTS[layout], made)
@@ -156,6 +158,7 @@ def _describe_source(release: ReleaseReader, manifest: Manifest, cited: Collecti
         notices=(NOTICE,) if SAMPLE_KIND in kinds else (),
         bibtex=bibtex(citation, manifest.inputs.dataset.name),
         digital_source_types=tuple(sorted(set(release.column("prompts", "digital_source_type")))),
+        generators=manifest.inputs.all_generators,
     )
 
 

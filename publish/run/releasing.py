@@ -10,8 +10,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
-from builders.card.notes import parse_citation
+from builders.card.notes import dataset_changelog, parse_citation
 from builders.catalog import Catalog
+from builders.catalog.private_texts import list_texts
 from builders.catalog.reader import Fetch, SourceReader
 from builders.features.encoder import Encoder
 from builders.features.encoding import Features
@@ -59,7 +60,9 @@ from publish.run.saved_plan import SavedHost, SavedPlan, read_plan, save_host, w
 from publish.run.settings import Flags, Settings, load_settings, open_sources
 from publish.run.terminal import Terminal
 from publish.run.workspace import open_scratch, open_workspace
-from schemas.manifest import MANIFEST_NAME, Inputs, Manifest, Receipt, SourceEntry
+from schemas.configs import Table
+from schemas.generators import generators_with
+from schemas.manifest import MANIFEST_NAME, Counts, Inputs, Manifest, Receipt, SourceEntry
 from schemas.problems import KitError, Problem, Reason, ReleaseError, SettingsError
 
 RECEIPTS, REJECTED, FETCHED = "receipts", "rejected", "fetched"
@@ -75,10 +78,17 @@ def release(options: argparse.Namespace, terminal: Terminal) -> int:
         KitError: Something is wrong that the user can correct; all problems of a stage at once.
     """
     version, out, base = options.version, options.out, options.config.parent
-    flags = Flags(options.sfhq, options.captions, options.preferences, options.to)
+    flags = Flags(
+        sfhq=options.sfhq,
+        images=options.images,
+        generator=options.generator,
+        captions=options.captions,
+        preferences=options.preferences,
+        to=options.to,
+    )
     settings = load_settings(options.config, flags)
     _refuse(decide.refuse_output_in_sources(settings.source_paths(base), out), SettingsError)
-    notes = _read_notes(settings, base)
+    notes = _read_notes(settings, options.config, version)
     _refuse(decide.refuse_withdrawn(notes.changelog, version))
     saved = read_plan(options.apply, version) if options.apply else None
     folder, hosts = FolderTarget(out), open_hosts(settings, out)
@@ -98,7 +108,7 @@ def release(options: argparse.Namespace, terminal: Terminal) -> int:
         missing = list(decide.miss_changes(notes.changelog, version, is_for_host=bool(hosts)))
         show_problems(terminal, catalog, counts, () if hosts else missing)
         refusals = [*plan.problems, *(missing if hosts else ()), *(() if options.plan else unready)]
-        refusals += decide.refuse_rejected_rows(all_rejected(counts)) if options.strict else ()
+        refusals += _row_refusals(catalog, settings, counts, is_strict=options.strict)
         if plan.action is Action.ADD and not options.plan:
             write_rejected(catalog, out / REJECTED / f"{version}.parquet")
         build = plan_build(catalog, inputs, previous) if not refusals and not is_there else None
@@ -144,9 +154,9 @@ def _show(
     _refuse(published.problems)
 
 
-def _read_notes(settings: Settings, base: Path) -> Notes:
-    """Read citation, changelog and exclusions, and check them before any work is done."""
-    texts, problems = [], []
+def _read_notes(settings: Settings, path: Path, version: str) -> Notes:
+    """Read and check citation, changelog and exclusions before any work; `path` is that of the settings."""
+    texts, problems, base = list[str](), list[Problem](), path.parent
     for name in (settings.release.citation, settings.release.changelog):
         try:
             texts.append((base / name).read_text(encoding="utf-8"))
@@ -159,11 +169,29 @@ def _read_notes(settings: Settings, base: Path) -> Notes:
     parse_citation(texts[0])
     listed = settings.release.exclusions
     exclusions = read_exclusions(base / listed) if listed is not None else None
-    return Notes(citation=texts[0], changelog=texts[1], exclusions=exclusions)
+    notes = Notes(citation=texts[0], changelog=texts[1], exclusions=exclusions)
+    _refuse(decide.refuse_secrets(_own_texts(path, settings, notes, version)), SettingsError)
+    return notes
+
+
+def _own_texts(
+    path: Path, settings: Settings, notes: Notes, version: str
+) -> Iterator[tuple[str, str | None, str]]:
+    """Yield the maintainer's texts, which card and manifest repeat: file, key of the settings, and text."""
+    for key, text in list_texts(settings):
+        yield str(path), key, text
+    yield settings.release.citation, None, notes.citation
+    yield settings.release.changelog, None, dataset_changelog(notes.changelog, version)
 
 
 def _open_catalog(work: Path, settings: Settings, notes: Notes) -> Catalog:
-    return Catalog(work / "catalog.sqlite", settings.build.splits, notes.exclusions)
+    return Catalog(
+        work / "catalog.sqlite",
+        settings.build.splits,
+        notes.exclusions,
+        generators_with(settings.generators),
+        settings.privacy,
+    )
 
 
 def _read_sources(
@@ -212,6 +240,15 @@ def _open_fetch(wanted: bool, folder: Path, settings: Settings) -> Iterator[Fetc
 
     with ImageFetcher(folder / FETCHED, settings.build.max_image_bytes) as fetcher:
         yield fetcher
+
+
+def _row_refusals(
+    catalog: Catalog, settings: Settings, counts: Mapping[Table, Counts], *, is_strict: bool
+) -> Iterator[Problem]:
+    declared = [each.generator for each in settings.generators]
+    yield from decide.refuse_unknown_generators(catalog.ledger.unknown_generators(), declared)
+    if is_strict:
+        yield from decide.refuse_rejected_rows(all_rejected(counts))
 
 
 def _history_refusals(

@@ -18,7 +18,7 @@ from publish.run.saved_plan import SavedHost
 from publish.run.terminal import Terminal, format_size
 from schemas.configs import Table
 from schemas.manifest import Counts, Inputs, Manifest, RowChanges
-from schemas.problems import Problem, Severity, name_some
+from schemas.problems import Problem, Reason, Severity, name_some
 from schemas.versions import next_version
 
 MAX_SHARDS_SHOWN, MAX_FILES_NAMED = 10, 5
@@ -32,6 +32,9 @@ def show_problems(
     terminal.problems(catalog.ledger.problems(Severity.REJECTED, terminal.most_problems()), rejected)
     warnings = sum((Counter(count.warnings) for count in counts.values()), Counter[str]())
     for reason, count in warnings.items():
+        if Reason(reason).is_of_many_rows:  # a few, each with its own count of rows
+            terminal.problems(catalog.ledger.problems(Severity.WARNING, terminal.most_problems(), reason))
+            continue
         listed = catalog.ledger.problems(Severity.WARNING, terminal.most_problems(1), reason)
         terminal.problems(listed, count, shown=1, kind=reason)
     terminal.problems(notes)

@@ -10,7 +10,7 @@ from pathlib import Path
 from builders.card.figures.features import name_encoder
 from builders.card.figures.galleries import GalleryRow, draw_search
 from builders.features.encoder import Encoder, Features, ImageNotEncodedError, check_features, load_encoder
-from builders.images.integrity import ImageRefusedError, read_image
+from builders.images.files import ImageFile, ImageRefusedError, read_image
 from builders.release.embeddings import FoundRow, SearchedRelease, choose_config
 from builders.release.reader import ReleaseReader
 from builders.sample.encoder import EXAMPLES, sort_words, vocabulary
@@ -178,7 +178,7 @@ def _encode(encoder: Encoder, query: Query) -> Features:
         if query.image is None:
             vectors = encoder.encode_texts([query.title])
         else:
-            vectors = encoder.encode_images([read_image(query.image, _MAX_IMAGE_BYTES)])
+            vectors = encoder.encode_images([read_image(ImageFile(query.image), _MAX_IMAGE_BYTES)])
     except (ImageNotEncodedError, ImageRefusedError) as error:
         message = f"the image cannot be used: {error.message}"
         fix = "give a JPEG, PNG or WebP file"

@@ -27,8 +27,10 @@ from builders.sources.sample import ABOUT
 from publish.hosts import FOLDER, HOSTS, TARGETS
 from publish.hosts.protocol import HostTable
 from publish.run.dataset_rules import refuse_dataset
+from publish.run.generator_rules import refuse_generators
 from schemas.configs import Format, Table
 from schemas.features import DEMO_MODEL, FeatureSettings, Provenance
+from schemas.generators import DeclaredGenerator
 from schemas.problems import Problem, Reason, SettingsError, SourceError, suggest
 from schemas.settings import (
     BuildSettings,
@@ -36,6 +38,7 @@ from schemas.settings import (
     DatasetSettings,
     DuplicateSettings,
     PreferenceSettings,
+    PrivacySettings,
     SearchSettings,
 )
 
@@ -59,13 +62,16 @@ class SourceSettings(_Settings):
     )
     name: _Name | None = Field(None, description="Name to publish it under; its path's name if left out.")
     form: str | None = Field(None, description="Form of captions or preferences, where it cannot be told.")
-    columns: dict[Literal["image", "caption"], str] = Field(
-        default_factory=dict, description="Column of captions for each role, where it cannot be told."
+    columns: dict[Literal["image", "caption", "prompt", "generator", "configs", "original_prompt"], str] = (
+        Field(default_factory=dict, description="Column for each role, where it cannot be told.")
+    )
+    generator: str | None = Field(
+        None, min_length=1, description="Model that made all images whose rows do not say it."
     )
     of: str | None = Field(None, description="Source whose images are meant, where names are ambiguous.")
     images: str | None = Field(None, description="Folder of images that preferences name by address.")
     null_texts: tuple[str, ...] = Field(
-        (), description='Prompts of an SFHQ folder that mean that there is none, such as ["nan"].'
+        (), description='Prompts of images or votes that mean that there is none, such as ["nan"].'
     )
     license: str | None = Field(None, description="Terms of the votes.")
     prompt_license: str | None = Field(None, description="Terms of the prompts of the votes.")
@@ -146,6 +152,7 @@ class Settings(_HostTables):
     dataset: DatasetSettings
     build: BuildSettings = BuildSettings()
     preferences: PreferenceSettings = PreferenceSettings()
+    privacy: PrivacySettings = PrivacySettings()
     release: ReleaseSettings = ReleaseSettings()
     features: tuple[FeatureSettings, ...] = Field((), description="Encoders whose features are published.")
     near_duplicates: DuplicateSettings | None = Field(
@@ -155,6 +162,9 @@ class Settings(_HostTables):
     )
     search: SearchSettings | None = Field(
         None, description="What is searched for in figures; if missing, what the encoders understand."
+    )
+    generators: tuple[DeclaredGenerator, ...] = Field(
+        (), description="Models of images, or of pairs, that the kit does not know."
     )
     sources: tuple[SourceSettings, ...]
 
@@ -186,10 +196,12 @@ class Settings(_HostTables):
             dataset=self.dataset.model_copy(update=ABOUT) if self.has_sample else self.dataset,
             build=self.build,
             preferences=self.preferences,
+            privacy=self.privacy,
             formats=self.release.target_formats,
             near_duplicates=limits,
             search=(self.search or self._default_search) if self.features else None,
             features=features,
+            generators=self.generators,
         )
 
     @property
@@ -212,6 +224,8 @@ class Flags:
     """What the command line says of the settings; see `publish.release` for each flag."""
 
     sfhq: Sequence[Path] = ()
+    images: Sequence[Path] = ()
+    generator: str | None = None
     captions: Sequence[Path] = ()
     preferences: Sequence[Path] = ()
     to: Sequence[str] = ()
@@ -225,22 +239,24 @@ def load_settings(path: Path, flags: Flags = NO_FLAGS) -> Settings:
 
     Args:
         path: The TOML file.
-        flags: SFHQ folders take the place of the configured sources, and of the demonstration encoder with
-            them; captions and preferences are added to the sources, and targets take the place of the
-            configured ones.
+        flags: SFHQ folders and other images take the place of the configured sources, and of the
+            demonstration encoder with them; captions and preferences are added to the sources, and targets
+            take the place of the configured ones.
 
     Raises:
         SettingsError: The file or a flag is wrong; every problem at once.
     """
     values = _read_toml(path)
-    if flags.sfhq:
+    if flags.sfhq or flags.images:
         values["sources"] = []
         _leave_out_demonstration(values)
     sources = values.setdefault("sources", [])
     if isinstance(sources, list):
-        for kind in ("sfhq", "captions", "preferences"):
-            paths = getattr(flags, kind)
-            sources += [{"kind": kind, "path": str(place.absolute())} for place in paths]
+        for kind in ("sfhq", "images", "captions", "preferences"):
+            said = {"kind": kind} | (
+                {"generator": flags.generator} if kind == "images" and flags.generator else {}
+            )
+            sources += [said | {"path": str(place.absolute())} for place in getattr(flags, kind)]
     if flags.to:
         release = values.setdefault("release", {})
         if isinstance(release, dict):
@@ -252,6 +268,7 @@ def load_settings(path: Path, flags: Flags = NO_FLAGS) -> Settings:
         raise SettingsError([*(_problem(path, detail) for detail in error.errors()), *problems]) from error
     problems += [*_repeated_features(path, settings.features), *_undecided_features(path, settings)]
     problems += refuse_dataset(settings.dataset, str(path))
+    problems += refuse_generators(settings.generators, str(path))
     if problems:
         raise SettingsError(problems)
     return settings
@@ -342,11 +359,14 @@ def open_sources(settings: Settings, base: Path, work: Path) -> tuple[Source, ..
             columns={str(role): column for role, column in source.columns.items()},
             of=source.of,
             images=base / source.images if source.images is not None else None,
+            generator=source.generator,
             null_texts=source.null_texts,
+            scratch=work / "archives",
             license=source.license,
             prompt_license=source.prompt_license,
             annotator_key=key,
             publish_annotators=settings.preferences.publish_annotators,
+            generators=tuple(each.generator for each in settings.generators),
         )
         try:
             sources += open_source(source.kind, path, name, options)
@@ -446,8 +466,9 @@ def _problem(path: Path, detail: Any) -> Problem:
 
 def _all_keys() -> list[str]:
     models: tuple[type[BaseModel], ...] = (
-        *(Settings, DatasetSettings, BuildSettings, PreferenceSettings),
+        *(Settings, DatasetSettings, BuildSettings, PreferenceSettings, PrivacySettings),
         *(ReleaseSettings, SourceSettings, FeatureSettings, DuplicateSettings, SearchSettings),
+        DeclaredGenerator,
         *(kind.settings for kind in HOSTS.values()),
     )
     return [name for model in models for name in model.model_fields]

@@ -16,10 +16,10 @@ from builders.release.rows import ROWS
 from builders.release.trainers import LAYOUTS, Layout
 from builders.sources import SourceKind, captions, open_source, tell_kind
 from builders.sources.cells import Cells
+from builders.sources.images.sfhq import open_sfhq_folder
 from builders.sources.intake import CaptionInput, PairInput, Side, SourceOptions, pair_id_of
 from builders.sources.preferences import FORMS
 from builders.sources.preferences.form import Annotators, Form
-from builders.sources.sfhq import SfhqSource
 from publish.export import main as export
 from publish.release import main
 from schemas.captions import CaptionText
@@ -106,7 +106,7 @@ def test_a_kind_of_source_is_one_line_and_is_told_by_its_content(
     folder = good_folder(tmp_path / "collection").write()
     (folder / "toy.txt").write_text("a toy collection")
     toy = SourceKind(
-        lambda path, name, _: (SfhqSource(path, name),),  # the toy differs by its marker only
+        lambda path, name, _: (open_sfhq_folder(path, name),),  # the toy differs by its marker only
         lambda path: (path / "toy.txt").is_file(),
     )
     # Not by `delitem`: that puts the lines back in another order, which messages show.

@@ -298,7 +298,7 @@ def test_a_folder_of_images_takes_the_place_of_addresses(
     (row,) = read_table(tmp_path / "known", "data")
     assert row["chosen_license"] == "flux-1-dev-non-commercial-license"
     assert row["rejected_license"] == "stability-ai-community-license"
-    monkeypatch.setattr("builders.release.exports.PREFERENCE_MODELS", {})
+    monkeypatch.setattr("schemas.generators.PREFERENCE_MODELS", {})
     assert export([*given, str(tmp_path / "unknown")]) == 0
     (row,) = read_table(tmp_path / "unknown", "data")
     assert row["chosen_license"] is None

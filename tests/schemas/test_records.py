@@ -1,11 +1,13 @@
 """Records and manifest refuse values that contradict themselves."""
 
+from dataclasses import replace
+
 import pytest
 from pydantic import ValidationError
 
-from schemas.generators import GENERATORS
+from schemas.generators import GENERATORS, OpenSettings
 from schemas.manifest import Counts, FileEntry
-from schemas.records import ImageRecord
+from schemas.records import GENERATORS_KEY, ImageRecord
 from schemas.versions import VERSION_PATTERN
 
 SHA256 = "0123456789abcdef" * 4
@@ -56,6 +58,15 @@ def test_a_good_record_is_taken_and_frozen() -> None:
 def test_a_contradictory_record_is_refused(change: dict[str, object], says: str) -> None:
     with pytest.raises(ValidationError, match=says):
         ImageRecord.model_validate(GOOD | change)
+
+
+def test_a_declared_generator_is_known_where_the_context_has_it() -> None:
+    declared = replace(GENERATORS["SDXL"], name="Mine", settings=OpenSettings)
+    values = GOOD | {"generator": "Mine", "settings": OpenSettings.model_validate({"any": "key"})}
+    with pytest.raises(ValidationError, match="generator 'Mine' is not one of"):
+        ImageRecord.model_validate(values)
+    context = {GENERATORS_KEY: {**GENERATORS, "Mine": declared}}
+    assert ImageRecord.model_validate(values, context=context).generator == "Mine"
 
 
 def test_counts_must_add_up() -> None:

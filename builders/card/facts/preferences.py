@@ -6,12 +6,21 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from builders.card.facts.counting import ranked
-from builders.preferences.agreement import Estimate, Strength, bradley_terry, krippendorff_alpha, proportion
+from builders.preferences.agreement import (
+    Estimate,
+    SideBiases,
+    Strength,
+    bradley_terry,
+    find_side_biases,
+    krippendorff_alpha,
+    proportion,
+)
 from builders.release.reader import ReleaseReader
-from schemas.preferences import Decision, Label
+from schemas.preferences import Decision, Label, Status
 
 _LABELS = (Label.IMAGE_1, Label.IMAGE_2, Label.BOTH_GOOD, Label.BOTH_BAD, Label.TIE, Label.TOXIC)
 _VOTES = [f"votes_{label.value.removesuffix('_content')}" for label in _LABELS]
@@ -54,6 +63,7 @@ class PreferenceSummary:
         decisions: What the votes came to → pairs.
         with_images: Decided pairs with both images at hand.
         first_side: How often side 1 was chosen of the decided pairs whose sides were shuffled.
+        side_biases: The annotators who favour a side.
         alpha: Krippendorff's alpha (nominal) of the votes that count, over pairs with two or more.
         models: Win rates over all pairs, the best first.
         categories: Win rates by category of prompt.
@@ -73,6 +83,7 @@ class PreferenceSummary:
     decisions: Mapping[str, int]
     with_images: int
     first_side: Estimate
+    side_biases: SideBiases
     alpha: Estimate
     models: tuple[ModelRate, ...]
     categories: tuple[GroupRates, ...]
@@ -87,6 +98,7 @@ def read_preference_facts(release: ReleaseReader) -> PreferenceSummary:
     """Read the facts from the tables of pairs."""
     kinds: Counter[tuple[Any, ...]] = Counter()
     annotators: set[str] = set()
+    sides: Counter[tuple[str, str]] = Counter()
     num_responses = 0
     for group in release.row_groups("preferences", [*_COUNTED, "votes"]):
         counted = group.group_by(_COUNTED).aggregate([([], "count_all")]).select([*_COUNTED, "count_all"])
@@ -95,11 +107,42 @@ def read_preference_facts(release: ReleaseReader) -> PreferenceSummary:
         votes = pc.list_flatten(group["votes"].combine_chunks())
         num_responses += len(votes)
         annotators.update(pc.unique(votes.field("annotator")).drop_null().to_pylist())
-    return _facts(kinds, num_responses, len(annotators), _count_with_images(release))
+        sides.update(count_sides(group))
+    by_annotator = {
+        name: (sides[name, Label.IMAGE_1], sides[name, Label.IMAGE_2]) for name in {name for name, _ in sides}
+    }
+    biases = find_side_biases(by_annotator)
+    return _facts(kinds, num_responses, len(annotators), _count_with_images(release), biases)
+
+
+def count_sides(group: pa.Table) -> Counter[tuple[str, str]]:
+    """Count submitted votes for a side in pairs with shuffled sides: (annotator, label) → pairs.
+
+    An annotator who contradicts themself about a pair has no vote on it.
+    """
+    shuffled = group.filter(group["sides_shuffled"])["votes"].combine_chunks()
+    votes = pc.list_flatten(shuffled)
+    table = pa.table(
+        {
+            "pair": pc.list_parent_indices(shuffled),
+            **{name: votes.field(name) for name in ("annotator", "label", "status")},
+        }
+    )
+    is_side = pc.is_in(table["label"], value_set=pa.array([Label.IMAGE_1.value, Label.IMAGE_2.value]))
+    is_counted = pc.and_(is_side, pc.equal(table["status"], Status.SUBMITTED.value))
+    table = table.filter(pc.and_(is_counted, pc.is_valid(table["annotator"])))
+    by_pair = table.group_by(["pair", "annotator"]).aggregate([("label", "min"), ("label", "max")])
+    by_pair = by_pair.filter(pc.equal(by_pair["label_min"], by_pair["label_max"]))
+    counted = by_pair.group_by(["annotator", "label_min"]).aggregate([([], "count_all")])
+    return Counter({(row["annotator"], row["label_min"]): row["count_all"] for row in counted.to_pylist()})
 
 
 def _facts(
-    kinds: Counter[tuple[Any, ...]], num_responses: int, num_annotators: int, with_images: int
+    kinds: Counter[tuple[Any, ...]],
+    num_responses: int,
+    num_annotators: int,
+    with_images: int,
+    side_biases: SideBiases,
 ) -> PreferenceSummary:
     pairs = [dict(zip(_COUNTED, kind, strict=True)) | {"count": count} for kind, count in kinds.items()]
     shuffled = _count((pair for pair in pairs if pair["sides_shuffled"]), "decision")
@@ -124,6 +167,7 @@ def _facts(
         first_side=proportion(
             shuffled[Decision.IMAGE_1], sum(shuffled[each] for each in Decision if each.is_decided)
         ),
+        side_biases=side_biases,
         alpha=krippendorff_alpha(
             np.array(ordered, dtype=np.int64), np.array([patterns[key] for key in ordered], dtype=np.int64)
         ),

@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from builders.card.facts.features import (
     Compared,
@@ -18,14 +19,13 @@ from builders.card.figures.galleries import (
     draw_near_duplicates,
     draw_search,
 )
-from builders.card.figures.inputs import FigureInputs, Queries
+from builders.card.figures.inputs import FigureInputs
 from builders.features.adherence import lowest_rows, split_by_group
 from builders.features.vectors import Float64
 from builders.release.embeddings import SearchedRelease
 from builders.release.reader import ReleaseReader
 from schemas.duplicates import NearDuplicate
 from schemas.features import Provenance
-from schemas.generators import GENERATORS
 
 NEAR_DUPLICATES_PATH = "figures/near_duplicates.jpg"
 THRESHOLDS_PATH = "figures/near_duplicate_thresholds.png"
@@ -38,14 +38,14 @@ _AUTHORS, _EXAMPLES = 8, 4
 
 def draw_searches(inputs: FigureInputs) -> dict[str, str]:
     """Draw what each encoder finds for the queries."""
-    return _drawn(_draw_searches(inputs.release, each, inputs.queries) for each in inputs.facts.features)
+    return _drawn(_draw_searches(inputs, each) for each in inputs.facts.features)
 
 
 # Lowest texts for each captioner: of all together, the sample showed six captions of the right captioner and
 # none of the wrong one.
 def draw_fits(inputs: FigureInputs) -> dict[str, str]:
     """Draw how well texts fit their images, and the texts that fit least, by each encoder."""
-    return _drawn(_draw_adherence(inputs.release, each) for each in inputs.facts.features)
+    return _drawn(_draw_adherence(inputs.release, each, inputs.titles) for each in inputs.facts.features)
 
 
 def draw_duplicates(inputs: FigureInputs) -> dict[str, str]:
@@ -55,7 +55,7 @@ def draw_duplicates(inputs: FigureInputs) -> dict[str, str]:
         return {}
     encoder = name_encoder(inputs.pairs.encoder) if inputs.pairs is not None else ""
     measures = " and ".join(filter(None, (encoder, "perceptual hash")))
-    return _draw_near_duplicates(inputs.release, found.num_groups, measures)
+    return _draw_near_duplicates(inputs, found.num_groups, measures)
 
 
 def draw_duplicate_thresholds(inputs: FigureInputs) -> dict[str, str]:
@@ -81,14 +81,18 @@ def name_encoder(provenance: Provenance) -> str:
     return f"demonstration encoder, {provenance.model}" if provenance.is_demonstration else model
 
 
-def _draw_searches(release: ReleaseReader, summary: FeatureSummary, queries: Queries) -> dict[str, str]:
+def _draw_searches(inputs: FigureInputs, summary: FeatureSummary) -> dict[str, str]:
+    release, queries = inputs.release, inputs.queries
     vectors = queries.vectors.get(summary.config)
     if vectors is None or not queries.texts:
         return {}
     searched = SearchedRelease(release, summary.config)
     hits = [searched.search(vector, _FOUND) for vector in vectors]
     results = [
-        GalleryRow(text, found) for text, found in zip(queries.texts, searched.show(hits), strict=True)
+        GalleryRow(
+            text, [replace(one, generator=inputs.titles.get(one.generator, one.generator)) for one in found]
+        )
+        for text, found in zip(queries.texts, searched.show(hits), strict=True)
     ]
     drawn: dict[str, str] = {}
     for number, start in enumerate(range(0, len(results), _QUERIES_PER_FIGURE), 1):
@@ -99,12 +103,14 @@ def _draw_searches(release: ReleaseReader, summary: FeatureSummary, queries: Que
     return drawn
 
 
-def _draw_adherence(release: ReleaseReader, summary: FeatureSummary) -> dict[str, str]:
+def _draw_adherence(
+    release: ReleaseReader, summary: FeatureSummary, titles: Mapping[str, str]
+) -> dict[str, str]:
     prompts = compare_prompts(release, summary.config)
     captions = compare_captions(release, summary.config)
     note, drawn = name_encoder(summary.provenance), dict[str, str]()
     panels = [
-        AdherencePanel(f"{title} · {note}", _groups(compared))
+        AdherencePanel(f"{title} · {note}", _groups(compared, titles))
         for title, compared in (("Prompts, by generator", prompts), ("Captions, by captioner", captions))
         if compared.groups
     ]
@@ -113,7 +119,7 @@ def _draw_adherence(release: ReleaseReader, summary: FeatureSummary) -> dict[str
         draw_adherence(release.folder / path, panels)
         drawn[path] = "Similarity of images to prompts by generator, and to captions by captioner"
     examples = (
-        ("prompts", "by generator", lowest_prompts(release, prompts)),
+        ("prompts", "by generator", lowest_prompts(release, prompts, titles)),
         ("captions", "by captioner", lowest_captions(release, captions)),
     )
     for kind, by, lowest in examples:
@@ -125,17 +131,15 @@ def _draw_adherence(release: ReleaseReader, summary: FeatureSummary) -> dict[str
     return drawn
 
 
-def _groups(compared: Compared) -> dict[str, Float64]:
+def _groups(compared: Compared, titles: Mapping[str, str]) -> dict[str, Float64]:
     """Return each group's similarities under its title."""
     groups = split_by_group(compared.similarities, compared.groups)
-    return {_title(name or "not stated"): values for name, values in groups.items()}
+    return {titles.get(name or "", name or "not stated"): values for name, values in groups.items()}
 
 
-def _title(name: str) -> str:
-    return GENERATORS[name].title if name in GENERATORS else name
-
-
-def lowest_prompts(release: ReleaseReader, compared: Compared) -> dict[str, list[TextExample]]:
+def lowest_prompts(
+    release: ReleaseReader, compared: Compared, titles: Mapping[str, str]
+) -> dict[str, list[TextExample]]:
     """Show the prompts least like their images: generator's title → the lowest first."""
     places = _lowest_places(compared)
     rows = [int(compared.rows[place]) for place in itertools.chain(*places.values())]
@@ -147,7 +151,7 @@ def lowest_prompts(release: ReleaseReader, compared: Compared) -> dict[str, list
         image, text = shown[row]["image"]["bytes"], said[row]["prompt"]
         return TextExample(image, text, float(compared.similarities[place]))
 
-    return {_title(name): [example(place) for place in own] for name, own in places.items()}
+    return {titles.get(name, name): [example(place) for place in own] for name, own in places.items()}
 
 
 def lowest_captions(release: ReleaseReader, compared: Compared) -> dict[str, list[TextExample]]:
@@ -170,8 +174,9 @@ def _lowest_places(compared: Compared) -> dict[str, list[int]]:
     return {name or "not stated": own for name, own in itertools.islice(places.items(), _AUTHORS)}
 
 
-def _draw_near_duplicates(release: ReleaseReader, num_groups: int, measures: str) -> dict[str, str]:
+def _draw_near_duplicates(inputs: FigureInputs, num_groups: int, measures: str) -> dict[str, str]:
     """Draw some groups, the largest first."""
+    release, titles = inputs.release, inputs.titles
     rows = release.near_duplicates() or []
     groups = [list(group) for _, group in itertools.groupby(rows, key=lambda row: row.group)]
     groups = sorted(groups, key=len, reverse=True)[:_GROUPS]
@@ -180,9 +185,8 @@ def _draw_near_duplicates(release: ReleaseReader, num_groups: int, measures: str
     more = f", {len(groups)} of {num_groups:,} groups" if len(groups) < num_groups else ""
 
     def alike(row: NearDuplicate) -> AlikeImage:
-        generator = generators[row.image_id]
-        image = images[row.image_id]
-        return AlikeImage(image, row.image_id, generator, row.similarity, row.hash_distance)
+        name, image = generators[row.image_id], images[row.image_id]
+        return AlikeImage(image, row.image_id, titles.get(name, name), row.similarity, row.hash_distance)
 
     shown = [[alike(row) for row in group] for group in groups]
     draw_near_duplicates(release.folder / NEAR_DUPLICATES_PATH, f"Near-duplicates{more} · {measures}", shown)

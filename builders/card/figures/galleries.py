@@ -22,7 +22,6 @@ from builders.card.figures.drawing import (
     wrap_text,
 )
 from builders.release.embeddings import FoundImage
-from schemas.generators import GENERATORS
 
 _TILE = TILE_PIXELS / DOTS_PER_INCH  # inches, as all lengths here
 _STEP = _TILE + 0.06
@@ -38,7 +37,7 @@ _TEXT_WIDTH, _TEXT_CHARS, _TEXT_LINES = 4.4, 54, 7
 
 @dataclass(frozen=True, slots=True)
 class GalleryRow:
-    """A query and what it found, the best first."""
+    """A query and what it found, the best first; generators as people write them."""
 
     query: str
     found: Sequence[FoundImage]
@@ -46,7 +45,10 @@ class GalleryRow:
 
 @dataclass(frozen=True, slots=True)
 class AlikeImage:
-    """An image of a group of near-duplicates; id, similarity and hash distance as in `NearDuplicate`."""
+    """An image of a group of near-duplicates; id, similarity and hash distance as in `NearDuplicate`.
+
+    `generator` is as people write it.
+    """
 
     image: bytes
     image_id: str
@@ -159,8 +161,7 @@ def _alike_caption(image: AlikeImage) -> str:
 
 
 def _short_name(generator: str) -> str:
-    title = GENERATORS[generator].title if generator in GENERATORS else generator
-    return wrap_text(title, _CAPTION_CHARS, 1)
+    return wrap_text(generator, _CAPTION_CHARS, 1)
 
 
 @dataclass

@@ -8,6 +8,7 @@ from builders.features.likeness import Likeness
 from builders.features.vectors import Half
 from builders.release.reader import ReleaseReader
 from schemas.features import Provenance
+from schemas.generators import Generator
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +49,23 @@ class FigureInputs:
     Attributes:
         release: The release being built; figures are written into its folder `figures`.
         facts: Its numbers.
+        generators: The generators that it may have, by name, in the order in which they are shown.
         queries: What to search for.
         pairs: What a threshold of near-duplicates is chosen from; None where hashes alone were compared.
     """
 
     release: ReleaseReader
     facts: Facts
+    generators: Mapping[str, Generator]
     queries: Queries = NO_QUERIES
     pairs: ComparedPairs | None = None
+
+    @property
+    def titles(self) -> Mapping[str, str]:
+        """Name of a generator → its title for people."""
+        return {name: generator.title for name, generator in self.generators.items()}
+
+    @property
+    def used_generators(self) -> tuple[Generator, ...]:
+        """The generators that have images."""
+        return tuple(each for each in self.generators.values() if each.name in self.facts.images.generators)

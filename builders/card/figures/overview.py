@@ -7,12 +7,12 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.patches import Patch
 
-from builders.card.facts import Facts, ImageSummary, PreferenceSummary
+from builders.card.facts import ImageSummary, PreferenceSummary
 from builders.card.figures.drawing import FAINT, INK, SERIES, figure_style, make_tile, save_figure, shrink
 from builders.card.figures.inputs import FigureInputs
 from builders.preferences.agreement import Estimate
 from builders.release.reader import ReleaseReader
-from schemas.generators import GENERATORS, Conditions
+from schemas.generators import Conditions
 
 SAMPLE_PATH = "figures/sample.jpg"
 GENERATORS_PATH = "figures/generators.png"
@@ -38,7 +38,7 @@ def draw_sample(inputs: FigureInputs) -> dict[str, str]:
     Both are read together, since reading one image takes the memory of its whole row group.
     """
     release, facts = inputs.release, inputs.facts
-    names = [name for name in GENERATORS if name in facts.images.generators]
+    names = [generator.name for generator in inputs.used_generators]
     picks, example = _pick_rows(release, names), facts.example.number
     wanted = [example, *(row for rows in picks.values() for row in rows)]
     read = {
@@ -46,7 +46,7 @@ def draw_sample(inputs: FigureInputs) -> dict[str, str]:
     }
     shrink(read[example], _EXAMPLE_PIXELS).save(release.folder / EXAMPLE_PATH, quality=88)
     with figure_style():
-        save_figure(_sample_figure(picks, read), release.folder / SAMPLE_PATH)
+        save_figure(_sample_figure(picks, read, inputs.titles), release.folder / SAMPLE_PATH)
     return {
         SAMPLE_PATH: f"Images, one row for each of {len(names)} generators",
         EXAMPLE_PATH: "Image of the example row",
@@ -66,7 +66,7 @@ def draw_prompts_and_sizes(inputs: FigureInputs) -> dict[str, str]:
 def draw_generators(inputs: FigureInputs) -> dict[str, str]:
     """Draw how many images each generator made."""
     with figure_style():
-        save_figure(_generators_figure(inputs.facts), inputs.release.folder / GENERATORS_PATH)
+        save_figure(_generators_figure(inputs), inputs.release.folder / GENERATORS_PATH)
     return {GENERATORS_PATH: "Number of images by generator"}
 
 
@@ -80,14 +80,16 @@ def draw_preferences(inputs: FigureInputs) -> dict[str, str]:
     return {PREFERENCES_PATH: "Share of decided pairs that each model won, with 95 % intervals"}
 
 
-def _sample_figure(picks: Mapping[str, Sequence[int]], images: Mapping[int, bytes]) -> Figure:
+def _sample_figure(
+    picks: Mapping[str, Sequence[int]], images: Mapping[int, bytes], titles: Mapping[str, str]
+) -> Figure:
     names = list(picks)
     tiles = {row: make_tile(images[row]) for rows in picks.values() for row in rows}
     layout = ConstrainedLayoutEngine(w_pad=0.02, h_pad=0.05, wspace=0.02, hspace=0.02)
     figure = Figure(figsize=(_COLUMNS * 1.62 + 0.1, len(names) * 1.9 + 0.1), layout=layout)
     axes = figure.subplots(len(names), _COLUMNS, squeeze=False)
     for line, name in zip(axes, names, strict=True):
-        line[0].set_title(GENERATORS[name].title, loc="left", fontweight="bold", fontsize=11)
+        line[0].set_title(titles[name], loc="left", fontweight="bold", fontsize=11)
         for axis, row in zip(line, picks[name], strict=False):
             axis.imshow(tiles[row])
         for axis in line:
@@ -95,17 +97,17 @@ def _sample_figure(picks: Mapping[str, Sequence[int]], images: Mapping[int, byte
     return figure
 
 
-def _generators_figure(facts: Facts) -> Figure:
-    names = [name for name in GENERATORS if name in facts.images.generators][::-1]  # the first bar is below
-    counts = [facts.images.generators[name] for name in names]
-    conditions = [GENERATORS[name].terms.conditions for name in names]
+def _generators_figure(inputs: FigureInputs) -> Figure:
+    generators, images = inputs.used_generators[::-1], inputs.facts.images  # the first bar is below
+    counts = [images.generators[each.name] for each in generators]
+    conditions = [each.terms.conditions for each in generators]
     colors = [_CONDITIONS[each] for each in conditions]
-    figure = Figure(figsize=(8, 0.55 * len(names) + 1.1), layout="constrained")
+    figure = Figure(figsize=(8, 0.55 * len(generators) + 1.1), layout="constrained")
     axis = figure.subplots()
-    bars = axis.barh([GENERATORS[name].title for name in names], counts, color=colors, height=0.7)
-    labels = [f"{count:,}  ({count / facts.images.total:.1%})" for count in counts]
+    bars = axis.barh([each.title for each in generators], counts, color=colors, height=0.7)
+    labels = [f"{count:,}  ({count / images.total:.1%})" for count in counts]
     axis.bar_label(bars, labels=labels, padding=5, color=INK)
-    axis.set_title(f"{facts.images.total:,} images by generator", loc="left", fontweight="bold")
+    axis.set_title(f"{images.total:,} images by generator", loc="left", fontweight="bold")
     axis.set_xlim(0, max(counts) * 1.22)
     axis.xaxis.set_visible(False)
     axis.spines[["top", "right", "bottom"]].set_visible(False)

@@ -83,7 +83,7 @@ class CaptionSource:
         self.name, self._options = name, options
         self.table_problems: tuple[Problem, ...] = ()
         self._noted: set[tuple[str, str]] = set()
-        table = _find_table(path)
+        table = None if options.form == "sidecars" else _find_table(path)
         if table is None:
             self._rows: Callable[[], Iterator[InputRow]] = partial(self._sidecar_rows, path)
             self.kind, self._paths = "captions/sidecars", list_sidecars(path)

@@ -4,18 +4,18 @@ img2dataset (https://github.com/rom1504/img2dataset) writes both for each image:
 """
 
 import hashlib
-import os
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
 from builders.file_kinds import tell_file_kind, tell_other_encoding
 from builders.sources.captions.columns import TEXT_COLUMNS
-from builders.sources.listing import IMAGE_SUFFIXES, is_of_macos
+from builders.sources.listing import IMAGE_SUFFIXES, is_of_macos, walk_folder
 from builders.sources.tables import TableRow
 from builders.sources.tables.json_rows import explain, parse_json, reject_row
 from builders.sources.tables.rows import is_unicode
 from schemas.problems import Problem, Reason
+from schemas.secrets import mask_secrets
 
 TEXT_SUFFIXES, JSON_SUFFIX = (".txt", ".caption"), ".json"
 _CAPTION_KEYS = frozenset((*TEXT_COLUMNS, "prompt"))
@@ -25,11 +25,13 @@ _JSON_FIX = 'write a JSON object, such as {"caption": "a face"}'
 
 
 def list_sidecars(folder: Path) -> list[Path]:
-    """List the sidecars below a folder, with endings in small letters or capitals; links are not followed."""
-    found = []
-    for place, _, names in os.walk(folder):
-        found += _sidecars_in(Path(place), names)
-    return sorted(found)
+    """List the sidecars below a folder, with endings in small letters or capitals.
+
+    Links and pipes are among them, so that each is reported; `read_sidecar` does not open them.
+    """
+    if not folder.is_dir():
+        return []  # a table, beside which there are none
+    return sorted(path for place, names in walk_folder(folder) for path in _sidecars_in(place, names))
 
 
 def has_sidecars(folder: Path) -> bool:
@@ -52,6 +54,9 @@ def read_sidecar(path: Path, name: str) -> TableRow:
     if not is_unicode(name):  # no image of a release can have such a name
         fix = "rename it after its image"
         return _without_text(at(Reason.NOT_UTF8, "the name of the file is not UTF-8", value=name, fix=fix))
+    if not _is_regular(path):
+        fix = "replace it with the text itself, or move it out of the folder"
+        return _without_text(at(Reason.NOT_A_REGULAR_FILE, "this is not a regular file", fix=fix))
     try:
         with path.open("rb") as file:
             data = file.read(_MAX_BYTES + 1)
@@ -72,12 +77,16 @@ def is_json(path: Path) -> bool:
 
 
 def digest_files(folder: Path, paths: Sequence[Path]) -> str:
-    """Return a digest of the names and the bytes of files below a folder."""
+    """Return a digest of the names and the bytes of files below a folder; of a link or a pipe, the name."""
     digest = hashlib.sha256()
     for path in paths:
         digest.update(f"{path.relative_to(folder).as_posix()}\0".encode("utf-8", "surrogateescape"))
-        digest.update(hashlib.sha256(path.read_bytes()).digest())
+        digest.update(hashlib.sha256(path.read_bytes() if _is_regular(path) else b"").digest())
     return digest.hexdigest()
+
+
+def _is_regular(path: Path) -> bool:
+    return path.is_file() and not path.is_symlink()
 
 
 def _without_text(problem: Problem) -> TableRow:
@@ -104,11 +113,11 @@ def _sidecars_in(place: Path, names: Sequence[str]) -> list[Path]:
     names = [name for name in names if not is_of_macos(name)]
     images = [name for name in names if name.lower().endswith(IMAGE_SUFFIXES)]
     texts, objects = (
-        [path for path in _with_suffix(place, names, suffixes) if path.is_file() and not path.is_symlink()]
+        [path for path in _with_suffix(place, names, suffixes) if not path.is_dir()]
         for suffixes in (TEXT_SUFFIXES, JSON_SUFFIX)
     )
     beside = {*images, *(name.rpartition(".")[0] for name in images), *(path.stem for path in texts)}
-    kinds = {path: True if path.stem in beside else _has_caption(path) for path in objects}
+    kinds = {path: path.stem in beside or _has_caption(path) for path in objects}
     if any(kinds.values()):
         texts += [path for path, is_sidecar in kinds.items() if is_sidecar is not False]
     return texts
@@ -120,6 +129,8 @@ def _with_suffix(place: Path, names: Sequence[str], suffixes: str | tuple[str, .
 
 def _has_caption(path: Path) -> bool | None:
     """Return whether a JSON file is an object with a caption; None if it is broken."""
+    if not _is_regular(path):
+        return False
     try:
         with path.open("rb") as file:
             data = file.read(_MAX_BYTES + 1)
@@ -131,7 +142,7 @@ def _has_caption(path: Path) -> bool | None:
 
 def _decode(data: bytes, at: "partial[Problem]") -> tuple[str, Problem | None]:
     """Return a sidecar's text, or an empty one and why there is none."""
-    value = repr(data[:_SHOWN_BYTES])
+    value = mask_secrets(repr(data[: 2 * _SHOWN_BYTES]))[:_SHOWN_BYTES]  # half a secret is not known for one
     if len(data) > _MAX_BYTES:
         return "", at(Reason.BAD_VALUE, "the file is too large to be a caption", fix="move it away")
     if encoding := tell_other_encoding(data):

@@ -3,33 +3,73 @@
 Which form a file has is told from its columns. A new form is one module here and one line in `FORMS`.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from builders.sources.cells import Cells
-from builders.sources.intake import InputRow, PairInput, RankInput, SourceOptions
-from builders.sources.preferences import argilla, hpd, image_reward, pick_a_pic, rapidata
+from builders.sources.cells import Cells, looks_empty
+from builders.sources.intake import InputRow, RankInput, SourceOptions, VotesInput
+from builders.sources.preferences import (
+    annotator_columns,
+    argilla,
+    binarized,
+    diffusers_dpo,
+    genai_bench,
+    hpd,
+    image_reward,
+    imgsys,
+    pick_a_pic,
+    rapidata,
+    release_pairs,
+)
 from builders.sources.preferences.form import Annotators, Form
 from builders.sources.tables import Table, TableRow, open_table
 from schemas.configs import Table as TableName
-from schemas.problems import Problem, Reason, SourceError, suggest
+from schemas.problems import Problem, Reason, SourceError, name_some, suggest
 
 FORMS: Mapping[str, Form] = {
     "argilla": argilla.FORM,
     "pick-a-pic": pick_a_pic.FORM,
     "rapidata": rapidata.FORM,
     "hpdv2": hpd.V2,
+    "hpdv2-ranks": hpd.V2_RANKS,
     "hpdv3": hpd.V3,
     "image-reward-pairs": image_reward.PAIRS,
     "image-reward-ranks": image_reward.RANKS,
+    "image-reward-rankings": image_reward.RANKINGS,
+    "argilla-records": argilla.RECORDS,
+    "genai-bench": genai_bench.FORM,
+    "imgsys": imgsys.FORM,
+    "binarized": binarized.FORM,
+    "diffusers-dpo": diffusers_dpo.FORM,
+    "release": release_pairs.FORM,
+    "annotator-columns": annotator_columns.FORM,
 }
+_SAMPLE_ROWS, _MAX_NAMED = 100, 20
 
 
-def forms_of(columns: Sequence[str]) -> list[str]:
-    """Name the forms that a table with these columns can have."""
-    return [name for name, form in FORMS.items() if form.fits(columns)]
+def forms_of(table: Table) -> list[str]:
+    """Name the forms that a table can have, by its columns, or else by its first rows."""
+    if table.is_mapping:
+        return []
+    fitting = [name for name, form in FORMS.items() if form.fits(table.columns)]
+    plain = [name for name in fitting if FORMS[name].looks is None]
+    if plain or not fitting:
+        return plain
+    rows = _first_rows(table)
+    return [name for name in fitting if (looks := FORMS[name].looks) is not None and looks(rows)]
+
+
+def _first_rows(table: Table) -> list[TableRow]:
+    rows = []
+    try:
+        for row in islice(table.rows(), _SAMPLE_ROWS):
+            rows.append(row)  # noqa: PERF402 - those before an error are kept
+    except SourceError:  # the reader of the rows gets the error
+        pass
+    return rows
 
 
 class PreferenceSource:
@@ -46,7 +86,6 @@ class PreferenceSource:
 
     table = TableName.PREFERENCES
     notice = None
-    table_problems: tuple[Problem, ...] = ()
 
     def __init__(self, path: Path, name: str, options: SourceOptions) -> None:
         self.name = name
@@ -56,24 +95,58 @@ class PreferenceSource:
         self._annotators = Annotators(path, options)
         told = {"of": options.of, "license": options.license, "prompt_license": options.prompt_license}
         self._told: dict[str, Any] = {name: value for name, value in told.items() if value is not None}
-        self.num_rows, self.images = self._table.num_rows, options.images
+        self.num_rows, self.images, self._null_texts = (
+            self._table.num_rows,
+            options.images,
+            options.null_texts,
+        )
+        self.table_problems = self._unpublished_columns()
         self.sha256 = f"{self._table.sha256} {self._annotators.fingerprint} {options.fingerprint}"
+        if options.null_texts:
+            self.sha256 += f" {options.null_texts}"
 
     def rows(self) -> Iterator[InputRow]:
-        """Yield every row: a pair with its votes, one vote, or one image's rank."""
+        """Yield every row: a pair with its votes, one vote, one image's rank, or a ranking of several."""
         for row in self._table.rows():
             cells = Cells(row, self._table.name)
             content = None if row.problems else self._form.read(cells, self._annotators)
             yield self._input_row(row, content, cells)
 
-    def _input_row(self, row: TableRow, content: PairInput | RankInput | None, cells: Cells) -> InputRow:
+    def _input_row(self, row: TableRow, content: VotesInput | None, cells: Cells) -> InputRow:
         name = ""
         if content is not None:
-            name = content.id if isinstance(content, PairInput) else content.prompt_id
-            content = replace(content, **self._told) if self._told else content
+            name = (content.prompt_id if isinstance(content, RankInput) else content.id) or ""
+            content = replace(content, prompt=self._check_prompt(cells, content.prompt), **self._told)
         return InputRow(
             self.name, self._table.name, row.number, row.raw, name, content, tuple(cells.problems)
         )
+
+    def _check_prompt(self, cells: Cells, prompt: str | None) -> str | None:
+        """Return the prompt to publish, and note one that says that there is none.
+
+        An id that follows from the prompt stays that of the file's text, so `null_texts` changes no id.
+        """
+        column = cells.first(self._form.prompts)
+        if column is None:
+            return prompt
+        if prompt is None or prompt.strip() in self._null_texts:
+            message, fix = "the prompt is empty, and published as null", "no action is needed"
+            cells.wrong(column, message, fix, Reason.EMPTY_PROMPT)
+            return None
+        if looks_empty(prompt):
+            message = "the prompt looks like a missing one, and is published as it is"
+            fix = f"for null, write null_texts = [{prompt.strip()!r}] under this source in release.toml"
+            cells.wrong(column, message, fix, Reason.LOOKS_EMPTY)
+        return prompt
+
+    def _unpublished_columns(self) -> tuple[Problem, ...]:
+        others = self._form.others(self._table.columns)
+        if not others:
+            return ()
+        what = "1 column is" if len(others) == 1 else f"{len(others)} columns are"
+        message = f"{what} not published: {name_some(others, _MAX_NAMED)}"
+        fix = "no action is needed, unless a column of the form has another name"
+        return (Problem(Reason.UNPUBLISHED_COLUMNS, message, file=self._table.name, fix=fix),)
 
 
 def _choose_form(table: Table, asked: str | None) -> str:
@@ -82,7 +155,7 @@ def _choose_form(table: Table, asked: str | None) -> str:
     Raises:
         SourceError: None fits, or several do.
     """
-    fitting = [] if table.is_mapping else forms_of(table.columns)
+    fitting = forms_of(table)
     if asked is None and len(fitting) == 1:
         return fitting[0]
     there = f"the table has {', '.join(table.columns) or 'no columns'}"

@@ -1,17 +1,23 @@
 """What a form of preference results is, and how annotators are named in what is published."""
 
+import base64
+import binascii
 import hashlib
 import hmac
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from builders.sources.cells import Cells
-from builders.sources.intake import PairInput, RankInput, Side, SourceOptions
+from builders.sources.intake import MAX_RANKED, Side, SourceOptions, VotesInput
+from builders.sources.tables import TableRow
 from schemas.records import ID_CHARS
 
 _HASH_BYTES = 8
 _CHUNK_BYTES = 1 << 20
+_IMAGE_PARTS = (".bytes", ".path")  # the fields of an image as `datasets` writes it
+_MAX_RANK = 1000
+_DATA_ADDRESS = "data:image/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,15 +28,35 @@ class Form:
         needs: Columns that must be there; each as the names it may have.
         read: Reads one row; None where its problems leave nothing to say.
         lacks: Columns that must not be there, which another form has.
+        reads: Further columns that it reads, or whose contents the kit computes again.
+        prompts: The columns that can hold the prompt; the first that a row has.
+        looks: Whether the first rows can have the form, where columns alone do not show it. Such a form is
+            told only of a table that has no other form, and reads every column.
     """
 
     needs: tuple[tuple[str, ...], ...]
-    read: "Callable[[Cells, Annotators], PairInput | RankInput | None]"
+    read: "Callable[[Cells, Annotators], VotesInput | None]"
     lacks: tuple[str, ...] = ()
+    reads: tuple[str, ...] = ()
+    prompts: tuple[str, ...] = ("prompt",)
+    looks: Callable[[Sequence[TableRow]], bool] | None = None
 
     def fits(self, columns: Sequence[str]) -> bool:
         """Return whether a table with these columns can have the form."""
         return not self.missing(columns) and set(self.lacks).isdisjoint(columns)
+
+    def others(self, columns: Sequence[str]) -> list[str]:
+        """Name the columns of a table that the form reads nothing of, so that they are not published."""
+        if self.looks is not None:
+            return []
+        known = {*self.reads, *self.prompts, *(name for names in self.needs for name in names)}
+        known |= {f"{name}{part}" for name in known for part in _IMAGE_PARTS}
+        # A struct is read if any of its fields is.
+        return [
+            column
+            for column in columns
+            if column not in known and not any(name.startswith(f"{column}.") for name in known)
+        ]
 
     def missing(self, columns: Sequence[str]) -> list[str]:
         """Name the columns that the form needs and that are not there."""
@@ -38,7 +64,8 @@ class Form:
 
     def describe(self) -> str:
         """List the columns that the form needs."""
-        return ", ".join(names[0] for names in self.needs)
+        without = f", and no {' or '.join(self.lacks)}" if self.lacks else ""
+        return ", ".join(names[0] for names in self.needs) + without
 
 
 class Annotators:
@@ -92,6 +119,8 @@ def has_image(cells: Cells, column: str) -> bool:
 def read_side(cells: Cells, column: str, model: str | None, name: str | None = None) -> Side | None:
     """Take one image: bytes, a struct of bytes and path as `datasets` writes it, or a path or address.
 
+    An address can be a `data:` one, which holds the image itself.
+
     Args:
         cells: The row.
         column: Column of the image.
@@ -103,8 +132,85 @@ def read_side(cells: Cells, column: str, model: str | None, name: str | None = N
     """
     path = cells.text(f"{column}.path")
     data = cells.value(f"{column}.bytes") or cells.value(column)
+    if isinstance(data, str) and data.startswith(_DATA_ADDRESS):
+        data = _decode(data)
+        if data is None:
+            cells.wrong(column, "the cell's data: address holds no base64", "write the image again")
+            return None
     if isinstance(data, bytes) and data:
-        # Names of embedded images repeat; their content tells them apart.
-        return Side(f"{name or path or column}@{hashlib.sha256(data).hexdigest()[:ID_CHARS]}", model, data)
+        return embedded_side(data, name or path or column, model)
     reference = path or cells.text(column, required=True)
     return Side(reference, model) if reference else None
+
+
+def join_id(cells: Cells) -> str | None:
+    """Return the id of a pair that came from a release: ids are unique in the source that they came from."""
+    pair_id, source = cells.text("id"), cells.text("source")
+    return f"{source}/{pair_id}" if source and pair_id else pair_id
+
+
+def embedded_side(data: bytes, name: str, model: str | None) -> Side:
+    """Name an image that comes as bytes: names repeat, so its content tells it apart."""
+    return Side(f"{name}@{hashlib.sha256(data).hexdigest()[:ID_CHARS]}", model, data)
+
+
+def _decode(address: str) -> bytes | None:
+    """Return the bytes of a `data:` address in base64 (RFC 2397); None where it is none."""
+    head, _, text = address.partition(",")
+    try:
+        return base64.b64decode(text, validate=True) if head.endswith(";base64") else None
+    except binascii.Error:
+        return None
+
+
+def read_ranked(cells: Cells, column: str) -> tuple[Side, ...] | None:
+    """Take the images of a ranking: a list of paths, or of structs of bytes and path.
+
+    Returns:
+        2 to 100 different images; None where the cell is anything else, which is then among the row's
+        problems.
+    """
+    values = cells.items(column)
+    if values is None:
+        if not cells.problems:
+            cells.wrong(column, "the cell is empty or missing", "fill it in")
+        return None
+    sides = [_ranked_side(value, column) for value in values]
+    found = [side for side in sides if side is not None]
+    if len(found) < len(sides) or len(found) < 2:
+        cells.wrong(column, "the cell does not list two or more paths", "write them: [first, second, …]")
+    elif len(found) > MAX_RANKED:
+        message = f"the row ranks {len(found)} images: pairs are made of at most {MAX_RANKED}"
+        cells.wrong(column, message, "give fewer, or the pairs that were compared")
+    elif len({side.reference for side in found}) < len(found):
+        cells.wrong(column, "the list has an image twice", "correct one of them")
+    else:
+        return tuple(found)
+    return None
+
+
+def _ranked_side(value: object, column: str) -> Side | None:
+    data, path = (value.get("bytes"), value.get("path")) if isinstance(value, Mapping) else (None, value)
+    if isinstance(data, bytes) and data:
+        return embedded_side(data, path if isinstance(path, str) and path else column, None)
+    return Side(path, None) if isinstance(path, str) and path.strip() else None
+
+
+def read_ranks(cells: Cells, column: str, ranks: object, num_images: int) -> tuple[float, ...] | None:
+    """Check the ranks of a ranking: one number for each image, the smaller the better.
+
+    Args:
+        cells: The row, for problems.
+        column: Where the ranks are from.
+        ranks: What stands there.
+        num_images: How many there must be.
+    """
+    if isinstance(ranks, Sequence) and len(ranks) == num_images:
+        numbers = [float(rank) for rank in ranks if isinstance(rank, int | float) and 0 <= rank <= _MAX_RANK]
+        if len(numbers) == num_images:
+            return tuple(numbers)
+        cells.wrong(column, f"a rank is not a number from 0 to {_MAX_RANK:,}", "correct it")
+        return None
+    message = f"the cell does not list one rank for each of the {num_images} images"
+    cells.wrong(column, message, "give each image its rank, 1 for the best")
+    return None

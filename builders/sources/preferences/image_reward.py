@@ -1,12 +1,15 @@
 """ImageReward (https://huggingface.co/datasets/THUDM/ImageRewardDB): pairs, or ranks of a prompt's images.
 
-A pair puts the better image first, and so do the pairs made of ranks: the order of sides says nothing of a
-bias. Images of equal rank are a tie.
+Ranks come one image a row, or all images of a prompt in one row: `id, prompt, generations, ranking`, as
+in data/test.json of THUDM/ImageReward, whose test.py takes the smaller rank for the better one.
+
+A pair puts the better image first, and so do the pairs made of ranks: the order of sides says nothing of
+a bias. Images of equal rank are a tie.
 """
 
 from builders.sources.cells import Cells
-from builders.sources.intake import PairInput, RankInput, Side, pair_id_of
-from builders.sources.preferences.form import Annotators, Form, has_image, read_side
+from builders.sources.intake import PairInput, RankingInput, RankInput, Side, pair_id_of
+from builders.sources.preferences.form import Annotators, Form, has_image, read_ranked, read_ranks, read_side
 from schemas.preferences import Label, Status
 
 _IMAGES = ("image_path", "image", "file_name", "image_filename")
@@ -38,5 +41,14 @@ def _read_rank(cells: Cells, _: Annotators) -> RankInput | None:
     return RankInput(prompt_id=prompt_id, prompt=prompt, side=side, rank=rank)
 
 
+def _read_ranking(cells: Cells, _: Annotators) -> RankingInput | None:
+    prompt, sides = cells.text("prompt"), read_ranked(cells, "generations")
+    ranks = read_ranks(cells, "ranking", cells.items("ranking"), len(sides)) if sides else None
+    if sides is None or ranks is None or cells.problems:
+        return None
+    return RankingInput(cells.text("id"), prompt, sides, ((None, ranks),))
+
+
 PAIRS = Form((("prompt",), ("img_better",), ("img_worse",)), _read_pair)
 RANKS = Form((("prompt_id",), ("rank",), _IMAGES), _read_rank)
+RANKINGS = Form((("generations",), ("ranking",)), _read_ranking, reads=("id",))

@@ -53,4 +53,6 @@ FORM = Form(
         *((f"jpg_{number}", f"image_{number}_url", f"image_{number}_uid") for number in (0, 1)),
     ),
     _read,
+    reads=("model_0", "model_1", "has_label", "user_id"),
+    prompts=("caption",),
 )

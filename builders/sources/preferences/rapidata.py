@@ -33,4 +33,8 @@ def _read(cells: Cells, _: Annotators) -> PairInput | None:
     )
 
 
-FORM = Form((("prompt",), ("image1",), ("image2",), ("votes_image1",), ("votes_image2",)), _read)
+FORM = Form(
+    (("prompt",), ("image1",), ("image2",), ("votes_image1",), ("votes_image2",)),
+    _read,
+    reads=("model1", "model2"),
+)

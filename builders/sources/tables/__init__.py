@@ -11,22 +11,26 @@ from builders.sources.tables.parquet import ParquetTable
 from builders.sources.tables.rows import Table, TableRow
 from schemas.problems import Problem, Reason, SourceError
 
-__all__ = ["Table", "TableRow", "open_delimited", "open_table"]
+__all__ = ["Table", "TableRow", "no_rows", "open_delimited", "open_table"]
 
 
 def open_table(path: Path) -> Table:
     """Open a table, whatever its format and its name.
 
     Raises:
-        SourceError: There is no such file, it is no table, or its beginning is damaged.
+        SourceError: There is no such file, it is no table, its beginning is damaged, or it has neither
+            columns nor rows.
     """
     head = read_head(path)
     if head.startswith(b"PAR1"):
         return ParquetTable(path)
     refuse_others(path, head)
-    if _is_json(head):
-        return open_object(path) or JsonTable(path)
-    return _open_text(path)
+    if not _is_json(head):
+        return _open_text(path)
+    table = open_object(path) or JsonTable(path)
+    if not table.columns and next(table.rows(), None) is None:  # [] names no column that could be missing
+        raise SourceError(no_rows(table.name))
+    return table
 
 
 def open_delimited(path: Path) -> DelimitedTable:
@@ -45,6 +49,12 @@ def open_delimited(path: Path) -> DelimitedTable:
             Problem(Reason.SOURCE, message, file=path.name, fix="write it as CSV with a header")
         )
     return _open_text(path)
+
+
+def no_rows(file: str) -> Problem:
+    """Return the problem of a table without rows: its export failed, or it is cut off after its header."""
+    fix = "give a table with rows, or leave it out; this one may be cut off"
+    return Problem(Reason.SOURCE, "the table has no rows", file=file, fix=fix)
 
 
 def _open_text(path: Path) -> DelimitedTable:

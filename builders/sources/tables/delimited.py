@@ -179,6 +179,9 @@ def check_header(table: DelimitedTable) -> None:
     if not table.columns:
         fix = "its first row must hold the names of its columns, such as image,caption"
         raise SourceError(at("the table has no header: its first line is blank", fix=fix))
+    if table.columns[0].lower().startswith("sep="):
+        message, fix = "its first line is for Excel, and no header", "remove the line"
+        raise SourceError(at(message, value=table.columns[0], fix=fix))
     problems = _repetitions(table)
     problems += [
         at("the header is not text in UTF-8", value=name, fix="save the table as UTF-8")

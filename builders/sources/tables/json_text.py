@@ -24,6 +24,7 @@ from builders.sources.tables.json_rows import (
 from builders.sources.tables.json_scan import BrokenJsonError, JsonScanner
 from builders.sources.tables.rows import TableRow, digest_file, escape_bytes, is_unicode
 from schemas.problems import Problem, Reason, SourceError
+from schemas.secrets import mask_secrets
 
 # Names of columns: an object that has one of them for a key is a record, and not a mapping of rows.
 COLUMN_NAMES = frozenset(
@@ -104,7 +105,7 @@ class JsonTable:
                 if not is_whole:
                     message, raw = (
                         f"the line is longer than {self._max_chars} bytes",
-                        raw[:_SHOWN_CHARS] + "…",
+                        mask_secrets(raw[: 2 * _SHOWN_CHARS])[:_SHOWN_CHARS] + "…",  # one may be cut
                     )
                     yield TableRow(number, {}, raw, (at(message, row=number, value=raw),))
                 elif not is_unicode(text):

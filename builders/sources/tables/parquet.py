@@ -7,7 +7,8 @@ thousand images into a page makes its readers hold all of them.
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, time
@@ -17,6 +18,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from builders.images.files import ImageFile
 from builders.sources.tables.rows import TableRow, digest_file, escape_bytes, is_unicode, text_problems
 from schemas.problems import Problem, Reason, SourceError
 
@@ -28,8 +30,8 @@ _BATCH_BYTES = 4 << 20
 _MAX_BATCH_ROWS = 1024
 
 
-class ParquetTable:
-    """A Parquet file; see `builders.sources.tables.rows.Table` for what it gives.
+class BatchTable(ABC):
+    """A file of Arrow's batches; see `builders.sources.tables.rows.Table` for what it gives.
 
     Cells are Python values: structs are dicts, lists are lists, binary is bytes, timestamps are datetimes.
 
@@ -38,15 +40,20 @@ class ParquetTable:
 
     Raises:
         SourceError: It is damaged, or has two columns of one name.
+
+    Attributes:
+        format: What people call its format.
+        schema: Its columns and types.
     """
+
+    format: str
 
     def __init__(self, path: Path) -> None:
         self.name, self.is_mapping, self._path = path.name, False, path
         self.sha256, _ = digest_file(path)
-        with self._telling_damage(), self._open() as file:
-            self.num_rows = int(file.metadata.num_rows)
-            self.columns = tuple(str(name) for name in file.schema_arrow.names)
-            self._batch_rows = _rows_per_batch(file.metadata)
+        with self._telling_damage():
+            self.schema, self.num_rows = self._inspect()
+        self.columns = tuple(str(name) for name in self.schema.names)
         repeated = sorted({name for name in self.columns if self.columns.count(name) > 1})
         if repeated:
             at = partial(Problem, Reason.SOURCE, file=self.name, fix="rename or remove one")
@@ -61,16 +68,15 @@ class ParquetTable:
             SourceError: The file is damaged on the way.
         """
         number = 0
-        for batch in self._batches():
-            columns = [_values(batch.column(index)) for index in range(batch.num_columns)]
-            for index in range(batch.num_rows):
+        for columns in self._columns():
+            for values in zip(*columns, strict=True):
                 number += 1
-                yield self._row(number, [column[index] for column in columns])
+                yield self._row(number, values)
         if number != self.num_rows:
-            message = f"the Parquet file says that it has {self.num_rows} rows, and has {number}"
+            message = f"the file says that it has {self.num_rows} rows, and has {number}"
             raise SourceError(Problem(Reason.SOURCE, message, file=self.name, fix=_FIX))
 
-    def _row(self, number: int, values: list[object]) -> TableRow:
+    def _row(self, number: int, values: Sequence[object]) -> TableRow:
         at = partial(Problem, file=self.name, row=number)
         cells: dict[str, object] = {}
         problems: list[Problem] = []
@@ -86,14 +92,24 @@ class ParquetTable:
                     problems += text_problems(at, column, text)
         return TableRow(number, cells, escape_bytes(raw), tuple(problems))
 
-    def _batches(self) -> Iterator[pa.RecordBatch]:
-        with self._telling_damage(), self._open() as file:
-            yield from file.iter_batches(batch_size=self._batch_rows, use_threads=False)
+    @abstractmethod
+    def _inspect(self) -> tuple[pa.Schema, int]:
+        """Return the schema, and the number of rows."""
 
-    def _open(self) -> pq.ParquetFile:
-        return pq.ParquetFile(
-            self._path, pre_buffer=False, buffer_size=_READ_BUFFER_BYTES, page_checksum_verification=True
-        )
+    @abstractmethod
+    def _batches(self) -> Iterator[pa.RecordBatch]:
+        """Yield batches of a few rows."""
+
+    def _columns(self) -> Iterator[list[Sequence[object]]]:
+        """Yield the values of each column, for each batch."""
+        with self._telling_damage():
+            for batch in self._batches():
+                yield [self._values(batch.column(index), index) for index in range(batch.num_columns)]
+
+    def _values(self, column: pa.Array, index: int) -> Sequence[object]:
+        """Return the values of a column; `index` is its place among the columns."""
+        del index
+        return read_values(column)
 
     @contextmanager
     def _telling_damage(self) -> Iterator[None]:
@@ -101,8 +117,28 @@ class ParquetTable:
             yield
         except _ARROW_ERRORS as error:
             detail = str(error).partition("\n")[0]
-            message = f"the Parquet file is cut off or damaged: {detail}"
+            message = f"the {self.format} file is cut off or damaged: {detail}"
             raise SourceError(Problem(Reason.SOURCE, message, file=self.name, fix=_FIX)) from error
+
+
+class ParquetTable(BatchTable):
+    """A Parquet file; see `BatchTable`."""
+
+    format = "Parquet"
+
+    def _inspect(self) -> tuple[pa.Schema, int]:
+        with self._open() as file:
+            self._batch_rows = _rows_per_batch(file.metadata)
+            return file.schema_arrow, int(file.metadata.num_rows)
+
+    def _batches(self) -> Iterator[pa.RecordBatch]:
+        with self._open() as file:
+            yield from file.iter_batches(batch_size=self._batch_rows, use_threads=False)
+
+    def _open(self) -> pq.ParquetFile:
+        return pq.ParquetFile(
+            self._path, pre_buffer=False, buffer_size=_READ_BUFFER_BYTES, page_checksum_verification=True
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +155,7 @@ def _rows_per_batch(metadata: pq.FileMetaData) -> int:
     return int(min(_MAX_BATCH_ROWS, max(1, _BATCH_BYTES // max(1, largest))))
 
 
-def _values(column: pa.Array) -> list[object]:
+def read_values(column: pa.Array) -> list[object]:
     """Turn a column into Python values, each by itself if one of them cannot be."""
     try:
         return list(column.to_pylist())
@@ -152,6 +188,8 @@ def _texts(value: object) -> Iterator[str]:
 
 def _plain(value: object) -> str:
     """Write what JSON does not have."""
+    if isinstance(value, ImageFile):
+        return f"<{value.num_bytes} bytes>"
     if isinstance(value, bytes):
         return f"<{len(value)} bytes, sha256 {hashlib.sha256(value).hexdigest()}>"
     return value.isoformat() if isinstance(value, date | time) else str(value)

@@ -128,6 +128,7 @@ def inputs_of(folder: Path) -> CardInputs:
         "bibtex": "",
         "formats": inputs.formats,
         "features": inputs.features,
+        "generators": inputs.all_generators,
     }
     return CardInputs(**values)
 

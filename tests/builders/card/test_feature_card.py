@@ -114,7 +114,8 @@ def test_the_lowest_are_shown_of_each_author_and_known_errors_are_among_them(sam
     }
     erring = erring_captions()
     assert sum(one.text in erring for one in of_captions["attribute-pipeline 1.0"]) >= 3
-    of_prompts = lowest_prompts(release, compare_prompts(release, CONFIG))
+    of_prompts = lowest_prompts(release, compare_prompts(release, CONFIG), {"SDXL": "Stable Diffusion XL"})
+    assert "Stable Diffusion XL" in of_prompts
     assert len(of_prompts) == 5
     for shown in (*of_captions.values(), *of_prompts.values()):
         similarities = [one.similarity for one in shown]

@@ -16,9 +16,9 @@ from builders.catalog.splits import split_of
 from builders.release.changes import arrange
 from builders.release.rows import part_rows, read_records
 from builders.sources.captions import CaptionSource
+from builders.sources.images.sfhq import open_sfhq_folder
 from builders.sources.intake import Source, SourceOptions
 from builders.sources.preferences import PreferenceSource
-from builders.sources.sfhq import SfhqSource
 from schemas.configs import CONFIGS, Table, configs_of
 from schemas.settings import BuildSettings
 from tests.exports import REAL_RECORD
@@ -197,7 +197,7 @@ def test_a_split_follows_from_the_group_alone() -> None:
 
 
 def test_the_rows_of_a_part_are_looked_up_and_no_table_is_scanned_for_them(tmp_path: Path) -> None:
-    faces = [SfhqSource(good_folder(tmp_path / name).write(), name) for name in ("a", "b")]
+    faces = [open_sfhq_folder(good_folder(tmp_path / name).write(), name) for name in ("a", "b")]
     name = good_folder(tmp_path / "a").rows[0][0]
     captions, votes = tmp_path / "captions.jsonl", tmp_path / "votes.jsonl"
     captions.write_text(json.dumps({"file_name": name, "caption": "a caption"}))

@@ -31,8 +31,8 @@ from builders.release.previous import PreviousRelease
 from builders.release.reader import ReleaseReader
 from builders.sample.faces import draw_face, random_face
 from builders.sources.captions import CaptionSource
+from builders.sources.images.sfhq import open_sfhq_folder
 from builders.sources.intake import Source, SourceOptions
-from builders.sources.sfhq import SfhqSource
 from schemas.features import DEMO_MODEL, DEMO_TAG, PROVENANCE_KEY, FeatureSettings, Provenance
 from schemas.manifest import Manifest, RowChanges
 from schemas.settings import BuildSettings, ContentSettings, DatasetSettings, DuplicateSettings
@@ -119,7 +119,7 @@ class World:
         captions = self.out / "captions.jsonl"
         captions.write_text("".join(f"{json.dumps(line)}\n" for line in self.captions))
         sources = (
-            SfhqSource(self.folder.write(), "faces"),
+            open_sfhq_folder(self.folder.write(), "faces"),
             CaptionSource(captions, "captions", SourceOptions()),
         )
         return self.build_from(sources, encoders, version, previous)
@@ -469,7 +469,7 @@ def test_planted_copies_are_found_through_a_build_and_nothing_else(tmp_path: Pat
     (tmp_path / "dist").mkdir()
     world = World(folder, [], tmp_path / "dist", near_duplicates=DuplicateSettings(features=CONFIG))
     encoder = load_encoder(FeatureSettings(model=DEMO_MODEL, pretrained=DEMO_TAG))
-    world.build_from([SfhqSource(folder.write(), "faces")], {CONFIG: encoder}, "1.0")
+    world.build_from([open_sfhq_folder(folder.write(), "faces")], {CONFIG: encoder}, "1.0")
     report = rate_report(ReleaseReader(world.out / "1.0", ()).near_duplicates() or [], planted)
     assert report.recall >= 0.9, report
     assert report.precision == 1
@@ -489,7 +489,7 @@ def test_the_features_that_are_named_decide_and_card_and_table_name_them(world: 
     blind = BlindEncoder(provenance(model="blind"))
     encoders: dict[str, Encoder] = {CONFIG: world.encoder, "clip_a_blind_one": blind}
     world.near_duplicates = DuplicateSettings(features=decides)
-    world.build_from([SfhqSource(world.folder.write(), "faces")], encoders, "1.0")
+    world.build_from([open_sfhq_folder(world.folder.write(), "faces")], encoders, "1.0")
     table = pq.read_table(world.out / "1.0" / "near_duplicates.parquet")
     assert table.num_rows == (0 if decides == CONFIG else 8)
     assert table.schema.metadata[PROVENANCE_KEY].decode() == encoders[decides].provenance.text
@@ -536,7 +536,7 @@ def test_features_of_real_images_are_those_of_plain_code(
     settings = FeatureSettings(model="ViT-B-32", pretrained=str(random_weights), device="cpu")
     folder = real_folder(sfhq_sample, tmp_path / "real")
     sources = (
-        SfhqSource(folder, "real"),
+        open_sfhq_folder(folder, "real"),
         CaptionSource(sfhq_sample / "captions.jsonl", "captions", SourceOptions()),
     )
     encoders: dict[str, Encoder] = {settings.config: load_encoder(settings, ModelFiles(random_weights))}

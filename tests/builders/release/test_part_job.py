@@ -17,6 +17,7 @@ from builders.catalog import Catalog
 from builders.catalog.reader import SourceReader
 from builders.features.encoding import Features
 from builders.features.store import FeatureStore
+from builders.images.files import ImageFile
 from builders.parallel import IN_THREADS, Executor, Threads
 from builders.pipeline import Notes, build_release, describe_inputs, plan_build
 from builders.release.part_job import PackedGroup, PartJob, write_part_job
@@ -124,7 +125,9 @@ def test_an_error_of_another_process_keeps_its_problems(
     job = next(job for job in by_threads[1] if job.part.table is Table.IMAGES)
     records = job.groups[0].unpack()
     moved = [
-        replace(each, files=[replace(file, path=tmp_path / "gone.jpg") for file in each.files if file])
+        replace(
+            each, files=[replace(file, file=ImageFile(tmp_path / "gone.jpg")) for file in each.files if file]
+        )
         for each in records
     ]
     broken = replace(job, folder=tmp_path, groups=(PackedGroup.pack(0, moved),))

@@ -11,8 +11,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from builders.sources.captions import CaptionSource
+from builders.sources.images.sfhq import open_sfhq_folder
 from builders.sources.intake import Source, SourceOptions
-from builders.sources.sfhq import SfhqSource
 from tests.support import Reading, read_into_catalog
 
 Record = dict[str, Any]
@@ -28,7 +28,7 @@ def read(images: Path, path: Path, *, work: Path | None = None, **options: Any) 
     work = work or path.parent / "work"
     work.mkdir(exist_ok=True)
     sources: list[Source] = [
-        SfhqSource(images, "images"),
+        open_sfhq_folder(images, "images"),
         CaptionSource(path, "said", SourceOptions(**options)),
     ]
     (work / "catalog.sqlite").unlink(missing_ok=True)

@@ -4,6 +4,9 @@ import gzip
 import io
 import json
 import os
+import struct
+import subprocess
+import sys
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,7 +17,7 @@ from PIL import Image
 
 from schemas.problems import Reason, Severity, SourceError
 from schemas.settings import BuildSettings
-from tests.support import SfhqFolder, good_folder, image_bytes, read_folders, tree_digest
+from tests.support import ROOT, SfhqFolder, good_folder, image_bytes, read_folders, tree_digest
 
 Spoil = Callable[[SfhqFolder], None]
 
@@ -570,6 +573,27 @@ def test_a_file_that_is_no_image_is_named(
     (problem,) = read_folders(work, folder.write()).problems
     assert says in str(problem)
     assert fix in str(problem)
+
+
+LOOK_AT_IMAGE = """
+import hashlib, sys
+from builders.images.integrity import inspect_image
+from schemas.settings import BuildSettings
+
+data = sys.stdin.buffer.read()
+print(inspect_image(data, hashlib.sha256(data).hexdigest(), BuildSettings()).format)
+"""
+
+
+def test_metadata_that_readers_skip_is_no_line_of_the_report() -> None:
+    """Pillow warns of them; pytest makes errors of warnings, so this needs a process of its own."""
+    maker = struct.pack("<HHII", 0x010F, 2, 1000, 26)  # a text of 1000 bytes, which are not there
+    exif = b"Exif\0\0II*\0" + struct.pack("<IH", 8, 1) + maker + bytes(4)
+    file = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(file, "JPEG", exif=exif)
+    command = [sys.executable, "-c", LOOK_AT_IMAGE]
+    done = subprocess.run(command, input=file.getvalue(), cwd=ROOT, capture_output=True, check=False)
+    assert (done.stdout, done.stderr) == (b"JPEG\n", b"")
 
 
 def test_a_table_that_is_a_link_outside_stops_the_run(tmp_path: Path, work: Path) -> None:

@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from builders.sources.captions import CaptionSource
+from builders.sources.images.sfhq import open_sfhq_folder
 from builders.sources.intake import SourceOptions
-from builders.sources.sfhq import SfhqSource
 from schemas.attributes import preset_of, publish_value
 from schemas.configs import Table
 from schemas.problems import Severity, SourceError
@@ -205,6 +205,7 @@ def test_sidecars(images: Path, tmp_path: Path) -> None:
     assert [problem.split(" (value")[0].split(" →")[0] for problem in told(reading)] == [
         "bad.txt:1: the file is UTF-16",
         "large.txt:1: the file is too large to be a caption",
+        "link.txt:1: this is not a regular file",
     ]
 
 
@@ -396,7 +397,7 @@ def test_a_name_in_two_folders_is_a_question_that_path_or_setting_answers(tmp_pa
     first, second = good_folder(tmp_path / "A", 1), good_folder(tmp_path / "B", 1)
     name = first.rows[0][0]
     second.images = {f"images/{name}": image_bytes(77)}
-    folders = [SfhqSource(first.write(), "A"), SfhqSource(second.write(), "B")]
+    folders = [open_sfhq_folder(first.write(), "A"), open_sfhq_folder(second.write(), "B")]
     records = [{"file_name": way, "caption": way} for way in (name, f"A/{name}", f"x/B/images/{name}")]
 
     def origins(**options: Any) -> dict[object, object]:

@@ -10,9 +10,9 @@ import pytest
 
 from builders.sources.captions import CaptionSource
 from builders.sources.exclusions import read_exclusions
+from builders.sources.images.sfhq import open_sfhq_folder
 from builders.sources.intake import Source, SourceOptions
 from builders.sources.preferences import PreferenceSource
-from builders.sources.sfhq import SfhqSource
 from schemas.configs import Table
 from schemas.problems import SourceError
 from schemas.records import image_id_of
@@ -74,7 +74,9 @@ def test_an_image_is_excluded_by_any_of_its_names(way: str, images: Path, work: 
         "id": id_of(images, first),
         "sha256": sha256,
     }
-    reading = read(work, listed(work / "exclusions.csv", (names[way], WHY)), SfhqSource(images, "images"))
+    reading = read(
+        work, listed(work / "exclusions.csv", (names[way], WHY)), open_sfhq_folder(images, "images")
+    )
     assert sorted(str(row["file_name"]) for row in reading.published) == sorted(others)
     assert (reading.counts.read, reading.counts.rejected, reading.counts.warnings) == (4, {"excluded": 1}, {})
     (rejected,) = reading.rejected
@@ -87,7 +89,7 @@ def test_every_copy_of_an_excluded_image_goes(images: Path, work: Path) -> None:
     first = names_of(images)[0]
     other = Path(shutil.copytree(images, work / "other"))
     exclusions = listed(work / "exclusions.csv", (f"other/{first}", WHY))
-    reading = read(work, exclusions, SfhqSource(images, "images"), SfhqSource(other, "other"))
+    reading = read(work, exclusions, open_sfhq_folder(images, "images"), open_sfhq_folder(other, "other"))
     assert first not in {row["file_name"] for row in reading.published}
     assert reading.counts.rejected == {"excluded": 2}
     assert len(reading.published) == 3
@@ -106,7 +108,7 @@ def test_its_captions_and_pairs_are_rejected_and_say_so(images: Path, work: Path
     reading = read(
         work,
         listed(work / "exclusions.csv", (one, WHY)),
-        SfhqSource(images, "images"),
+        open_sfhq_folder(images, "images"),
         CaptionSource(captions, "captions", SourceOptions()),
         PreferenceSource(pairs, "pairs", SourceOptions()),
     )
@@ -133,7 +135,7 @@ def test_of_a_ranking_only_the_excluded_image_goes(images: Path, work: Path) -> 
     reading = read(
         work,
         listed(work / "exclusions.csv", (names[1], WHY)),
-        SfhqSource(images, "images"),
+        open_sfhq_folder(images, "images"),
         PreferenceSource(ranks, "ranks", SourceOptions()),
     )
     assert [(pair.image_1, pair.image_2) for pair in reading.pairs] == [(names[0], names[2])]
@@ -151,7 +153,7 @@ def test_an_image_that_only_pairs_have_is_excluded_by_its_id(images: Path, work:
     image_id = image_id_of(hashlib.sha256(image_bytes(51)).hexdigest())
     exclusions = listed(work / "exclusions.csv", (image_id, WHY))
     source = PreferenceSource(pairs, "pairs", SourceOptions(images=folder))
-    reading = read(work, exclusions, SfhqSource(images, "images"), source)
+    reading = read(work, exclusions, open_sfhq_folder(images, "images"), source)
     assert reading.pairs == []
     assert reading.tables[Table.PREFERENCES].rejected == {"excluded": 1}
     assert told(reading) == []
@@ -168,7 +170,7 @@ def test_rows_that_exclude_nothing_are_noted(images: Path, work: Path) -> None:
         (f"images/{first}", "again"),
         (second, WHY),
     )
-    reading = read(work, exclusions, SfhqSource(images, "images"))
+    reading = read(work, exclusions, open_sfhq_folder(images, "images"))
     missing = first.replace("image", "imagr")
     starts = [
         f"exclusions.csv:3:image: no source has such an image (value: '{missing}') → did you mean {first}",
@@ -189,7 +191,7 @@ def test_a_name_of_several_images_is_refused(images: Path, work: Path) -> None:
     first, second, *_ = names_of(images)
     exclusions = listed(work / "exclusions.csv", (first, WHY), (f"other/{second}", WHY), (second, WHY))
     with pytest.raises(SourceError) as refused:
-        read(work, exclusions, SfhqSource(images, "images"), SfhqSource(other.path, "other"))
+        read(work, exclusions, open_sfhq_folder(images, "images"), open_sfhq_folder(other.path, "other"))
     assert [(problem.row, problem.value) for problem in refused.value.problems] == [(2, first), (4, second)]
     assert all("images, other" in problem.message for problem in refused.value.problems)
 
@@ -228,5 +230,5 @@ def test_what_is_no_list_is_refused(data: bytes, message: str, tmp_path: Path) -
 
 
 def test_a_list_without_rows_excludes_nothing(images: Path, work: Path) -> None:
-    reading = read(work, listed(work / "exclusions.csv"), SfhqSource(images, "images"))
+    reading = read(work, listed(work / "exclusions.csv"), open_sfhq_folder(images, "images"))
     assert (len(reading.published), reading.rejected, reading.problems) == (4, [], [])

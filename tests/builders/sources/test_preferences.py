@@ -23,9 +23,9 @@ from builders.catalog import Catalog
 from builders.catalog.reader import SourceReader, find_below
 from builders.release.changes import arrange
 from builders.release.rows import Rows, part_rows, read_records
+from builders.sources.images.sfhq import open_sfhq_folder
 from builders.sources.intake import SourceOptions
 from builders.sources.preferences import PreferenceSource
-from builders.sources.sfhq import SfhqSource
 from schemas.configs import Format, Table, configs_of
 from schemas.preferences import Decision, public_reference
 from schemas.problems import Reason, Severity, SourceError
@@ -42,7 +42,7 @@ FLUX, SD = "black-forest-labs/FLUX.1-dev", "stabilityai/stable-diffusion-3.5-lar
 
 def read(work: Path, path: Path, *others: Path, **options: Any) -> Reading:
     """Read a file of votes as a release does, and SFHQ folders with it."""
-    folders = [SfhqSource(folder, folder.name) for folder in others]
+    folders = [open_sfhq_folder(folder, folder.name) for folder in others]
     return read_into_catalog(work, *folders, PreferenceSource(path, "votes", SourceOptions(**options)))
 
 

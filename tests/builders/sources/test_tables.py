@@ -7,6 +7,8 @@ import hashlib
 import io
 import json
 import os
+import subprocess
+import sys
 import tempfile
 import tracemalloc
 import zipfile
@@ -24,7 +26,7 @@ from builders.sources.tables.json_rows import parse_json
 from builders.sources.tables.json_text import JsonTable
 from builders.sources.tables.parquet import ParquetTable
 from schemas.problems import Problem, Reason, Severity, SourceError
-from tests.support import image_bytes
+from tests.support import ROOT, image_bytes
 
 Cells = Mapping[str, object]
 TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=20)
@@ -540,6 +542,14 @@ def test_what_looks_like_a_nul_is_text() -> None:
     assert parse_json(r'"a\\u0000b"') == r"a\u0000b"
     with pytest.raises(ValueError, match="NUL"):
         parse_json(r'"a\\\u0000b"')
+
+
+def test_an_unknown_escape_in_a_cell_is_no_line_of_the_report() -> None:
+    """Python 3.12 shows its warning by default; `-W always` does so in any version."""
+    code = r"""from builders.sources.cells import parse_literal; print(parse_literal(r"['\d']"))"""
+    command = [sys.executable, "-W", "always", "-c", code]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("['\\\\d']\n", "")
 
 
 def test_an_object_of_many_keys_is_no_trap() -> None:

@@ -1,11 +1,13 @@
 """Settings: every mistake told at once, with its place and the nearest right key."""
 
+import json
 from pathlib import Path
 
 import pytest
 
 from publish.release import main
 from publish.run.settings import Flags, load_settings
+from schemas.generators import KNOWN_TERMS, Conditions, DeclaredGenerator, find_generator
 from schemas.problems import SettingsError
 from tests.support import ROOT, good_folder, tree_digest
 
@@ -204,6 +206,92 @@ def test_what_the_hub_or_the_card_cannot_take_is_refused_before_building(
 )
 def test_languages_and_code_that_are_right_are_taken(setting: str, tmp_path: Path) -> None:
     load_settings(write(tmp_path, GOOD.replace('summary = "Faces."', f'summary = "Faces."\n{setting}')))
+
+
+ENTRY = {
+    "name": "Mine",
+    "title": "My model",
+    "url": "https://x.example",
+    "license": "my-terms",
+    "license_name": "My terms",
+    "license_url": "https://x.example/terms",
+    "license_summary": "Anything goes.",
+    "license_conditions": "none",
+}
+KNOWN = {key: value for key, value in ENTRY.items() if not key.startswith("license_")} | {
+    "license": "apache-2.0"
+}
+
+
+def declare(*entries: dict[str, str]) -> str:
+    """Write `[[generators]]` entries after the other settings."""
+    tables = ("".join(f"{key} = {json.dumps(value)}\n" for key, value in entry.items()) for entry in entries)
+    return GOOD + "".join(f"[[generators]]\n{table}" for table in tables)
+
+
+@pytest.mark.parametrize(
+    ("entries", "says"),
+    [
+        (
+            [ENTRY | {"name": "SDXL"}],
+            "generators.name: the kit knows this generator and its terms (value: 'SDXL')",
+        ),
+        (
+            [ENTRY, ENTRY | {"title": "Other"}],
+            "generators.name: 2 entries declare this generator (value: 'Mine')",
+        ),
+        ([ENTRY | {"title": "DALL-E 3"}], "generators.title: two generators have this title"),
+        ([ENTRY | {"name": "a|b"}], "generators.0.name: leave out |"),
+        ([ENTRY | {"title": "a\nb"}], "generators.0.title: write one line"),
+        (
+            [ENTRY | {"license_conditions": "few"}],
+            "'none', 'forbidden uses', 'no training of competing models'",
+        ),
+        (
+            [KNOWN | {"license": "my-terms"}],
+            "the terms 'my-terms' need license_name, license_url, license_summary",
+        ),
+        (
+            [KNOWN | {"license_name": "Apache"}],
+            "the kit knows the terms 'apache-2.0': leave out license_name",
+        ),
+        (
+            [ENTRY, ENTRY | {"name": "B", "title": "B", "license_summary": "No."}],
+            "generators.license: entries with this licence explain it in different words (value: 'my-terms')",
+        ),
+        (
+            [ENTRY | {"name": "stabilityai/stable-diffusion-3.5-large"}],
+            "(value: 'my-terms') → write license = \"stability-ai-community-license\"",
+        ),
+        ([ENTRY | {"licence": "x"}], "generators.0.licence: there is no such key → did you mean license?"),
+    ],
+)
+def test_a_generator_is_declared_once_with_one_meaning(
+    entries: list[dict[str, str]], says: str, tmp_path: Path
+) -> None:
+    with pytest.raises(SettingsError) as caught:
+        load_settings(write(tmp_path, declare(*entries)))
+    assert says in str(caught.value)
+
+
+def test_the_page_shows_a_whole_entry_and_every_known_licence(tmp_path: Path) -> None:
+    page = (ROOT / "RELEASING.md").read_text(encoding="utf-8")
+    section = page.partition("\n## Declare a generator\n")[2].partition("\n## ")[0]
+    example = section.partition("```toml\n")[2].partition("```")[0]
+    (declared,) = load_settings(write(tmp_path, GOOD + example)).generators
+    assert declared.model_fields_set == DeclaredGenerator.model_fields.keys()
+    assert {name for name in KNOWN_TERMS if f"`{name}`" in section} == KNOWN_TERMS.keys()
+    assert {each for each in Conditions if f"`{each}`" in section} == set(Conditions)
+
+
+def test_declared_generators_are_part_of_the_content_and_reach_sources(tmp_path: Path) -> None:
+    pick = KNOWN | {"name": "black-forest-labs/FLUX.1-dev", "title": "FLUX.1 dev, by its Hub name"}
+    pick["license"] = "flux-1-dev-non-commercial-license"
+    settings = load_settings(write(tmp_path, declare(ENTRY, pick)))
+    declared = settings.content_with({}).generators
+    assert [each.generator.terms.id for each in declared] == ["my-terms", pick["license"]]
+    assert find_generator("Mine", [each.generator for each in declared]) == declared[0].generator
+    assert find_generator("mine", [each.generator for each in declared]) is None
 
 
 @pytest.mark.parametrize("flag", ["--sfhq", "--captions", "--preferences", "--out", "--config"])

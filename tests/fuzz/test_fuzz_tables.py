@@ -1,0 +1,39 @@
+"""Tables that began as good ones and were changed: no row is lost, and only the kit's errors come out.
+
+These are short runs with a fixed seed; `make fuzz` goes on for minutes.
+"""
+
+import tempfile
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+
+from schemas.problems import Severity
+from tests.fuzz.mutations import tables
+from tests.fuzz.properties import read_as
+from tests.fuzz.seeds import USES, WRITERS
+
+# These uses are refused in other formats.
+FORMATS = {"sfhq": ["csv", "tsv"], "exclusions": ["csv", "tsv"]}
+
+
+@pytest.mark.parametrize("use", USES)
+def test_fuzzing_starts_from_tables_that_are_read_in_full(use: str, tmp_path: Path) -> None:
+    for writer in FORMATS.get(use, [name for name in WRITERS if name != "mapping"]):
+        reading = read_as(use, WRITERS[writer](USES[use]), tmp_path / writer)
+        assert reading is not None, writer
+        rejected = [problem for problem in reading.problems if problem.severity is not Severity.WARNING]
+        assert {problem.reason for problem in rejected} <= {"duplicate_row", "excluded"}, writer
+        assert sum(each.published for each in reading.tables.values()) > 0
+
+
+@pytest.mark.parametrize("use", USES)
+def test_no_table_breaks_the_kit(use: str) -> None:
+    @settings(max_examples=5, database=None, derandomize=True, suppress_health_check=list(HealthCheck))
+    @given(tables(USES[use]))
+    def check(data: bytes) -> None:
+        with tempfile.TemporaryDirectory() as place:
+            read_as(use, data, Path(place))
+
+    check()
