@@ -269,9 +269,56 @@ FAULTS: dict[str, Fault] = {
         "add this one|rename one|the table has",
     ),
     "Git conflict": Fault(
-        changed(lambda table: b"        make_folder,
-        "this is a folder, where a table is expected|the folder has neither",
-        "name the file|check the path",
+        changed(lambda table: b"<<<<<<< HEAD\n" + table + b"=======\n" + table + b">>>>>>> x\n"),
+        "conflicts of a Git merge",
+        "resolve them",
+    ),
+    "RTF": Fault(
+        changed(lambda table: rb"{\rtf1\ansi\cocoartf2 " + table + b"}"),
+        "formatting .RTF.",
+        "save it as plain text",
+    ),
+    "Excel's separator line": Fault(
+        changed(lambda table: b"sep=,\n" + table), "its first line is for Excel", "remove the line"
+    ),
+    "OpenDocument": Fault(
+        changed(
+            lambda table: (
+                b"PK\x03\x04" + bytes(26) + b"mimetypeapplication/vnd.oasis.opendocument.spreadsheet"
+            )
+        ),
+        "another Office file",
+        "export the table from it",
+    ),
+    "tar": Fault(changed(tarred), "a tar archive", "unpack it"),
+    "pickle": Fault(
+        changed(lambda table: pickle.dumps(table.decode())), "a Python pickle", "export the table"
+    ),
+    "column twice": Fault(repeat_column, "this column more than once", "remove one"),
+    "cut off in a quote": Fault(with_text(b'"a face'), "the row's quotes do not match", "close the quote"),
+    "cut off in a row": Fault(
+        changed(lambda table: table[: table.index(b",", table.rindex(b"\n", 0, -1))]),
+        r"the row has \d cells, the header has",
+        "quote cells",
+    ),
+    "a cell too many": Fault(
+        changed(lambda table: table.rstrip(b"\n") + b",x\n"),
+        r"the row has \d cells, the header has",
+        "quote cells",
+    ),
+    "long cell": Fault(
+        with_text(b"x" * LONG), r"the cell has 131,073 characters, and 131,072 are allowed", "shorten it"
+    ),
+    # No file at all
+    "missing": Fault(
+        lambda path, use: None,
+        "there is no such file|the folder has no|which model",  # an image folder needs no table
+        "check the path|put the table|generator",
+    ),
+    "folder": Fault(
+        make_folder,
+        "this is a folder, where a table is expected|the folder has neither|which model",
+        "name the file|check the path|generator",
     ),
     "pipe": Fault(lambda path, use: os.mkfifo(path), "a pipe or a device", "as a file"),
     "device": Fault(
