@@ -108,7 +108,7 @@ def release(options: argparse.Namespace, terminal: Terminal) -> int:
         missing = list(decide.miss_changes(notes.changelog, version, is_for_host=bool(hosts)))
         show_problems(terminal, catalog, counts, () if hosts else missing)
         refusals = [*plan.problems, *(missing if hosts else ()), *(() if options.plan else unready)]
-        refusals += _row_refusals(catalog, settings, counts, is_strict=options.strict)
+        refusals += _row_refusals(catalog, counts, is_strict=options.strict)
         if plan.action is Action.ADD and not options.plan:
             write_rejected(catalog, out / REJECTED / f"{version}.parquet")
         build = plan_build(catalog, inputs, previous) if not refusals and not is_there else None
@@ -242,11 +242,8 @@ def _open_fetch(wanted: bool, folder: Path, settings: Settings) -> Iterator[Fetc
         yield fetcher
 
 
-def _row_refusals(
-    catalog: Catalog, settings: Settings, counts: Mapping[Table, Counts], *, is_strict: bool
-) -> Iterator[Problem]:
-    declared = [each.generator for each in settings.generators]
-    yield from decide.refuse_unknown_generators(catalog.ledger.unknown_generators(), declared)
+def _row_refusals(catalog: Catalog, counts: Mapping[Table, Counts], *, is_strict: bool) -> Iterator[Problem]:
+    yield from decide.refuse_unknown_generators(catalog.ledger.unknown_generators())
     if is_strict:
         yield from decide.refuse_rejected_rows(all_rejected(counts))
 
