@@ -12,12 +12,15 @@ _MASK = "…"
 # JSON and Python write a line break as "\\n", whose letter is no part of the word after it.
 _ESCAPE = r"\\(?:[nrtbfv]|u[0-9a-fA-F]{4}|x[0-9a-fA-F]{2})"
 _AFTER_ESCAPE = r"(?<=\\[nrtbfv])|(?<=\\u[0-9a-fA-F]{4})|(?<=\\x[0-9a-fA-F]{2})"
-# No letter, digit, "_" or "-" before: a shape in the middle of base64 or of a longer word is chance.
-_START = rf"(?:(?<![A-Za-z0-9_-])|{_AFTER_ESCAPE})"
-_START_IN_BASE64 = rf"(?:(?<![A-Za-z0-9_/+-])|{_AFTER_ESCAPE})"
+# No letter or digit before: a shape in the middle of base64 or of a longer word is chance.
+_START = rf"(?:(?<![A-Za-z0-9])|{_AFTER_ESCAPE})"
+_START_IN_BASE64 = rf"(?:(?<![A-Za-z0-9/+])|{_AFTER_ESCAPE})"
 _QUOTE = r"\\?\"{1,2}"  # JSON, JSON in JSON, and JSON in a cell of CSV
+_NAME, _IS = rf"{_QUOTE}(?:[\w-]+\.)?", rf"{_QUOTE}\s*:\s*{_QUOTE}"
 _END = r"(?![A-Za-z0-9_-])"
 _HEX = "[0-9a-f]"
+_NOT_HEX = r"(?=[0-9a-f]*[A-Zg-z])"  # a digest after a short name, such as "hf_" and a commit, is no secret
+_NOT_WORDS = r"(?=[A-Za-z_-]*[0-9])"  # nor are words joined by "-"
 _UUID = rf"{_HEX}{{8}}-(?:{_HEX}{{4}}-){{3}}{_HEX}{{12}}"
 
 
@@ -47,13 +50,19 @@ def _shape(name: str, marks: str, pattern: str, prefix: int) -> Shape:
 
 
 SHAPES = (
-    _shape("a Hugging Face token", "hf_", r"hf_[A-Za-z0-9]{30,}", 3),
-    _shape("a Hugging Face token", "api_org_", r"api_org_[A-Za-z0-9]{30,}", 8),
+    _shape("a Hugging Face token", "hf_", rf"hf_{_NOT_HEX}[A-Za-z0-9]{{30,}}", 3),
+    _shape("a Hugging Face token", "api_org_", rf"api_org_{_NOT_HEX}[A-Za-z0-9]{{30,}}", 8),
     # Keys of OpenAI, Stability AI, Anthropic, OpenRouter and others, with or without a word for their kind.
-    _shape("an API key", "sk-", r"sk-(?:[a-z]{2,10}-)+[A-Za-z0-9_-]{20,}|sk-[A-Za-z0-9]{32,}", 3),
-    _shape("a GitHub token", "ghp_ gho_ ghu_ ghs_ ghr_", r"gh[pousr]_[A-Za-z0-9_]{36,}", 4),
-    _shape("a GitHub token", "github_pat_", r"github_pat_[A-Za-z0-9_]{36,}", 11),
-    _shape("a GitLab token", "glpat-", r"glpat-[A-Za-z0-9_-]{20,}", 6),
+    _shape("an API key", "sk-", r"sk-(?:or-v\d-)?[A-Za-z0-9]{32,}", 3),
+    _shape(
+        "an API key",
+        "sk-",
+        rf"sk-(?:proj|svcacct|service|admin|None|ant-[a-z0-9]{{2,10}})-{_NOT_WORDS}[A-Za-z0-9_-]{{20,}}",
+        3,
+    ),
+    _shape("a GitHub token", "ghp_ gho_ ghu_ ghs_ ghr_", rf"gh[pousr]_{_NOT_HEX}[A-Za-z0-9]{{36,}}", 4),
+    _shape("a GitHub token", "github_pat_", r"github_pat_[A-Za-z0-9]{20,}_[A-Za-z0-9]{40,}", 11),
+    _shape("a GitLab token", "glpat-", rf"glpat-{_NOT_WORDS}[A-Za-z0-9_-]{{20,}}", 6),
     Shape(
         "an AWS key",
         ("AKIA", "ASIA", "ABIA", "ACCA"),
@@ -73,23 +82,23 @@ SHAPES = (
         "a Kaggle key",
         ('key"', 'key\\"', "KAGGLE_KEY"),
         re.compile(
-            rf"{_QUOTE}username{_QUOTE}\s*:\s*{_QUOTE}[\w.-]+{_QUOTE}\s*,\s*{_QUOTE}key{_QUOTE}\s*:\s*{_QUOTE}{_HEX}{{32}}"
-            rf"(?!{_HEX})"
+            rf"{_NAME}username{_IS}[\w.-]+{_QUOTE}\s*,\s*{_NAME}key{_IS}{_HEX}{{32}}(?!{_HEX})"
+            rf"|{_NAME}key{_IS}{_HEX}{{32}}{_QUOTE}\s*,\s*{_NAME}username{_IS}[\w.-]+{_QUOTE}"
             rf"|KAGGLE_KEY\\?[\"']?\]?\s*[=:]\s*\\?[\"']?{_HEX}{{32}}(?![0-9a-f])"
         ),
     ),
-    _shape("a Slack token", "xox", r"xox[abeoprs]-[A-Za-z0-9-]{15,}", 5),
+    _shape("a Slack token", "xox", r"xox[abeoprs]-\d[A-Za-z0-9-]{14,}", 5),
     Shape(
         "the address of a Slack webhook",
         ("hooks.slack.com/",),
         re.compile(r"hooks\.slack\.com/(?:services|workflows|triggers)/[A-Za-z0-9_+/-]{40,}"),
     ),
     Shape("a fal key", (":",), re.compile(rf"{_START}{_UUID}:{_HEX}{{32}}(?![\w-])")),
-    _shape("a Replicate token", "r8_", r"r8_[A-Za-z0-9]{37,40}", 3),
-    _shape("a Groq key", "gsk_", r"gsk_[A-Za-z0-9]{48,}", 4),
+    _shape("a Replicate token", "r8_", rf"r8_{_NOT_HEX}[A-Za-z0-9]{{37,40}}", 3),
+    _shape("a Groq key", "gsk_", rf"gsk_{_NOT_HEX}[A-Za-z0-9]{{48,}}", 4),
     _shape("an NVIDIA key", "nvapi-", r"nvapi-[A-Za-z0-9_-]{60,}", 6),
     _shape("a Stripe key", "sk_live_ rk_live_", r"[rs]k_live_[A-Za-z0-9]{24,}", 8),
-    _shape("an npm token", "npm_", r"npm_[A-Za-z0-9]{36}", 4),
+    _shape("an npm token", "npm_", rf"npm_{_NOT_HEX}[A-Za-z0-9]{{36}}", 4),
     _shape("a PyPI token", "pypi-AgE", r"pypi-AgE[A-Za-z0-9_-]{50,}", 5),
     Shape(
         "a JSON Web Token",
@@ -113,8 +122,8 @@ SHAPES = (
 _MIN_CHARS = 20
 _ESCAPED = re.compile(_ESCAPE)
 _RUN = re.compile(r"[A-Za-z0-9_-]+")
-# What a run of such characters begins with if it is a secret. Keys of Kaggle and fal have no beginning.
-_PREFIXES = tuple(mark for shape in SHAPES if shape.prefix for mark in shape.marks)
+# What a run of such characters has if it is a secret. Keys of Kaggle and fal have no beginning.
+_PREFIXES = tuple({mark: None for shape in SHAPES if shape.prefix for mark in shape.marks})
 _HEX_RUN = re.compile(rf"{_HEX}{{32}}")
 _PHRASES = ("PRIVATE KEY", "hooks.slack.com/")
 
@@ -156,6 +165,8 @@ def may_hold_secret(text: str) -> bool:
     text = _ESCAPED.sub(" ", text) if "\\" in text else text
     for word in [word for word in text.split() if len(word) >= _MIN_CHARS]:
         for run in _RUN.findall(word):
-            if len(run) >= _MIN_CHARS and (run.startswith(_PREFIXES) or _HEX_RUN.fullmatch(run)):
+            if len(run) >= _MIN_CHARS and (
+                _HEX_RUN.fullmatch(run) or [prefix for prefix in _PREFIXES if prefix in run]
+            ):
                 return True
     return any(phrase in text for phrase in _PHRASES)

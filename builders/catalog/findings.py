@@ -1,19 +1,27 @@
 """Private data that was found in the rows of a catalog: counted and noted once rows are settled."""
 
+import json
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 from builders.catalog.ledger import Insert, Ledger, storable
 from builders.catalog.privacy import WHAT, Finding, PrivacyCheck
 from schemas.configs import Table
+from schemas.generators import SETTINGS_COLUMNS
 from schemas.problems import Problem, Reason, SourceError, name_some, suggest
 from schemas.settings import PrivacySettings
 
-_SCHEMA = "CREATE TABLE findings (input_id INTEGER, reason TEXT, place TEXT, value TEXT, image TEXT);"
+_SCHEMA = """
+CREATE TABLE findings (input_id INTEGER, reason TEXT, place TEXT, value TEXT, image TEXT);
+CREATE INDEX findings_by_kind ON findings (reason, place);
+"""
 _PUBLISHED = "findings JOIN inputs ON inputs.id = input_id WHERE rejected IS NULL"
 _MAX_PLACES = 5
 _MAX_SECRETS = 10_000  # as many problems as `--json` lists
 _MAX_COLUMNS = 20
+_KNOWN_SETTINGS = frozenset(spec.name for spec in SETTINGS_COLUMNS)  # these cannot be dropped
+_MAX_GROUPS = 200  # rows may each have other columns
 
 
 class Findings:
@@ -79,34 +87,40 @@ class Findings:
             yield Problem(Reason.SECRET, f"{num_more:,} more texts hold secrets", fix=fix)
 
     def _note_groups(self) -> None:
+        """Note each kind in each place; of many, the first ones, and how many more there are."""
         groups = self._db.execute(
-            "SELECT source, reason, place, image IS NULL, count(DISTINCT input_id), min(input_id) "
-            f"FROM {_PUBLISHED} GROUP BY 1, 2, 3, 4 ORDER BY min(input_id), min(findings.rowid)"
+            "SELECT source, reason, place, image IS NULL, count(DISTINCT coalesce(image, input_id)), "
+            f"min(input_id) FROM {_PUBLISHED} GROUP BY 1, 2, 3, 4 ORDER BY min(input_id), min(findings.rowid)"
         ).fetchall()
-        for source, word, place, is_text, count, first_id in groups:
-            query = (
-                f"SELECT DISTINCT file, inputs.row, image FROM {_PUBLISHED} AND source = ? AND reason = ? "
-                "AND place = ? AND (image IS NULL) = ? ORDER BY input_id LIMIT ?"
-            )
-            key = (source, word, place, is_text)
-            rows = self._db.execute(query, (*key, _MAX_PLACES + 1)).fetchall()
-            query = query.replace("DISTINCT file, inputs.row, image", "value")
-            (value,) = self._db.execute(query, (*key, 1)).fetchone()
-            reason = Reason(word)
+        for *key, count, first_id in groups[:_MAX_GROUPS]:
+            self._ledger.note(first_id, self._describe_group(_Group(*key), count, first_id))
+        if left_out := groups[_MAX_GROUPS:]:
+            _, word, _, _, _, first_id = left_out[0]
+            message = f"{len(left_out):,} more columns or parts of image files hold private data"
             file, row, _ = self._ledger.place_of(first_id)
-            if reason is Reason.DROPPED_COLUMN:
-                message = f"the column is left out of {_count(count, 'row')}, as [privacy] asks"
-                value, fix = None, "no action is needed"
-            elif is_text:
-                places = (f"{file}:{row}" for file, row, _ in rows)
-                message = f"{_count(count, 'row')} with {WHAT[reason]}: {name_some(places, _MAX_PLACES)}"
-                fix = _fix_text(place)
-            else:
-                names = name_some((name for *_, name in rows), _MAX_PLACES)
-                message = f"{_count(count, 'image file')} with {WHAT[reason]}: {names}"
-                fix = 'remove it from the files, or set them aside: images = "reject" under [privacy]'
-            note = Problem(reason, message, file=file, row=row, column=place, value=value, fix=fix)
-            self._ledger.note(first_id, note)
+            self._ledger.note(first_id, Problem(Reason(word), message, file=file, row=row))
+
+    def _describe_group(self, group: "_Group", count: int, first_id: int) -> Problem:
+        """Describe what is private in one place of one source, with the first rows or image files."""
+        reason = Reason(group.reason)
+        where = f"{_PUBLISHED} AND source = ? AND reason = ? AND place = ? AND (image IS NULL) = ?"
+        query = f"SELECT value FROM {where} ORDER BY input_id, findings.rowid LIMIT 1"
+        value: str | None = self._db.execute(query, group).fetchone()[0]
+        if reason is Reason.DROPPED_COLUMN:
+            message = f"the column is left out of {_count(count, 'row')}, as [privacy] asks"
+            value, fix = None, "no action is needed"
+        elif group.is_text:
+            query = f"SELECT DISTINCT file, inputs.row FROM {where} ORDER BY input_id LIMIT {_MAX_PLACES + 1}"
+            places = (f"{file}:{row}" for file, row in self._db.execute(query, group))
+            message = f"{_count(count, 'row')} with {WHAT[reason]}: {name_some(places, _MAX_PLACES)}"
+            fix = _fix_text(group.place)
+        else:
+            order = f"GROUP BY image ORDER BY min(input_id) LIMIT {_MAX_PLACES + 1}"
+            names = (name for (name,) in self._db.execute(f"SELECT image FROM {where} {order}", group))
+            message = f"{_count(count, 'image file')} with {WHAT[reason]}: {name_some(names, _MAX_PLACES)}"
+            fix = 'remove it from the files, or set them aside: images = "reject" under [privacy]'
+        file, row, _ = self._ledger.place_of(first_id)
+        return Problem(reason, message, file=file, row=row, column=group.place, value=value, fix=fix)
 
     def _note_idle_columns(self) -> None:
         query = "SELECT DISTINCT value FROM findings WHERE reason = ?"
@@ -122,13 +136,26 @@ class Findings:
                 self._ledger.note(None, note)
 
 
+class _Group(NamedTuple):
+    """What is of one kind in one place of one source."""
+
+    source: str
+    reason: str
+    place: str
+    is_text: int
+
+
 def _count(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def _fix_text(place: str) -> str:
     """Advise what to do about a text: an extra column can be left out, others belong to the row."""
-    prefix, _, column = place.partition(".")
-    if prefix in ("extras", "settings") and column:
-        return f'to leave the column out, write drop_columns = ["{column}"] under [privacy] in release.toml'
+    prefix, has_key, column = place.partition(".")
+    is_extra = prefix == "extras" or (
+        prefix == "settings" and column.partition(".")[0] not in _KNOWN_SETTINGS
+    )
+    if has_key and is_extra:
+        names = json.dumps([column], ensure_ascii=False)
+        return f"to leave the column out, write drop_columns = {names} under [privacy] in release.toml"
     return 'remove it from the source, or set such rows aside: texts = "reject" under [privacy]'

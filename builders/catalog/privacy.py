@@ -83,7 +83,10 @@ class PrivacyCheck:
             settings = _without_keys(content.text.settings, dropped)
             said_json = _without_json_keys(text.config_json, dropped)
             text = replace(text, settings=settings, config_json=said_json)
-            return replace(row, content=replace(content, text=text)), _dropped("settings", dropped)
+            # The source has noted that it keeps an unknown key.
+            problems = tuple(each for each in row.problems if not _is_note_on(each, dropped))
+            row = replace(row, content=replace(content, text=text), problems=problems)
+            return row, _dropped("settings", dropped)
         return row, []
 
     def inspect_row(self, row: InputRow) -> list[Finding]:
@@ -148,6 +151,11 @@ class PrivacyCheck:
 
 def _dropped(prefix: str, names: Sequence[str]) -> list[Finding]:
     return [Finding(Reason.DROPPED_COLUMN, f"{prefix}.{name}", name) for name in names]
+
+
+def _is_note_on(problem: Problem, keys: Sequence[str]) -> bool:
+    key = (problem.column or "").partition(".")[2]
+    return problem.reason is Reason.UNKNOWN_SETTING and key in keys
 
 
 def _without_keys(settings: OpenSettings, keys: Sequence[str]) -> OpenSettings:

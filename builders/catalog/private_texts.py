@@ -9,7 +9,7 @@ import functools
 import ipaddress
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from enum import Enum
 from typing import Any
 
@@ -97,10 +97,18 @@ def find_in_texts(texts: Sequence[tuple[str, str]]) -> Iterator[tuple[Reason, st
     if not _may_be_private("\n".join([text for _, text in texts])):
         return
     found: dict[tuple[Reason, str, str], None] = {}
-    for place, text in _open_json(texts):
-        found |= dict.fromkeys((Reason.SECRET, place, f"{it.what}: {it.masked}") for it in find_secrets(text))
-        found |= dict.fromkeys((reason, place, value) for reason, value in find_private(text))
+    for place, text in texts:
+        inside = [each for part in _open_json(place, text) for each in _find_in_text(*part)]
+        # Some secrets are known by the names around them only, such as Kaggle's.
+        found |= dict.fromkeys(inside or _find_in_text(place, text))
     yield from found
+
+
+def _find_in_text(place: str, text: str) -> Iterator[tuple[Reason, str, str]]:
+    for secret in find_secrets(text):
+        yield Reason.SECRET, place, f"{secret.what}: {secret.masked}"
+    for reason, value in find_private(text):
+        yield reason, place, value
 
 
 def _may_be_private(text: str) -> bool:
@@ -108,22 +116,15 @@ def _may_be_private(text: str) -> bool:
     return next(find_secrets(text), None) is not None or next(find_private(text), None) is not None
 
 
-def _open_json(texts: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
-    """Yield texts with the members of JSON objects one by one, each under its key, and then the whole object.
-
-    A secret may have another form in JSON, such as a key of several lines, or be a name of a member.
-    """
-    for place, text in texts:
-        prefix = _JSON_TEXTS.get(place)
-        members = _members(text) if prefix else None
-        if prefix is None or members is None:
-            yield place, text
-            continue
-        found: list[tuple[str, str]] = []
-        for key, value in members.items():
-            found.append((f"{prefix}.{key}", key))
-            _gather([value], f"{prefix}.{key}", found)
-        yield from found
+def _open_json(place: str, text: str) -> list[tuple[str, str]]:
+    """List the texts of a JSON object, each under its key; none if the text is not one."""
+    prefix = _JSON_TEXTS.get(place)
+    members = _members(text) if prefix is not None else None
+    found: list[tuple[str, str]] = []
+    for key, value in (members or {}).items():
+        found.append((f"{prefix}.{key}", key))
+        _gather(value, f"{prefix}.{key}", found)
+    return found
 
 
 def _members(text: str) -> Mapping[str, object] | None:
@@ -143,33 +144,40 @@ def texts_of(row: InputRow) -> list[tuple[str, str]]:
     return texts
 
 
+def list_texts(value: object) -> list[tuple[str, str]]:
+    """List every text of a value with the dotted names of the fields that lead to it."""
+    texts: list[tuple[str, str]] = []
+    _gather(value, "", texts)
+    return texts
+
+
 def _gather(value: object, place: str, texts: list[tuple[str, str]]) -> None:
-    """Add the texts of a value to a list; numbers, bytes and words of the kit have none."""
-    if isinstance(value, str):
-        if not isinstance(value, Enum):
-            texts.append((place, value))
-    elif value is None or isinstance(value, int | float | bytes):
-        return
-    elif isinstance(value, Side):
-        texts += [("image", public_reference(value.reference)), ("model", value.model or "")]
-    else:
-        _gather_members(value, place, texts)
+    """Add the texts of a value to a list; numbers, bytes and words of the kit have none.
+
+    Settings may be nested as deeply as JSON allows, so this does not call itself.
+    """
+    waiting = [(place, value)]
+    while waiting:
+        place, value = waiting.pop()
+        if isinstance(value, str):
+            if not isinstance(value, Enum):
+                texts.append((place, value))
+        elif isinstance(value, Side):
+            texts += [("image", public_reference(value.reference)), ("model", value.model or "")]
+        elif value is not None and not isinstance(value, int | float | bytes):
+            waiting += _list_members(value, place)[::-1]
 
 
-def _gather_members(value: object, place: str, texts: list[tuple[str, str]]) -> None:
+def _list_members(value: object, place: str) -> list[tuple[str, object]]:
     if isinstance(value, BaseModel):
-        for name, member in value:
-            _gather(member, f"{place}.{name}" if place else name, texts)
-    elif isinstance(value, list | tuple):
-        for member in value:
-            _gather(member, place, texts)
-    elif isinstance(value, Mapping):
-        for key, member in value.items():
-            texts.append((place, str(key)))
-            _gather(member, place, texts)
-    elif dataclasses.is_dataclass(value) and not isinstance(value, type):
-        for name in _fields(type(value)):
-            _gather(getattr(value, name), "" if name == "text" else name, texts)
+        return [(f"{place}.{name}" if place else name, member) for name, member in value]
+    if isinstance(value, list | tuple):
+        return [(place, member) for member in value]
+    if isinstance(value, Mapping):
+        return [(place, each) for item in value.items() for each in item]
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return [("" if name == "text" else name, getattr(value, name)) for name in _fields(type(value))]
+    return []
 
 
 @functools.cache

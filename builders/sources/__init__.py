@@ -24,6 +24,7 @@ from schemas.problems import Problem, Reason, SourceError
 from schemas.records import ALGORITHMIC_MEDIA
 
 SAMPLE_KIND = "sample"
+_PAIR_IMAGES = {"jpg_0", "jpg_1"}
 Open = Callable[[Path, str, SourceOptions], tuple[Source, ...]]
 
 
@@ -64,7 +65,9 @@ def _is_sfhq(path: Path) -> bool:
 def _is_captions(path: Path) -> bool:
     if not path.is_dir():
         table = open_table(path)
-        return has_captions(table.columns, is_mapping=table.is_mapping)
+        # An export for Diffusion-DPO has ids and captions, and the captions are prompts of its pairs.
+        is_pairs = set(table.columns) >= _PAIR_IMAGES
+        return not is_pairs and has_captions(table.columns, is_mapping=table.is_mapping)
     if (path / TABLE_NAME).is_file():
         return False
     return _has_metadata(path) or has_sidecars(path)

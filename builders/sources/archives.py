@@ -100,9 +100,8 @@ class ArchiveListing(Listing):
         if not self._members:
             message, fix = "the archive has no files in this folder", _name_folders(members)
             raise SourceError(Problem(Reason.SOURCE, message, file=str(path), value=folder or None, fix=fix))
-        super().__init__(
-            (folder, name) for folder, _, name in (path.rpartition("/") for path in self._members)
-        )
+        parts = (member.rpartition("/") for member in self._members)
+        super().__init__(str(path), ((place, file) for place, _, file in parts))
 
     def strays(self, named: Iterable[str] = ()) -> Iterator[str]:
         """Yield the names of images that none of some other names leads to."""

@@ -68,10 +68,12 @@ class Listing(ABC):
     folder is looked for in `IMAGE_FOLDERS`, and only then in other folders.
 
     Args:
+        place: The source, for problems.
         places: Folder and name of each file, with slashes, relative to the source.
     """
 
-    def __init__(self, places: Iterable[tuple[str, str]]) -> None:
+    def __init__(self, place: str, places: Iterable[tuple[str, str]]) -> None:
+        self.place = place
         # Name → folders that have it: 122,726 names must not cost a Path object each.
         self._folders: dict[str, tuple[str, ...]] = {}
         for folder, name in places:
@@ -174,13 +176,13 @@ class FolderListing(Listing):
         self._root = real_path(folder)
         # Links, folders, pipes: only these need a closer look.
         self._special: set[str] = set()
-        super().__init__(self._places())
+        super().__init__(str(folder), self._places())
 
     def find(self, names: Iterable[str]) -> list[str]:
         """Return the paths of the files with one of some names; links are not followed into folders."""
         wanted = set(names)
         found = [
-            (Path(place) / name).relative_to(self._root).as_posix()
+            (place / name).relative_to(self._root).as_posix()
             for place, names in walk_folder(self._root)
             for name in names
             if name in wanted
@@ -188,8 +190,16 @@ class FolderListing(Listing):
         return sorted(found, key=lambda path: (path.count("/"), path))
 
     def open(self, path: str) -> Path:
-        """Return the path of a table."""
-        return self._root / path
+        """Return the path of a table.
+
+        Raises:
+            SourceError: It is a link that leaves the folder.
+        """
+        table = self._root / path
+        if not real_path(table).is_relative_to(self._root):
+            message, fix = f"{path} is a link that leaves the folder", "put the table there"
+            raise SourceError(Problem(Reason.SOURCE, message, file=str(table), fix=fix))
+        return table
 
     def copy_files(self, suffixes: tuple[str, ...]) -> Path:
         """Return the folder itself."""
@@ -204,10 +214,10 @@ class FolderListing(Listing):
                     self._special.add(_join(place, entry.name))
                 yield place, entry.name
         for folder, names in walk_folder(self._root):
-            if Path(folder) not in places:
-                place = Path(folder).relative_to(self._root).as_posix()
+            if folder not in places:
+                place = folder.relative_to(self._root).as_posix()
                 for name in filter(is_stray, names):
-                    if not stat.S_ISREG(os.lstat(Path(folder) / name).st_mode):
+                    if not stat.S_ISREG(os.lstat(folder / name).st_mode):
                         self._special.add(_join(place, name))
                     yield place, name
 
@@ -248,8 +258,8 @@ def is_stray(name: str) -> bool:
     return name.lower().endswith(STRAY_SUFFIXES) and not is_of_macos(name)
 
 
-def walk_folder(root: Path) -> Iterator[tuple[str, list[str]]]:
-    """Yield a root and each folder below it, with their files; links to folders are not followed.
+def walk_folder(root: Path) -> Iterator[tuple[Path, list[str]]]:
+    """Yield each folder from a root down, with the names in it that are not folders; links are not followed.
 
     Hidden folders are left out: programs keep copies there, such as Jupyter in .ipynb_checkpoints.
 
@@ -262,7 +272,7 @@ def walk_folder(root: Path) -> Iterator[tuple[str, list[str]]]:
 
     for place, folders, names in os.walk(root, onerror=fail):
         folders[:] = sorted(name for name in folders if not name.startswith((".", "__MACOSX")))
-        yield place, names
+        yield Path(place), names
 
 
 def _image_entries(root: Path, place: str) -> Iterator[os.DirEntry[str]]:

@@ -12,6 +12,7 @@ from typing import Literal
 
 from builders.card.notes import dataset_changelog, parse_citation
 from builders.catalog import Catalog
+from builders.catalog.private_texts import list_texts
 from builders.catalog.reader import Fetch, SourceReader
 from builders.features.encoder import Encoder
 from builders.features.encoding import Features
@@ -176,10 +177,9 @@ def _read_notes(settings: Settings, path: Path, version: str) -> Notes:
 def _own_texts(
     path: Path, settings: Settings, notes: Notes, version: str
 ) -> Iterator[tuple[str, str | None, str]]:
-    """Yield the maintainer's texts that a release repeats: file, key of the settings, and text."""
-    for key, value in settings.dataset:
-        for text in value if isinstance(value, tuple) else (value,):
-            yield str(path), f"dataset.{key}", str(text or "")
+    """Yield the maintainer's texts, which card and manifest repeat: file, key of the settings, and text."""
+    for key, text in list_texts(settings):
+        yield str(path), key, text
     yield settings.release.citation, None, notes.citation
     yield settings.release.changelog, None, dataset_changelog(notes.changelog, version)
 

@@ -39,9 +39,7 @@ def open_workspace(out: Path, version: str) -> Iterator[Path]:
             if VERSION_PATTERN.fullmatch(left.stem) and left != work:
                 shutil.rmtree(left)
         work.mkdir(exist_ok=True)
-        for left in work.iterdir():
-            if left.name not in (version, journal_name(version)):
-                shutil.rmtree(left) if left.is_dir() and not left.is_symlink() else left.unlink()
+        _clear(work, version)
         is_resumed = (work / journal_name(version)).exists()
         try:
             yield work
@@ -49,8 +47,17 @@ def open_workspace(out: Path, version: str) -> Iterator[Path]:
             # A mistake in the command does not cost what a killed run has finished.
             if not is_resumed or isinstance(error, BuildError):
                 shutil.rmtree(work, ignore_errors=True)
+            else:
+                _clear(work, version)  # the catalog has all texts of the sources, also what is refused
             raise
         shutil.rmtree(work, ignore_errors=True)
+
+
+def _clear(work: Path, version: str) -> None:
+    """Remove everything but a release that was being built, and its journal."""
+    for left in work.iterdir():
+        if left.name not in (version, journal_name(version)):
+            shutil.rmtree(left) if left.is_dir() and not left.is_symlink() else left.unlink()
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """The recipes of CONTRIBUTING: what one line in a table adds is seen in a release."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -13,14 +14,15 @@ from builders.card.figures import FIGURES
 from builders.card.figures.inputs import FigureInputs
 from builders.release.rows import ROWS
 from builders.release.trainers import LAYOUTS, Layout
-from builders.sources import SourceKind, open_source, tell_kind
+from builders.sources import SourceKind, captions, open_source, tell_kind
 from builders.sources.cells import Cells
 from builders.sources.images.sfhq import open_sfhq_folder
-from builders.sources.intake import PairInput, Side, SourceOptions, pair_id_of
+from builders.sources.intake import CaptionInput, PairInput, Side, SourceOptions, pair_id_of
 from builders.sources.preferences import FORMS
 from builders.sources.preferences.form import Annotators, Form
 from publish.export import main as export
 from publish.release import main
+from schemas.captions import CaptionText
 from schemas.configs import CONFIGS, Config, Table
 from schemas.preferences import Label, Status
 from tests.support import ROOT, good_folder
@@ -112,6 +114,24 @@ def test_a_kind_of_source_is_one_line_and_is_told_by_its_content(
     (source,) = open_source(None, folder, "toys", SourceOptions())
     assert tell_kind(folder) == "toy"
     assert (source.name, source.num_rows) == ("toys", 4)
+
+
+def test_a_form_of_captions_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def read(cells: Cells, _: Mapping[str, str]) -> list[CaptionText]:
+        alt = cells.text("toy_alt", required=True)
+        return [CaptionText(caption=alt, method="alt text")] if alt else []
+
+    form = captions.form.Form(captions.form.has_one_of(("toy_alt",)), read)
+    monkeypatch.setitem(captions.FORMS, "toy", form)
+    table = tmp_path / "alt.csv"
+    table.write_text("file_name,toy_alt\na.jpg,A face\nb.jpg,\n")
+    assert tell_kind(table) == "captions"
+    (source,) = open_source(None, table, "toys", SourceOptions())
+    first, second = source.rows()
+    assert source.kind == "captions/toy"
+    assert isinstance(first.content, CaptionInput)
+    assert (first.content.image, first.content.text.caption) == ("a.jpg", "A face")
+    assert second.is_rejected
 
 
 def test_a_form_of_preferences_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,11 +10,13 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -23,7 +25,7 @@ from schemas.manifest import MANIFEST_NAME, Manifest
 from tests.publish.hosts.hub_server import LFS_SUFFIXES
 from tests.publish.hosts.kaggle_server import Fault
 from tests.publish.hosts.world import DATASET, REPO, World, open_world
-from tests.support import ROOT, good_folder, image_bytes, tree_digest
+from tests.support import good_folder, image_bytes, tree_digest
 
 # Readers have neither the kit nor a token.
 _ALONE = """
@@ -58,19 +60,19 @@ print(json.dumps(found), flush=True)
 os._exit(0)
 """
 )
-_READ_AGAIN_AND_AGAIN = (
+# Reads whenever a line comes in: a reader who reads all the time takes more of the processor than the run.
+_READ_WHEN_ASKED = (
     _ALONE
     + """
-import os, tempfile, time
-repo, stop = sys.argv[1:]
-while not os.path.exists(stop):
+import os, tempfile
+(repo,) = sys.argv[1:]
+for _ in sys.stdin:
     with tempfile.TemporaryDirectory() as cache:
         rows = load_dataset(repo, split="train", cache_dir=cache, download_mode="force_redownload")
         print(json.dumps(sorted(rows["image_id"])), flush=True)
         del rows
     rows = load_dataset(repo, "prompts", split="train", streaming=True)
     print(json.dumps(sorted(row["image_id"] for row in rows)), flush=True)
-    time.sleep(2)  # and leaves the processor to the run
 os._exit(0)
 """
 )
@@ -237,33 +239,36 @@ KAGGLE_POINTS = (
 def run_killed(world: World, point: Point, version: str = "1.1", *arguments: str) -> None:
     """Publish a version, and kill the run with all its children at a point."""
     places = ["--config", str(world.work / "release.toml"), "--out", str(world.out)]
-    command = [sys.executable, "tests/door.py", "release", "--version", version, *places, *arguments]
     lock, count = threading.Lock(), 0
-    with (world.work / "said.txt").open("w") as said:
-        run = subprocess.Popen(
-            command, cwd=ROOT, env=world.environment, stdout=said, stderr=said, start_new_session=True
-        )
+    command = world.commands.start("release", "--version", version, *places, *arguments)
 
-        def kill(kind: str) -> None:
-            nonlocal count
-            with lock:
-                count += kind == point.kind
-                if count == point.nth and kind == point.kind:
-                    if not point.done:
-                        lose_the_next(world, point)
-                    os.killpg(run.pid, signal.SIGKILL)
-                    run.wait()
+    def kill(kind: str) -> None:
+        nonlocal count
+        with lock:
+            count += kind == point.kind
+            if count == point.nth and kind == point.kind:
+                if not point.done:
+                    lose_the_next(world, point)
+                os.killpg(command.pid, signal.SIGKILL)
+                wait_until_gone(command.pid)
 
-        server = world.hub if point.host == "hub" else world.kaggle
-        server.on_call = kill
-        try:
-            status = run.wait()
-        finally:
-            server.on_call = lambda _: None
+    server = world.hub if point.host == "hub" else world.kaggle
+    server.on_call = kill
+    try:
+        run = command.wait()
+    finally:
+        server.on_call = lambda _: None
     world.hub.settle()
-    text = (world.work / "said.txt").read_text()
-    world.said.append(text)
-    assert status == -signal.SIGKILL, f"{point}: {text}"
+    world.said += [run.out, run.err]
+    assert run.status == -signal.SIGKILL, f"{point}: {run.err}"
+
+
+def wait_until_gone(pid: int) -> None:
+    """Wait until a killed process is gone, with all its connections."""
+    with suppress(ProcessLookupError):
+        while True:
+            os.kill(pid, 0)
+            time.sleep(0.01)
 
 
 def lose_the_next(world: World, point: Point) -> None:
@@ -302,29 +307,53 @@ def assert_kaggle_shows_one_whole_release(world: World) -> str:
     return manifest.inputs.version
 
 
+@dataclass
+class Reader:
+    """A reader who loads the default revision with `datasets`, while the test goes on.
+
+    Attributes:
+        asked: Asks for two more readings, a plain and a streaming one.
+        answers: The ids of the images of each.
+        found: The readings, when the reader is done.
+    """
+
+    asked: IO[str]
+    answers: IO[str]
+    found: list[list[str]] = field(default_factory=list)
+
+    def read(self) -> None:
+        """Have it read, and do not wait for it."""
+        print(file=self.asked, flush=True)
+
+    def wait(self) -> None:
+        """Wait for the two readings that were asked for first."""
+        self.found += [json.loads(self.answers.readline()) for _ in range(2)]
+
+
 @contextmanager
-def reading(world: World) -> Iterator[list[list[str]]]:
-    """Have `datasets` load the default revision again and again; the list is full when the block is over."""
-    found: list[list[str]] = []
-    place, stop = world.work / "reader", world.work / "stop"
+def reading(world: World) -> Iterator[Reader]:
+    """Start a reader; its readings are complete when the block is over."""
+    place = world.work / "reader"
     place.mkdir(exist_ok=True)
-    with (world.work / "read.txt").open("w+") as out, (world.work / "reader.err").open("w+") as err:
-        reader = subprocess.Popen(
-            [sys.executable, "-I", "-c", _READ_AGAIN_AND_AGAIN, REPO, str(stop)],
+    with (world.work / "reader.err").open("w+") as err:
+        process = subprocess.Popen(
+            [sys.executable, "-I", "-c", _READ_WHEN_ASKED, REPO],
             cwd=place,
             env=reader_environment(world),
-            stdout=out,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
             stderr=err,
+            text=True,
         )
-        try:
-            yield found
-        finally:
-            stop.touch()
-            status = reader.wait()
-        out.seek(0)
+        assert process.stdin is not None
+        assert process.stdout is not None
+        with process:
+            reader = Reader(process.stdin, process.stdout)
+            yield reader
+            process.stdin.close()
+            reader.found += map(json.loads, process.stdout)
         err.seek(0)
-        assert status == 0, err.read()
-        found += [json.loads(line) for line in out]
+        assert process.returncode == 0, err.read()
 
 
 def image_ids(world: World, version: str) -> list[str]:
@@ -366,18 +395,23 @@ def publish_killed(world: World, points: tuple[Point, ...]) -> None:
     world.forget()
     world.kaggle.blobs.clear()
     seen = []
-    with reading(world) as found:
+    with reading(world) as reader:
+        reader.read()
+        reader.wait()
         for point in points:
+            reader.read()
             run_killed(world, point)
             let_doubt_pass(world)
             seen.append(assert_main_is_one_whole_release(world))
             assert_kaggle_shows_one_whole_release(world)
         assert_finished(world)
+        reader.read()
     assert seen == sorted(seen)
     new = image_ids(world, "1.1")
-    num_old = found.count(old)
-    assert found == [old] * num_old + [new] * (len(found) - num_old)
-    assert 2 <= num_old < len(found)
+    num_old = reader.found.count(old)
+    assert reader.found == [old] * num_old + [new] * (len(reader.found) - num_old)
+    assert len(reader.found) == 2 * (len(points) + 2)
+    assert 2 <= num_old < len(reader.found)
 
 
 @pytest.mark.slow

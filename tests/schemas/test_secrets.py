@@ -55,6 +55,7 @@ SECRETS = {
     "key without end": f"-----BEGIN OPENSSH PRIVATE KEY-----\n{chars(64)}",
     "pgp key": f"-----BEGIN PGP PRIVATE KEY BLOCK-----\n\n{chars(64)}\n-----END PGP PRIVATE KEY BLOCK-----",
 }
+STARTS = ("hf_", "sk-", "sk-proj-", "ghp_", "xoxo-", "xoxb-", "r8_", "npm_", "AKIA-", "glpat-")
 # What messages may show: nothing of the part that is random.
 RANDOM_CHARS = 8
 
@@ -76,6 +77,8 @@ def spread(secret: str) -> list[str]:
         repr(f"\x0b{secret}"),
         cell.getvalue(),
         f"é{secret}",
+        f"token_{secret}.jpg",
+        f"unknown-{secret}",
     ]
 
 
@@ -105,6 +108,8 @@ def test_a_secret_is_found_and_masked_wherever_it_stands(kind: str) -> None:
     [
         json.dumps({"username": "jane", "key": chars(32, HEX)}),
         json.dumps(json.dumps({"username": "jane", "key": chars(32, HEX)})),
+        json.dumps({"key": chars(32, HEX), "username": "jane"}),
+        json.dumps({"kaggle.key": chars(32, HEX), "kaggle.username": "jane"}),
         f"KAGGLE_KEY={chars(32, HEX)}",
         f'os.environ["KAGGLE_KEY"] = "{chars(32, HEX)}"',
     ],
@@ -145,6 +150,8 @@ def test_the_samples_texts_hold_no_secret() -> None:
     texts += [" ".join(rng.choices(words, k=rng.randint(5, 60))) for _ in range(5_000)]
     texts += ["-".join(rng.choices(words, k=12)) for _ in range(500)]
     texts += ["_".join(rng.choices(words, k=12)) for _ in range(500)]
+    texts += [f"{start}{'-'.join(rng.choices(words, k=9))}" for start in STARTS for _ in range(100)]
+    texts += [f"a {start}{'_'.join(rng.choices(words, k=9))}" for start in STARTS for _ in range(100)]
     texts += [json.dumps(record) for record in sample_captions()]
     texts += [
         json.dumps(invent_config(generator, seed, "a face")) for generator in COUNTS for seed in range(200)
@@ -177,7 +184,11 @@ def test_digests_ids_and_base64_are_no_secrets(data: bytes, one: uuid.UUID) -> N
         "a key, PRIVATE KEY, on a keychain",
         "xoxo, xoxo-xoxo-xoxo",
         "eyJhbGciOiJIUzI1NiJ9 alone",
-        "face_sk-0123456789012345678901234567890123456789",
+        "facesk-0123456789012345678901234567890123456789",
+        "sk-face-with-red-hair-and-round-glasses-in-a-forest",
+        "xoxo-hugs-and-kisses-for-all-of-you-out-there",
+        f"lora_r8_{chars(40, HEX)} and hf_{chars(40, HEX)}",
+        "glpat-with-words-only-and-no-digits-at-all",
         "",
     ],
 )

@@ -31,7 +31,7 @@ def list_sidecars(folder: Path) -> list[Path]:
     """
     if not folder.is_dir():
         return []  # a table, beside which there are none
-    return sorted(path for place, names in walk_folder(folder) for path in _sidecars_in(Path(place), names))
+    return sorted(path for place, names in walk_folder(folder) for path in _sidecars_in(place, names))
 
 
 def has_sidecars(folder: Path) -> bool:

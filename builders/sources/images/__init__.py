@@ -8,7 +8,6 @@
 The first two may be in a zip or tar, which is not unpacked.
 """
 
-from dataclasses import replace
 from pathlib import Path
 
 from builders.sources.archives import ArchiveListing, refuse_compressed, split_archive
@@ -50,12 +49,10 @@ def open_images(path: Path, name: str, options: SourceOptions) -> tuple[Source, 
     Raises:
         SourceError: It cannot be read.
     """
-    options = replace(
-        options, columns={key: options.columns[key] for key in options.columns if key != "caption"}
-    )
-    if tars := find_tars(path):
+    is_folder = any((path / name).is_file() for name in (TABLE_NAME, *METADATA_NAMES))
+    if not is_folder and (tars := find_tars(path)):
         return WebDatasetSource(tars, name, options), None
-    if tables := find_tables(path):
+    if not is_folder and (tables := find_tables(path)):
         return DatasetsSource(tables, name, options), None
     listing = _list(path, name, options)
     sfhq = listing.find((TABLE_NAME,))

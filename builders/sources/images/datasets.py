@@ -6,7 +6,7 @@ files are read where they are. Parquet must be decoded, so its images are kept i
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -86,6 +86,7 @@ class DatasetsSource:
             raise SourceError(Problem(Reason.SOURCE, message, file=path.name, fix=fix))
         roles = choose_roles(table, self._options, columns)
         names = tuple(name for name in IMAGE_COLUMNS if name in table.columns and name != columns[0])
+        roles = replace(roles, ignored=roles.ignored | set(names))
         return _ImageTable(table, roles, names)
 
     def _input_row(self, table: _ImageTable, row: TableRow, seen: set[str]) -> InputRow:
@@ -142,7 +143,7 @@ def find_tables(path: Path) -> list[Path]:
     """Return the tables with images at a path, in order; none if it is something else.
 
     Raises:
-        SourceError: A folder of `save_to_disk` lacks a file.
+        SourceError: A folder of `save_to_disk` lacks a file, or some files of a folder have no images.
     """
     if path.is_file():
         head = read_head(path)
@@ -157,9 +158,14 @@ def find_tables(path: Path) -> list[Path]:
         return _saved_files(path.parent, path.name)
     for folder in (path, path / "data"):
         files = list_files(folder, (".parquet",)) if folder.is_dir() else []
-        files = [file for file in files if file.name not in METADATA_NAMES and has_images(file)]
-        if files:
-            return files
+        files = [file for file in files if file.name not in METADATA_NAMES]
+        with_images = [file for file in files if has_images(file)]
+        if with_images and len(with_images) < len(files):
+            at = partial(Problem, Reason.SOURCE, "the file has no images, and others in the folder have")
+            others = [file for file in files if file not in with_images]
+            raise SourceError(at(file=str(file), fix="move it out of the folder") for file in others)
+        if with_images:
+            return with_images
     return []
 
 

@@ -6,7 +6,7 @@ The layout is that of `imagefolder` in datasets (https://huggingface.co/docs/dat
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from builders.images.files import ImageFile
@@ -58,17 +58,19 @@ class ImageFolderSource:
 
     def __init__(self, listing: Listing, name: str, options: SourceOptions, kind: str) -> None:
         self.name, self.kind, self._listing, self._options = name, kind, listing, options
-        check_generator(options, name)
+        check_generator(options, listing.place)
         self.table_problems: tuple[Problem, ...] = ()
         paths = listing.find(METADATA_NAMES)
-        self._tables = [self._open(path) for path in paths]
         _refuse_two_in_one_folder(paths)
-        if not self._tables and options.generator is None:
-            raise SourceError(ask_for_generator(name))
+        self._tables = [self._open(path) for path in paths]
+        if len(self._tables) == 1:
+            self._tables = [_without_captions(self._tables[0], self._caption_columns)]
         strays = [] if self._tables else list(listing.strays())
         if not self._tables and not strays:
-            message, fix = "there are no images here", "check the path"
-            raise SourceError(Problem(Reason.SOURCE, message, file=name, fix=fix))
+            message, fix = "the folder has no images", "check the path"
+            raise SourceError(Problem(Reason.SOURCE, message, file=listing.place, fix=fix))
+        if not self._tables and options.generator is None:
+            raise SourceError(ask_for_generator(listing.place))
         self.num_rows = sum(each.table.num_rows for each in self._tables) or len(strays)
         said = " ".join(each.table.sha256 for each in self._tables)
         self.sha256 = f"{hashlib.sha256(said.encode()).hexdigest()} {options.fingerprint}"
@@ -97,15 +99,19 @@ class ImageFolderSource:
         if len(self._tables) != 1:
             return None
         (metadata,) = self._tables
-        columns = [self._options.columns["caption"]] if "caption" in self._options.columns else _CAPTIONS
-        others = set(columns) & set(metadata.table.columns) - {metadata.roles.prompt}
+        others = set(self._caption_columns) & set(metadata.table.columns) - {metadata.roles.prompt}
         return self._listing.open(metadata.path) if others else None
+
+    @property
+    def _caption_columns(self) -> Sequence[str]:
+        named = self._options.columns.get("caption")
+        return (named,) if named else _CAPTIONS
 
     def _open(self, path: str) -> _Metadata:
         table = open_table(self._listing.open(path))
         roles = choose_roles(table, self._options, IMAGE_COLUMNS)
         if roles.image is None:
-            message = "no column names the image"
+            message = "no column names an image"
             fix = f"the table has {', '.join(table.columns)}; rename one to file_name"
             raise SourceError(Problem(Reason.SOURCE, message, file=path, fix=fix))
         return _Metadata(table, path, path.rpartition("/")[0], roles)
@@ -152,6 +158,12 @@ class ImageFolderSource:
         text = ImageText(None, None, generator, None, None, TRAINED_ALGORITHMIC_MEDIA)
         content = ImageInput(None if fault else self._listing.file(name), text)
         return InputRow(self.name, name, number, "", name, content, tuple(problems))
+
+
+def _without_captions(metadata: _Metadata, columns: Sequence[str]) -> _Metadata:
+    """Return a table whose columns of captions, which are read as such, are no settings of the image."""
+    ignored = metadata.roles.ignored | (set(columns) - {metadata.roles.prompt})
+    return replace(metadata, roles=replace(metadata.roles, ignored=ignored))
 
 
 def _refuse_two_in_one_folder(paths: Sequence[str]) -> None:

@@ -84,7 +84,8 @@ def choose_roles(table: HasColumns, options: SourceOptions, image_columns: Seque
         for role, names in {"image": image_columns, **_COLUMNS}.items()
     }
     texts = [name for name in _PROMPT_COLUMNS if name in table.columns][:1]
-    texts = texts or [name for name in _TEXT_COLUMNS if name in table.columns]
+    caption = options.columns.get("caption")
+    texts = texts or [name for name in _TEXT_COLUMNS if name in table.columns and name != caption]
     chosen |= {"prompt": texts[0] if texts else None, **options.columns}
     if len(texts) > 1 and "prompt" not in options.columns:
         choices = " or ".join(f'columns = {{ prompt = "{name}" }}' for name in texts)

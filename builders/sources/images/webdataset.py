@@ -22,11 +22,12 @@ from builders.sources.listing import IMAGE_SUFFIXES, STRAY_SUFFIXES, check_name,
 from builders.sources.tables.json_rows import parse_json
 from builders.sources.tables.rows import TableRow
 from schemas.configs import Table as TableName
-from schemas.problems import Problem, Reason, SourceError
+from schemas.problems import Problem, Reason, SourceError, name_some
 
 _TEXT_PARTS = {"txt": "text", "text": "text", "caption": "caption", "cls": "cls"}
 _MAX_PART_BYTES = 1 << 20
 _SAMPLES_FOR_COLUMNS = 100
+_COMPRESSED, _MAX_NAMED = (".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst"), 5
 _TAR_MAGIC, _TAR_MAGIC_START = b"ustar", 257
 
 
@@ -124,9 +125,20 @@ class WebDatasetSource:
 
 
 def find_tars(path: Path) -> list[Path]:
-    """Return the tars of samples at a path, in order; none if it is something else."""
+    """Return the tars of samples at a path, in order; none if it is something else.
+
+    Raises:
+        SourceError: A folder has tars, and compressed tars or images beside them.
+    """
     if path.is_dir():
-        return [file for file in list_files(path, (".tar",)) if _is_tar(file)]
+        tars = list_files(path, (".tar",))
+        others = list_files(path, (*_COMPRESSED, *STRAY_SUFFIXES)) if tars else []
+        if others:
+            message = "the folder has tars, and other files that may have images"
+            fix = "unpack them (gunzip makes a .tar of a .tar.gz), or move them out of the folder"
+            named = name_some((file.name for file in others), _MAX_NAMED)
+            raise SourceError(Problem(Reason.SOURCE, message, file=str(path), value=named, fix=fix))
+        return tars
     return [path] if path.is_file() and _is_tar(path) and is_webdataset(path) else []
 
 

@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager
 from itertools import islice
 from pathlib import Path
 
-from builders.sources.tables.json_rows import CHUNK_CHARS, MAX_ELEMENT_CHARS, scan_json
+from builders.sources.tables.json_rows import CHUNK_CHARS, MAX_ELEMENT_CHARS, parse_json, scan_json
 from builders.sources.tables.json_scan import JsonScanner
 from builders.sources.tables.rows import TableRow, digest_file
 from schemas.problems import SourceError
@@ -47,8 +47,8 @@ class MemberTable:
                     text.skip()
             text.expect_end()
 
-    def value_of(self, name: str) -> str:
-        """Return the value of a member as text; null if there is none.
+    def parse_member(self, name: str) -> object:
+        """Return the value of a member; None if there is none, or it is not strict JSON.
 
         Raises:
             SourceError: The file cannot be read so far.
@@ -56,9 +56,12 @@ class MemberTable:
         with self.scan() as text:
             for key in text.member_keys():
                 if json.loads(key) == name:
-                    return text.value()
+                    try:
+                        return parse_json(text.value())
+                    except ValueError:
+                        return None
                 text.skip()
-        return "null"
+        return None
 
 
 def columns_of(rows: Iterator[TableRow]) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ https://pandas.pydata.org/docs/reference/api/pandas.DataFrame.to_json.html
 """
 
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,7 @@ _MAX_MEMBERS = 1000  # more than a table has columns
 _IMAGE_KEYS = frozenset(("image_filename", "file_name", "filename", "image", "image_path"))
 # An object with one of these keys says something of the image that its own key names.
 _CAPTION_KEYS = frozenset(("caption", "captions", "text", "tags"))
+_NUMBER = re.compile(r"0|[1-9][0-9]*")  # as pandas writes one
 _FIX = 'write it again in pandas: frame.reset_index().to_json(path, orient="records", lines=True)'
 
 
@@ -103,17 +105,15 @@ def _is_coco(members: Mapping[str, _Member]) -> bool:
 
 
 def _is_by_column(members: Mapping[str, _Member]) -> bool:
-    """Return whether each member is a column {number of the row: value}, and its name none of a row."""
-    return (
-        _are_alike(members) and _are_numbers(next(iter(members.values())).keys) and not _are_numbers(members)
-    )
+    """Return whether each member is a column {number of a row: value}."""
+    if not _are_alike(members) or _name_images(members):
+        return False
+    return _are_numbers(next(iter(members.values())).keys) and not _are_numbers(members)
 
 
 def _is_by_row(members: Mapping[str, _Member]) -> bool:
-    """Return whether each member is a row {column: value} that its key does not name an image of."""
-    if not members or any(member.kind != "{" for member in members.values()):
-        return False
-    if any(name.lower().endswith(IMAGE_SUFFIXES) for name in members):
+    """Return whether each member is a row {column: value}, and its key says nothing about an image."""
+    if not members or any(member.kind != "{" for member in members.values()) or _name_images(members):
         return False
     if all(not _IMAGE_KEYS.isdisjoint(member.keys) for member in members.values()):
         return True
@@ -128,17 +128,20 @@ def _are_alike(members: Mapping[str, _Member]) -> bool:
     )
 
 
+def _name_images(members: Mapping[str, _Member]) -> bool:
+    return any(name.lower().endswith(IMAGE_SUFFIXES) for name in members)
+
+
 def _are_numbers(names: Sequence[str] | Mapping[str, object]) -> bool:
-    return all(name.isascii() and name.isdecimal() and str(int(name)) == name for name in names)
+    return all(map(_NUMBER.fullmatch, names))
 
 
 def _refuse_named_rows(path: Path, members: Mapping[str, _Member]) -> None:
     """Refuse {column: {name of the row: value}}: pandas writes it so if the names of images are its index."""
     if _are_alike(members) and not COLUMN_NAMES.isdisjoint(members):
         message = "the file is one JSON object of columns, and its rows have names in place of numbers"
-        raise SourceError(
-            Problem(Reason.SOURCE, message, file=path.name, column=next(iter(members)), fix=_FIX)
-        )
+        column = next(name for name in members if name in COLUMN_NAMES)
+        raise SourceError(Problem(Reason.SOURCE, message, file=path.name, column=column, fix=_FIX))
 
 
 def _refuse_arrays(path: Path, text: JsonScanner) -> None:

@@ -1,6 +1,5 @@
 """The objects that pandas' `DataFrame.to_json` writes with orient split, table, index and columns."""
 
-import json
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -10,7 +9,7 @@ from pathlib import Path
 
 from builders.sources.tables.json_member_table import MemberTable, columns_of
 from builders.sources.tables.json_rows import explain, parse_json, read_record, reject_row
-from builders.sources.tables.rows import TableRow
+from builders.sources.tables.rows import TableRow, is_unicode
 from schemas.problems import Problem, Reason, SourceError
 
 _SPOOL = """
@@ -31,10 +30,7 @@ class SplitTable(MemberTable):
 
     def __init__(self, path: Path, num_rows: int) -> None:
         super().__init__(path, num_rows)
-        try:
-            names = parse_json(self.value_of("columns"))
-        except ValueError:
-            names = None
+        names = self.parse_member("columns")
         is_list = isinstance(names, list) and all(isinstance(name, str) for name in names)
         if not isinstance(names, list) or not is_list or len(set(names)) < len(names):
             message, fix = '"columns" is no list of different names', "give each column one name"
@@ -66,7 +62,7 @@ class SchemaTable(MemberTable):
 
     def __init__(self, path: Path, num_rows: int) -> None:
         super().__init__(path, num_rows)
-        schema = json.loads(self.value_of("schema"))
+        schema = self.parse_member("schema")
         # A named index is a column of the table; "index" is what pandas calls one without a name.
         self._has_index = isinstance(schema, dict) and schema.get("primaryKey") == ["index"]
         self.columns = columns_of(self.rows())
@@ -105,7 +101,8 @@ class ColumnsTable(MemberTable):
 
     def __init__(self, path: Path, num_rows: int, columns: tuple[str, ...]) -> None:
         super().__init__(path, num_rows)
-        self.columns = columns
+        # Rows with other names are rejected, and messages must not hold them.
+        self.columns = tuple(name for name in columns if is_unicode(name) and "\0" not in name)
 
     def rows(self) -> Iterator[TableRow]:
         """Yield every row, in the order in which its key comes up first."""

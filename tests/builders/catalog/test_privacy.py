@@ -27,6 +27,7 @@ from builders.sources.intake import (
     ImageText,
     InputRow,
     PairInput,
+    RankingInput,
     RankInput,
     Side,
     SourceOptions,
@@ -54,6 +55,7 @@ TEXT = ImageText("p", None, "FLUX1_dev", SETTINGS(), "{}", "http://cv.iptc.org/x
 PAIR = PairInput(
     "1", "p", (Side("a.jpg", "m"), Side("b.jpg", "m")), ((None, None, "submitted"),), is_whole=True
 )
+RANKING = RankingInput("1", "p", (Side("a.jpg", "m"), Side("b.jpg", "m")), ((None, (1.0, 2.0)),))
 RANK = RankInput("1", "p", Side("a.jpg", "m"), 1.0)
 
 
@@ -94,6 +96,9 @@ def contents(text: str) -> dict[str, Content]:
     found["pair side"] = dataclasses.replace(PAIR, sides=(Side(f"a/{text}/b.jpg", None), Side("b.jpg", None)))
     found["pair model"] = dataclasses.replace(PAIR, sides=(Side("a.jpg", text), Side("b.jpg", None)))
     found["pair annotator"] = dataclasses.replace(PAIR, votes=((text, None, "submitted"),))
+    for name in text_fields(RankingInput):
+        if name != "rankings":
+            found[f"ranking {name}"] = put(RANKING, name, text)
     for name in text_fields(RankInput):
         found[f"rank {name}"] = put(RANK, name, text)
     return found
@@ -120,6 +125,25 @@ def test_places_are_columns_and_keys() -> None:
     text = dataclasses.replace(TEXT, settings=settings, config_json=json.dumps(config))
     row = row_of(ImageInput(ImageFile(Path("x")), text))
     assert [each.place for each in PrivacyCheck(WARN).inspect_row(row)] == ["settings.api_user"]
+
+
+@pytest.mark.parametrize("place", ["extras", "config_json"])
+def test_a_secret_that_only_names_around_it_show_is_found_in_json(place: str) -> None:
+    said = json.dumps({"kaggle.username": "jane", "kaggle.key": "0123456789abcdef" * 2, "n": 1})
+    content: Content = CaptionInput("a.jpg", None, CaptionText(extras=said))
+    if place == "config_json":
+        content = ImageInput(ImageFile(Path("x")), dataclasses.replace(TEXT, config_json=said))
+    (found,) = PrivacyCheck(WARN).inspect_row(row_of(content))
+    assert (found.reason, found.place) == (Reason.SECRET, place)
+
+
+def test_settings_may_be_nested_deeply() -> None:
+    nested: object = "jane@example.org"
+    for _ in range(5_000):
+        nested = [nested]
+    settings = SETTINGS.model_construct(deep=nested)
+    row = row_of(ImageInput(ImageFile(Path("x")), dataclasses.replace(TEXT, settings=settings)))
+    assert [each.value for each in PrivacyCheck(WARN).inspect_row(row)] == ["jane@example.org"]
 
 
 def test_a_query_of_an_address_is_not_published_and_not_found() -> None:
@@ -202,6 +226,16 @@ def test_one_warning_speaks_of_all_rows_with_one_kind_in_one_column(tmp_path: Pa
     assert len(told(reading, Reason.IP_ADDRESS)) == 1
     assert reading.tables[Table.CAPTIONS].warnings == {"email_address": 20, "ip_address": 20}
     assert reading.tables[Table.CAPTIONS].published == 20
+
+
+def test_of_very_many_columns_the_first_are_noted_and_the_others_counted(tmp_path: Path) -> None:
+    images = folder(tmp_path / "in")
+    columns = {f"column {number:03d}": "a@example.org" for number in range(300)}
+    row: dict[str, object] = {"image": images.rows[0][0], "caption": "x", **columns}
+    sources = open_sfhq_folder(images.write(), "in"), captions(tmp_path / "c.jsonl", [row])
+    notes = told(read_into_catalog(tmp_path, *sources), Reason.EMAIL_ADDRESS)
+    assert len(notes) == 201
+    assert "100 more columns" in notes[-1].message
 
 
 def test_rows_that_are_not_published_are_not_counted(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from PIL import Image as Picture
 
 from builders.sources import tell_kind
 from builders.sources.captions import CaptionSource
+from builders.sources.captions.captioners import fields_of
 from builders.sources.intake import SourceOptions
 from schemas.configs import Table
 from schemas.problems import SourceError
@@ -52,7 +53,8 @@ def test_images_in_parquet_of_datasets_are_found_by_their_bytes(images: Path, tm
     rows = rows.cast_column("image", Image()).with_format("arrow")  # and as `push_to_hub` embeds them
     rows.map(embed_table_storage, batched=True).to_parquet(str(tmp_path / "train.parquet"))
     assert pq.read_table(tmp_path / "train.parquet")["image"][0]["bytes"].as_py()
-    assert tell_kind(tmp_path / "train.parquet") == "captions"
+    with pytest.raises(SourceError, match="this may be images or captions"):
+        tell_kind(tmp_path / "train.parquet")
     reading = read(images, tmp_path / "train.parquet")
     assert told(reading) == []
     assert said(reading, "caption", "extras") == [(name, f"of {name}", None) for name in names]
@@ -190,6 +192,41 @@ def test_captions_by_number_have_the_captioner_of_the_row(images: Path, tmp_path
     assert "neither a caption nor attributes" in "".join(told(reading))
 
 
+def test_a_plain_caption_beside_those_of_captioners_is_read_if_asked_for(
+    images: Path, tmp_path: Path
+) -> None:
+    name = names_of(images)[0]
+    record = {"image": name, "caption": "plain", "caption_blip": "one", "llava_caption": "two"}
+    path = jsonl(tmp_path / "t", [record])
+    assert [text for _, text in said(read(images, path), "caption")] == ["plain"]
+    reading = read(images, path, form="captioners")
+    expected = [(name, "one", "blip"), (name, "plain", None), (name, "two", "llava")]
+    assert said(reading, "caption", "captioner") == expected
+
+
+@pytest.mark.parametrize(
+    ("column", "fields"),
+    [
+        ("caption_blip", {"captioner": "blip"}),
+        ("gpt4o_mini_caption", {"captioner": "gpt4o_mini"}),
+        ("Caption-LLaVA", {"captioner": "LLaVA"}),
+        ("caption_model_b", {"captioner": "model_b"}),
+        ("caption_en", {"language": "en"}),
+        ("caption_pt_BR", {"language": "pt-BR"}),
+        ("re_caption", {"captioner": "re"}),
+        ("caption_3", {}),
+        ("caption3", {}),
+        ("caption", None),
+        ("caption_model", None),
+        ("caption_blip_score", None),
+        ("num_captions", None),
+        ("recaption", None),
+    ],
+)
+def test_the_name_of_a_column_tells_its_captioner_or_language(column: str, fields: Record | None) -> None:
+    assert fields_of(column) == fields
+
+
 def test_a_missing_score_is_null_and_counted(images: Path, tmp_path: Path) -> None:
     first, second, *_ = names_of(images)
     scores = {first: 0.5, second: float("nan")}
@@ -263,7 +300,8 @@ def test_json_beside_images_is_a_sidecar_and_other_json_is_not(images: Path, tmp
     put(folder / f"{fourth.rpartition('.')[0]}.json", {"caption": "in place of the image"})
     put(folder / "config.json", {"learning_rate": 0.1})
     put(folder / "broken.json", "{")
-    assert tell_kind(folder) == "captions"
+    with pytest.raises(SourceError, match="this may be images or captions"):
+        tell_kind(folder)
     reading = read(images, folder)
     assert said(reading, "caption", "bag_of_words", "language", "extras") == sorted(
         [

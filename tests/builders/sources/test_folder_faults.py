@@ -214,7 +214,7 @@ FAULTS: dict[str, Fault] = {
     ),
     "empty": Fault(in_place_of_folder(Path.mkdir), "the folder is empty", "check the path"),
     "zip": Fault(
-        in_place_of_folder(zip_file), "is a zip archive|there are no images here", "unpack it|check the path"
+        in_place_of_folder(zip_file), "is a zip archive|the folder has no images", "unpack it|check the path"
     ),
     "pipe": Fault(in_place_of_folder(os.mkfifo), "a pipe or a device", "as a file"),
     "link loop": Fault(
@@ -227,7 +227,7 @@ FAULTS: dict[str, Fault] = {
     ),
     "no table": Fault(
         without_entries,
-        "the folder (has no|has neither)|there are no images here",
+        "the folder (has no|has neither)|the folder has no images",
         "put the table|check the path",
     ),
     "unreadable": Fault(unreadable, "cannot be read: Permission denied", "permissions"),

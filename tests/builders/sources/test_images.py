@@ -93,7 +93,7 @@ FOLDER_FAULTS: Mapping[str, tuple[list[Row], dict[str, Any], str]] = {
     "missing": ([A, {"file_name": "FLUX1_dve.jpg"}], {}, "no such image"),
     "out of the folder": ([A, B, {"file_name": "../x.jpg"}], {}, "could lead out of the folder"),
     "no row": ([A], {}, "FLUX1_dev.jpg: no row of the metadata names this image"),
-    "no name": ([{"prompt": "a face"}], {}, "no column names the image"),
+    "no name": ([{"prompt": "a face"}], {}, "no column names an image"),
     "unknown model": ([A | {"generator": "SDXLL"}, B], {}, "did you mean SDXL?"),
     "unknown model of all": ([A, B], {"generator": "SDXLL"}, "did you mean SDXL?"),
     "two prompts": ([A | {"text": "a", "caption": "b"}], {}, "more than one column may be the prompt"),
@@ -358,6 +358,7 @@ def test_captions_beside_images_come_in_the_same_go(tmp_path: Path) -> None:
     path = image_folder(folder, tmp_path / "other", A | {"prompt": "p", "caption": "one"}, B)
     reading = read_form(path, tmp_path / "work1", SourceOptions(generator="SDXL"))
     assert [row["caption"] for row in reading.captions] == ["one"]
+    assert {row["config_json"] for row in reading.published} == {None}
     (path / "metadata.jsonl").unlink()
     (path / "FLUX1_dev.txt").write_text("two")
     reading = read_form(path, tmp_path / "work2", SourceOptions(generator="SDXL"))
@@ -380,6 +381,18 @@ def test_columns_that_are_not_known_are_kept(tmp_path: Path) -> None:
     assert json.loads(str(kept["config_json"])) == {"lens": {"mm": 50}, "seed": 7}
     assert isinstance(kept["settings"], dict)
     assert (kept["settings"]["seed"], json.loads(kept["settings"]["extras"])) == (7, {"lens": {"mm": 50}})
+
+
+def test_other_files_beside_tars_or_tables_are_named(tmp_path: Path) -> None:
+    folder = good_folder(tmp_path / "folder").write()
+    tars = FORMS["webdataset"](folder, tmp_path / "tars")
+    (tars / "x.jpg").write_bytes(image_bytes(50))
+    (problem,) = problems_of(tars, tmp_path / "work1")
+    assert "the folder has tars, and other files that may have images (value: 'x.jpg')" in problem
+    tables = FORMS["parquet of datasets"](folder, tmp_path / "tables") / "data"
+    parquet_of(tables / "other.parquet", [{"a": 1}])
+    (problem,) = problems_of(tables, tmp_path / "work2")
+    assert "other.parquet: the file has no images" in problem
 
 
 @pytest.mark.parametrize("form", ["parquet of datasets", "save_to_disk", "webdataset", "zip", "tar"])

@@ -8,12 +8,14 @@ from typing import Any, Literal
 
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from builders.sources import tell_kind
 from builders.sources.intake import SourceOptions
 from builders.sources.preferences import PreferenceSource
 from builders.sources.tables import open_table
-from schemas.problems import Reason, SourceError
+from schemas.problems import Problem, Reason, SourceError
 from tests.builders.sources.caption_files import names_of, read, said, told
 from tests.support import good_folder
 
@@ -194,6 +196,42 @@ def test_coco_that_is_cut_off_says_so_after_its_first_rows(tmp_path: Path) -> No
     assert next(rows).cells["file_name"] == "val/a.jpg"
     with pytest.raises(SourceError, match="cannot be read on from line 1"):
         list(rows)
+
+
+@given(
+    orient=st.sampled_from([*ORIENTS, "coco"]),
+    edits=st.lists(
+        st.tuples(
+            st.floats(0, 1),
+            st.integers(0, 6),
+            st.sampled_from([*'[]{},:"\\0-', "\\u0000", "\\ud83d", "\xff"]),
+        ),
+        min_size=1,
+        max_size=4,
+    ),
+)
+@settings(max_examples=60, deadline=None)
+def test_nothing_escapes_from_a_damaged_layout(
+    orient: Any, edits: list[tuple[float, int, str]], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    path = tmp_path_factory.mktemp("damaged") / "t"
+    whole = (
+        json.dumps(coco(["a.jpg", "b.jpg"])) if orient == "coco" else frame(RECORDS).to_json(orient=orient)
+    )
+    for place, length, text in edits:
+        start = int(place * len(whole))
+        whole = whole[:start] + text + whole[start + length :]
+    path.write_bytes(whole.encode("latin-1", "replace"))
+    problems: tuple[Problem, ...] = ()
+    try:
+        table = open_table(path)
+        ", ".join(table.columns).encode()
+        for row in table.rows():
+            row.raw.encode()
+            json.dumps(row.cells, ensure_ascii=False).encode()
+    except SourceError as error:
+        problems = tuple(error.problems)
+    assert all(problem.fix and str(problem).isprintable() for problem in problems)
 
 
 @pytest.mark.slow

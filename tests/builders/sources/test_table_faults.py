@@ -54,18 +54,18 @@ class Use:
 
     def place(self, folder: Path) -> Path:
         """Return where the table is to be written, with what it needs beside it."""
-        if self.kind != "sfhq":
+        if self.kind not in ("sfhq", "images"):
             return folder / "table.csv"
         images = good_folder(folder / "collection", 2).write()
         (images / TABLE_NAME).unlink()
-        return images / TABLE_NAME
+        return images / (TABLE_NAME if self.kind == "sfhq" else "metadata.csv")
 
     def problems(self, path: Path) -> list[Problem]:
         """Read the table as a release does, and return all that is reported."""
         try:
             if self.kind is None:
                 return list(read_exclusions(path).problems)
-            told = path.parent if self.kind == "sfhq" else path
+            told = path.parent if self.kind in ("sfhq", "images") else path
             sources = open_source(self.kind, told, "source", SourceOptions())
             problems = [problem for source in sources for problem in source.table_problems]
             return problems + [
@@ -81,6 +81,10 @@ SFHQ_ROWS = [
 ]
 USES = {
     "sfhq": Use("sfhq", [COLUMNS, *SFHQ_ROWS], text=2),
+    "images": Use(
+        "images",
+        [("file_name", "prompt", "generator"), *((name, "a face, smiling", "SDXL") for name in NAMES)],
+    ),
     "captions": Use("captions", [("image", "caption"), *((name, "a face, smiling") for name in NAMES)]),
     "preferences": Use(
         "preferences",
@@ -307,12 +311,14 @@ FAULTS: dict[str, Fault] = {
     ),
     # No file at all
     "missing": Fault(
-        lambda path, use: None, "there is no such file|the folder has no", "check the path|put the table"
+        lambda path, use: None,
+        "there is no such file|the folder has no|which model",  # an image folder needs no table
+        "check the path|put the table|generator",
     ),
     "folder": Fault(
         make_folder,
-        "this is a folder, where a table is expected|the folder has neither",
-        "name the file|check the path",
+        "this is a folder, where a table is expected|the folder has neither|which model",
+        "name the file|check the path|generator",
     ),
     "pipe": Fault(lambda path, use: os.mkfifo(path), "a pipe or a device", "as a file"),
     "device": Fault(
@@ -370,7 +376,8 @@ def test_the_command_reports_a_fault_and_writes_nothing(
     if use == "exclusions":
         settings.write_text(settings.read_text() + f"exclusions = {json.dumps(str(path))}\n")
     folder = path.parent if use == "sfhq" else good_folder(tmp_path / "good", 2).write()
-    flags = [] if use in ("sfhq", "exclusions") else [f"--{use}", str(path)]
+    told = path.parent if use == "images" else path
+    flags = [] if use in ("sfhq", "exclusions") else [f"--{use}", str(told)]
     out = tmp_path / "dist"
     status = main(
         [

@@ -5,11 +5,13 @@ import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
 
 from publish.checks.files import read_manifest
 from schemas.manifest import MANIFEST_NAME, Manifest
+from tests.forks import ForkServer, open_fork_server
 from tests.publish.hosts.hub_server import READ_TOKEN, WRITE_TOKEN, XET_TOKEN, HubServer
 from tests.publish.hosts.kaggle_server import KaggleServer
 from tests.support import ROOT, Run, SfhqFolder, run_release
@@ -51,6 +53,12 @@ class World:
     collection: SfhqFolder
     environment: dict[str, str] = field(default_factory=dict)
     said: list[str] = field(default_factory=list)
+    forks: ExitStack = field(default_factory=ExitStack)
+
+    @cached_property
+    def commands(self) -> ForkServer:
+        """Where commands run; started when the first one does."""
+        return self.forks.enter_context(open_fork_server(self.environment))
 
     @property
     def out(self) -> Path:
@@ -59,10 +67,11 @@ class World:
     def run(self, *arguments: str, version: str = "1.0", **environment: str) -> Run:
         """Run the command, and keep what it says."""
         places = ["--config", str(self.work / "release.toml"), "--out", str(self.out)]
-        run = run_release(
-            *("--version", version, *places, *arguments),
-            environment={**self.environment, **environment},
-        )
+        given = ("--version", version, *places, *arguments)
+        if environment:  # libraries read it when they are imported
+            run = run_release(*given, environment={**self.environment, **environment})
+        else:
+            run = self.commands.start("release", *given).wait()
         assert "Traceback" not in run.err
         self.said += [run.out, run.err]
         return run
@@ -71,8 +80,7 @@ class World:
         """Run one of the commands that only read, and see that they do."""
         self.forget()
         places = ["--config", str(self.work / "release.toml"), "--out", str(self.out)]
-        door = ("tests/door.py", command)
-        run = run_release(*places, *arguments, door=door, environment=self.environment)
+        run = self.commands.start(command, *places, *arguments).wait()
         assert "Traceback" not in run.err
         assert self.writes == ([], [])
         self.said += [run.out, run.err]
@@ -133,7 +141,8 @@ def open_world(work: Path, collection: SfhqFolder, *, xet: bool = False) -> Iter
             "NO_PROXY": "127.0.0.1",
             "no_proxy": "127.0.0.1",
         }
-        yield found
+        with found.forks:
+            yield found
         assert_no_secrets(found)
 
 
