@@ -74,6 +74,56 @@ _PREFERENCES: dict[str, list[Row]] = {
         {"prompt_id": "p", "prompt": "a", "image_path": name, "rank": rank}
         for rank, name in enumerate(NAMES, 1)
     ],
+    "hpdv2-ranks": [
+        {
+            "prompt": "a",
+            "image_path": NAMES,
+            "rank": [1, 3, 2],
+            "raw_annotations": [{"rank": [1, 3, 2], "user_hash": "u"}],
+        }
+    ],
+    "image-reward-rankings": [{"id": "1-2", "prompt": "a", "generations": NAMES, "ranking": [1, 2, 1]}],
+    "argilla-records": [
+        {
+            "id": "1",
+            "fields": {"images": {"image_1": _PAIR[0], "image_2": _PAIR[1], "prompt": "a face"}},
+            "metadata": {"model_1": "dev"},
+            "responses": {"preference": [{"value": "image_1", "user_id": "u", "status": "submitted"}]},
+            "status": "completed",
+        }
+    ],
+    "genai-bench": [
+        {
+            "prompt": "a",
+            "left_model": "m",
+            "left_image": _PAIR[0],
+            "right_image": _PAIR[1],
+            "vote_type": "tievote",
+        }
+    ],
+    "imgsys": [
+        {
+            "prompt": "a",
+            "model_a": "m",
+            "model_b": "n",
+            "preference": 2.0,
+            "image_a": _PAIR[0],
+            "image_b": _PAIR[1],
+        }
+    ],
+    "diffusers-dpo": [{"jpg_0": _PAIR[0], "jpg_1": _PAIR[1], "label_0": 0.5, "caption": "a"}],
+    "release": [
+        {
+            "id": "1",
+            "image_1": _PAIR[0],
+            "image_2": _PAIR[1],
+            "votes": [{"annotator": "u", "label": "image_1", "status": "submitted"}],
+            "decision": "image_1",
+        }
+    ],
+    "annotator-columns": [
+        {"image_1": _PAIR[0], "image_2": _PAIR[1], "prompt": "a", "anna": "image_2", "ben": "tie"}
+    ],
 }
 
 
@@ -98,7 +148,7 @@ def _text(value: object) -> object:
 
 def _delimited(delimiter: str) -> Callable[[Sequence[Row]], bytes]:
     def write(rows: Sequence[Row]) -> bytes:
-        columns = list(dict.fromkeys(name for row in rows for name in row))
+        columns = _columns(rows)
         file = io.StringIO()
         writer = csv.writer(file, delimiter=delimiter, lineterminator="\n")
         writer.writerow(columns)
@@ -110,7 +160,7 @@ def _delimited(delimiter: str) -> Callable[[Sequence[Row]], bytes]:
 
 def write_parquet(rows: Sequence[Row]) -> bytes:
     """Write rows as Parquet; a column whose values have no type in common is written as JSON text."""
-    columns = list(dict.fromkeys(name for row in rows for name in row))
+    columns = _columns(rows)
     arrays = []
     for name in columns:
         values = [row.get(name) for row in rows]
@@ -138,11 +188,27 @@ def _mapping(rows: Sequence[Row]) -> bytes:
     return _dump(members, 1)
 
 
+def _columns(rows: Sequence[Row]) -> list[str]:
+    return list(dict.fromkeys(name for row in rows for name in row))
+
+
+def _split(rows: Sequence[Row]) -> bytes:
+    columns = _columns(rows)
+    data = [[row.get(name) for name in columns] for row in rows]
+    return _dump({"columns": columns, "index": [*range(len(rows))], "data": data})
+
+
+def _by_column(rows: Sequence[Row]) -> bytes:
+    return _dump({name: {str(at): row.get(name) for at, row in enumerate(rows)} for name in _columns(rows)})
+
+
 WRITERS: Mapping[str, Callable[[Sequence[Row]], bytes]] = {
     "csv": _delimited(","),
     "tsv": _delimited("\t"),
     "array": lambda rows: _dump(list(rows), 1),
     "lines": lambda rows: b"".join(_dump(row) + b"\n" for row in rows),
     "mapping": _mapping,
+    "split": _split,  # this one and the next: layouts of pandas
+    "by column": _by_column,
     "parquet": write_parquet,
 }

@@ -16,7 +16,7 @@ from builders.file_kinds import tell_file_kind, tell_other_encoding
 from builders.images.files import ImageRefusedError
 from builders.images.integrity import inspect_image
 from builders.sources.cells import Cells, parse_literal, plain_json
-from builders.sources.tables import TableRow, open_table
+from builders.sources.tables import Table, TableRow, open_table
 from builders.sources.tables.json_rows import parse_json
 from builders.sources.tables.json_text import JsonTable
 from schemas.problems import KitError
@@ -56,9 +56,10 @@ def look_at_image(data: bytes) -> None:
         image.load()
 
 
-def _rows(read: Callable[[], list[TableRow]]) -> list[TableRow] | None:
+def _read(make: Callable[[], Table]) -> tuple[Table, list[TableRow]] | None:
     try:
-        return read()
+        table = make()
+        return table, list(table.rows())
     except KitError as refused:
         for problem in refused.problems:
             _check(problem.message and problem.file and problem.fix, problem)
@@ -71,19 +72,22 @@ def read_table(data: bytes) -> None:
         file.write(data)
         file.flush()
         path = Path(file.name)
-        rows = _rows(lambda: list(open_table(path).rows()))
-        for row in rows or ():
-            assert row.raw.encode() is not None
-            assert all(problem.message and problem.fix for problem in row.problems)
-        if data.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] not in (b"[", b"{"):
+        found = _read(lambda: open_table(path))
+        if found is None:
             return
-        small = _rows(lambda: list(JsonTable(path, chunk_chars=_SMALL_CHUNK_CHARS).rows()))
-        assert rows is None or small == rows
+        table, rows = found
+        for row in rows:
+            row.raw.encode()
+            _check(all(problem.message and problem.fix for problem in row.problems), row)
+        if not isinstance(table, JsonTable):
+            return
+        small = _read(lambda: JsonTable(path, chunk_chars=_SMALL_CHUNK_CHARS))
+        _check(small is not None and small[1] == rows, rows)
     try:
         value = parse_json(data.decode())
     except ValueError:
         return
-    assert not isinstance(value, list) or (rows is not None and len(rows) == len(value))
+    _check(not isinstance(value, list) or len(rows) == len(value), rows)
 
 
 def read_cell(data: bytes) -> None:
