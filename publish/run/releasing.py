@@ -78,15 +78,7 @@ def release(options: argparse.Namespace, terminal: Terminal) -> int:
         KitError: Something is wrong that the user can correct; all problems of a stage at once.
     """
     version, out, base = options.version, options.out, options.config.parent
-    flags = Flags(
-        sfhq=options.sfhq,
-        images=options.images,
-        generator=options.generator,
-        captions=options.captions,
-        preferences=options.preferences,
-        to=options.to,
-    )
-    settings = load_settings(options.config, flags)
+    settings = load_settings(options.config, _flags(options))
     _refuse(decide.refuse_output_in_sources(settings.source_paths(base), out), SettingsError)
     notes = _read_notes(settings, options.config, version)
     _refuse(decide.refuse_withdrawn(notes.changelog, version))
@@ -135,6 +127,18 @@ def release(options: argparse.Namespace, terminal: Terminal) -> int:
     published.is_new |= build is not None
     _show(terminal, out, manifest, published, build, previous)
     return 0
+
+
+def _flags(options: argparse.Namespace) -> Flags:
+    """Return what the command line says of the settings."""
+    return Flags(
+        sfhq=options.sfhq,
+        images=options.images,
+        generator=options.generator,
+        captions=options.captions,
+        preferences=options.preferences,
+        to=options.to,
+    )
 
 
 def _show(
