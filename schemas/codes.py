@@ -190,7 +190,7 @@ CODES: Mapping[str, Explanation] = {
         "The settings file or a flag asks for something that cannot be done.",
         "Correct the key or flag that the message names; RELEASING.md lists them.",
     ),
-    "source/no-generator": Explanation(
+    "run/no-generator": Explanation(
         "Neither a column nor the settings say which model made the images, so their terms are not known.",
         'Give --generator NAME, or generator = "NAME" at the source; [[generators]] declares other models.',
     ),

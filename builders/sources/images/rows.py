@@ -106,7 +106,7 @@ def ask_for_generator(file: str) -> Problem:
         'write generator = "NAME" under this source in release.toml, or --generator NAME; '
         f"the kit knows {', '.join(GENERATORS)}, and [[generators]] declares others"
     )
-    return Problem(Reason.SOURCE, message, file=file, fix=fix, code="source/no-generator")
+    return Problem(Reason.SOURCE, message, file=file, fix=fix, code="run/no-generator")
 
 
 def check_generator(options: SourceOptions, file: str) -> Generator | None:
