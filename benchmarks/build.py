@@ -185,12 +185,20 @@ def run_all(inputs: Sequence[Input], repeats: int, work: Path) -> Iterator[Run]:
                 yield _run(job, each, number, work)
 
 
-def _run(job: Job, inputs: Input, number: int, work: Path) -> Run:
+def run_trial(inputs: Sequence[Input], work: Path) -> Iterator[Run]:
+    """Run every job once on every input, without anything that only makes figures comparable."""
+    for each in inputs:
+        for job in JOBS:
+            yield _run(job, each, 1, work, is_trial=True)
+
+
+def _run(job: Job, inputs: Input, number: int, work: Path, *, is_trial: bool = False) -> Run:
     """Run one job once, in an empty folder that is removed afterwards."""
     images = inputs.corpus.images
     with tempfile.TemporaryDirectory(prefix="run-", dir=work) as name:
         folder = Path(name)
-        warm_up([inputs.corpus.table, *inputs.corpus.image_paths], work / "filler")
+        if not is_trial:
+            warm_up([inputs.corpus.table, *inputs.corpus.image_paths], work / "filler")
         usage = measure(job.command(inputs, folder / "out"), _environment(folder), folder / "log")
         published = job.published(folder / "out")
     if published != images:
@@ -296,14 +304,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     (work / "corpus").mkdir(exist_ok=True)
     try:
         inputs = [make_input(work, images, options.size) for images in counts]
-        runs = list(run_all(inputs, options.repeats, work))
+        runs = list(run_trial(inputs, work) if options.trial else run_all(inputs, options.repeats, work))
     except (CommandFailedError, ValueError) as error:
         print(error, file=sys.stderr)
         return 1
     finally:
         (work / "filler").unlink(missing_ok=True)
     console = Console(width=None if sys.stdout.isatty() else 120)
-    title = f"Images of {options.size} pixels square, {os.cpu_count()} cores, rounds: {options.repeats}"
+    rounds = "a trial, whose figures do not compare" if options.trial else f"rounds: {options.repeats}"
+    title = f"Images of {options.size} pixels square, {os.cpu_count()} cores, {rounds}"
     console.print(results_table(runs, counts, title))
     if len(counts) > 1:
         for line in (memory_growth(runs, counts), marginal_speeds(runs, counts)):
@@ -325,6 +334,7 @@ def _parser() -> argparse.ArgumentParser:
         help="how many images, for each measurement (default: 5000 20000)",
     )
     parser.add_argument("--repeats", type=positive, default=3, help="rounds to take medians of (default: 3)")
+    parser.add_argument("--trial", action="store_true", help="run each job once, only to see that it works")
     return parser
 
 

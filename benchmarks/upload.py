@@ -20,6 +20,7 @@ and float16 vector, in every layout; the tars have it beside them.
 - sent ÷ changed: over what is new, or where nothing is, over what is gone.
 
     python benchmarks/upload.py --images 2000 --size 1024 --json upload.json
+    python benchmarks/upload.py --changes "1 % appended" "1 % removed"
 """
 
 import sys
@@ -351,21 +352,23 @@ def _write_source(folder: Path, rows: Sequence[Row]) -> Path:
     return captions
 
 
-def run_all(material: Material, run: Path) -> Iterator[Result]:
-    """Measure every change in every layout, in a folder for this run."""
+def run_all(material: Material, changes: Sequence[Change], run: Path) -> Iterator[Result]:
+    """Measure changes in every layout, in a folder for this run."""
     for builder in (Kit, HubDataset):
         with tempfile.TemporaryDirectory(dir=run) as folder:
-            yield from _run(builder(Path(folder)), material, Path(folder) / "stores")
+            yield from _run(builder(Path(folder)), material, changes, Path(folder) / "stores")
 
 
-def _run(builder: Kit | HubDataset, material: Material, stores: Path) -> Iterator[Result]:
+def _run(
+    builder: Kit | HubDataset, material: Material, changes: Sequence[Change], stores: Path
+) -> Iterator[Result]:
     base, known = builder.build(BASE, material.base), {}
     for layout, files in builder.layouts(base).items():
         known[layout] = _digests(base, files)
         new, gone = changed_bytes([], material.base)
         sent = upload(stores / layout, files)
         yield _tell(Result(BASE, layout, new, gone, len(files), len(files), sent))
-    for change in CHANGES:
+    for change in changes:
         rows = change.rows(material)
         new, gone = changed_bytes(material.base, rows)
         release = builder.build(NEXT, rows)
@@ -443,7 +446,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         corpus = make_corpus(work / "corpus" / f"sfhq-{options.size}px-{images}", images, options.size)
         with tempfile.TemporaryDirectory(prefix="run-", dir=work) as run:
             _keep_inside(Path(run))
-            results = list(run_all(make_material(corpus, options.images), Path(run)))
+            changes = [change for change in CHANGES if change.name in options.changes]
+            results = list(run_all(make_material(corpus, options.images), changes, Path(run)))
     except (CommandFailedError, ValueError) as error:
         print(error, file=sys.stderr)
         return 1
@@ -474,6 +478,15 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--images", type=positive, default=2000, metavar="N", help="how many images 1.0 has (default: 2000)"
+    )
+    names = [change.name for change in CHANGES]
+    parser.add_argument(
+        "--changes",
+        nargs="+",
+        choices=names,
+        default=names,
+        metavar="CHANGE",
+        help=f"which changes to measure (default: all): {', '.join(names)}".replace("%", "%%"),
     )
     return parser
 

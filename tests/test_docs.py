@@ -101,8 +101,8 @@ def test_every_command_runs(checkout: Path) -> None:
 
 BENCHMARKS = [command for command in commands() if command.startswith("python benchmarks/")]
 SMALLER = {  # what each benchmark runs with here, after the flags of the document
-    "build": "--images 20 40 --size 64 --repeats 1 --work {work}",
-    "upload": "--images 100 --size 64 --work {work}",
+    "build": "--images 20 40 --size 64 --trial --work {work}",
+    "upload": "--images 100 --size 64 --changes '1 % appended' 'features added' --work {work}",
     "votes": "--responses 300 --repeats 1",
     "features": "--images 20 --size 64 --repeats 1 --model ViT-S-32-alt --work {work}",
     "search": "--images 2000 --queries 2",
