@@ -105,7 +105,7 @@ class PrivacyCheck:
             for reason, _, value in find_in_texts([(place, text)])
         ]
         if metadata.has_position:
-            found.append(Finding(Reason.IMAGE_POSITION, "image", name, name))
+            found.append(Finding(Reason.IMAGE_POSITION, "image", "latitude and longitude", name))
         if metadata.camera is not None:
             found.append(Finding(Reason.IMAGE_CAMERA, "image", metadata.camera, name))
         if metadata.num_bytes_after:
