@@ -158,7 +158,7 @@ def _refuse_arrays(path: Path, text: JsonScanner) -> None:
     except BrokenJsonError:
         return
     if firsts and set(firsts) == {"["}:
-        message = 'the file is a JSON array of arrays, without names of columns (orient="values" of pandas)'
+        message = 'a row is an array, and not an object with names of columns (orient="values" of pandas)'
         raise SourceError(Problem(Reason.SOURCE, message, file=path.name, fix=_FIX))
 
 

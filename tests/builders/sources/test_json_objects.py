@@ -66,7 +66,7 @@ def test_what_has_no_names_for_its_columns_is_refused(tmp_path: Path) -> None:
     pd.DataFrame(RECORDS).to_json(tmp_path / "values", orient="values")
     pd.DataFrame(RECORDS).set_index("image").to_json(tmp_path / "named")
     for name, says in (
-        ("values", "a JSON array of arrays"),
+        ("values", "a row is an array, and not an object"),
         ("named", "rows have names in place of numbers"),
     ):
         with pytest.raises(SourceError, match=rf'{says}.*orient="records", lines=True'):
