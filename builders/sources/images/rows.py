@@ -1,7 +1,7 @@
 """What a row of a table says of its image: prompt, generator and settings, whichever columns say it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Protocol
 
@@ -119,7 +119,8 @@ def check_generator(options: SourceOptions, file: str) -> Generator | None:
         return None
     generator = find_generator(options.generator, options.generators)
     if generator is None:
-        raise SourceError(unknown_generator(options.generator, options.generators, file=file))
+        unknown = unknown_generator(options.generator, options.generators, file=file)
+        raise SourceError(replace(unknown, reason=Reason.SOURCE, code="run/unknown-generator"))
     return generator
 
 
