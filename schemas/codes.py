@@ -190,6 +190,10 @@ CODES: Mapping[str, Explanation] = {
         "The settings file or a flag asks for something that cannot be done.",
         "Correct the key or flag that the message names; RELEASING.md lists them.",
     ),
+    "source/no-generator": Explanation(
+        "Neither a column nor the settings say which model made the images, so their terms are not known.",
+        'Give --generator NAME, or generator = "NAME" at the source; [[generators]] declares other models.',
+    ),
     "source": Explanation(
         "A source as a whole cannot be read or published.",
         "Correct the file or folder that the message names.",

@@ -20,7 +20,7 @@ _NAME, _IS = rf"{_QUOTE}(?:[\w-]+\.)?", rf"{_QUOTE}\s*:\s*{_QUOTE}"
 _END = r"(?![A-Za-z0-9_-])"
 _HEX = "[0-9a-f]"
 _NOT_HEX = r"(?=[0-9a-f]*[A-Zg-z])"  # a digest after a short name, such as "hf_" and a commit, is no secret
-_NOT_WORDS = r"(?=[A-Za-z_-]*[0-9])"  # nor are words joined by "-"
+_NOT_WORDS = r"(?=[A-Za-z_-]{0,100}[0-9])"  # nor are words joined by "-"
 _UUID = rf"{_HEX}{{8}}-(?:{_HEX}{{4}}-){{3}}{_HEX}{{12}}"
 
 
@@ -104,7 +104,7 @@ SHAPES = (
         "a JSON Web Token",
         ("eyJ",),
         re.compile(
-            rf"{_START_IN_BASE64}eyJ[A-Za-z0-9_-]{{8,}}\.eyJ[A-Za-z0-9_-]{{8,}}\.[A-Za-z0-9_-]{{16,}}"
+            rf"{_START_IN_BASE64}eyJ[A-Za-z0-9_-]{{8,400}}\.eyJ[A-Za-z0-9_-]{{8,9000}}\.[A-Za-z0-9_-]{{16,}}"
         ),
         3,
     ),

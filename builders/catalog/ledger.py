@@ -123,21 +123,26 @@ class Ledger:
         where = "severity = ? AND reason = coalesce(?, reason) ORDER BY input_id, rowid LIMIT ?"
         return self._problems(where, severity, reason, limit)
 
-    def unknown_generators(self) -> Iterator[tuple[str, str, str, int]]:
+    def unknown_generators(self) -> Iterator[tuple[str, int, Problem]]:
         """Yield the unknown generators that keep all images of a source from being published.
 
         Yields:
-            Source, file, name of the generator and number of its rows; the most rows of a source first.
-            Sources of which any row is published or excluded are left out.
+            Source, number of rows, and the problem of one of them without its row: its value is the name of
+            the generator, None where rows have no name. The most rows of a source come first. Sources of
+            which any row is published or excluded are left out.
         """
         # Not only sources all of whose rows are by unknown generators: one broken row would hide them.
         query = (
-            "SELECT inputs.source, inputs.file, value, count(*) FROM inputs JOIN problems ON input_id = id "
-            "WHERE reason = ? AND inputs.source NOT IN (SELECT source FROM inputs "
-            'WHERE "table" = ? AND coalesce(rejected, ?) = ?) GROUP BY 1, 2, 3 ORDER BY 1, 4 DESC, 3'
+            'SELECT inputs.source, count(*), reason, message, min(problems.file), "column", value, fix '
+            "FROM inputs JOIN problems ON input_id = id WHERE reason = ? AND inputs.source NOT IN "
+            '(SELECT source FROM inputs WHERE "table" = ? AND coalesce(rejected, ?) = ?) '
+            'GROUP BY inputs.source, message, "column", value, fix ORDER BY 1, 2 DESC, value'
         )
         excluded = Reason.EXCLUDED
-        yield from self._db.execute(query, (Reason.UNKNOWN_GENERATOR, Table.IMAGES, excluded, excluded))
+        found = self._db.execute(query, (Reason.UNKNOWN_GENERATOR, Table.IMAGES, excluded, excluded))
+        for source, num_rows, reason, message, file, column, value, fix in found:
+            problem = Problem(Reason(reason), message, file=file, column=column, value=value, fix=fix)
+            yield source, num_rows, problem
 
     def counts(self, table: Table, num_rows: int) -> Counts:
         """Count what came in of one table and where it went; `num_rows` is what it came to."""

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 
 from PIL import ExifTags, Image
 
-_MAX_TEXT_BYTES = 1 << 20
+_MAX_TEXT_BYTES = 1 << 24  # workflows may have pictures inside
+_MAX_REST_BYTES = 1 << 20  # a film is behind many photographs; that there is something is a warning already
 _PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
 _PADDING = b"\0\t\n\r "  # some cameras and programs fill a file up with these, which say nothing
 _EXIF_MAGIC, _XMP_MAGIC = b"Exif\0\0", b"http://ns.adobe.com/"
@@ -88,7 +89,7 @@ def read_metadata(data: bytes, *, is_thorough: bool = True) -> ImageMetadata:
         return found
     if end < len(data) and (rest := data[end:].strip(_PADDING)):
         found.num_bytes_after = len(data) - end
-        found.texts.append(("data after the image", _decode(rest)))
+        found.texts.append(("data after the image", _decode(rest[:_MAX_REST_BYTES])))
     return found
 
 
@@ -181,7 +182,7 @@ def _is_hex(digits: bytes) -> bool:
 
 
 def _inflate(data: bytes) -> bytes:
-    """Return the text of a compressed chunk, at most 1 MiB of it; nothing if it is damaged."""
+    """Return the text of a compressed chunk, at most 16 MiB of it; nothing if it is damaged."""
     try:
         return zlib.decompressobj().decompress(data, _MAX_TEXT_BYTES)
     except zlib.error:
@@ -257,7 +258,7 @@ def _decode_exif(tag: int, value: bytes) -> str:
 
 
 def _decode(data: bytes) -> str:
-    """Decode text of a file, at most 1 MiB of it, as UTF-8 or else byte for byte."""
+    """Decode text of a file, at most 16 MiB of it, as UTF-8 or else byte for byte."""
     data = data[:_MAX_TEXT_BYTES]
     try:
         return data.decode("utf-8")

@@ -5,7 +5,8 @@ changes anything. What a host says against a release is in its own `planning.py`
 hold on every host are in `publish/hosts/refusals.py`.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from builders.card.notes import changelog_entry, dataset_changelog
@@ -15,7 +16,6 @@ from publish.hosts.protocol import differences
 from publish.hosts.refusals import older, respelled, withdrawn
 from publish.run.saved_plan import SavedPlan
 from publish.run.terminal import format_counts
-from schemas.generators import Generator, advise_on_generator
 from schemas.manifest import Inputs
 from schemas.problems import Problem, Reason, printable
 from schemas.secrets import find_secrets
@@ -109,26 +109,18 @@ def refuse_rejected_rows(rejected: Mapping[str, int]) -> Iterator[Problem]:
         yield Problem(Reason.SOURCE, message, fix=fix, code="run/strict")
 
 
-def refuse_unknown_generators(
-    unknown: Iterable[tuple[str, str, str, int]], declared: Sequence[Generator]
-) -> Iterator[Problem]:
+def refuse_unknown_generators(unknown: Iterable[tuple[str, int, Problem]]) -> Iterator[Problem]:
     """Refuse to publish no image of a source because the kit does not know its generators.
 
     Args:
         unknown: From `Ledger.unknown_generators`.
-        declared: The generators that the settings declare.
     """
-    for source, file, name, num_rows in unknown:
-        yield Problem(
-            Reason.SOURCE,
-            f"no image of the source {printable(source)} can be published: {num_rows:,} rows are by a "
-            "generator that the kit does not know",
-            file=file,
-            column="model_used",
-            value=name,
-            fix=advise_on_generator(name, declared),
-            code="run/unknown-generator",
+    for source, num_rows, problem in unknown:
+        what = (
+            "name no generator" if problem.value is None else "are by a generator that the kit does not know"
         )
+        message = f"no image of the source {printable(source)} can be published: {num_rows:,} rows {what}"
+        yield replace(problem, reason=Reason.SOURCE, message=message, code="run/unknown-generator")
 
 
 def refuse_previous(previous: PreviousRelease, inputs: Inputs) -> Iterator[Problem]:

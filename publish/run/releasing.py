@@ -78,15 +78,7 @@ def release(options: argparse.Namespace, terminal: Terminal) -> int:
         KitError: Something is wrong that the user can correct; all problems of a stage at once.
     """
     version, out, base = options.version, options.out, options.config.parent
-    flags = Flags(
-        sfhq=options.sfhq,
-        images=options.images,
-        generator=options.generator,
-        captions=options.captions,
-        preferences=options.preferences,
-        to=options.to,
-    )
-    settings = load_settings(options.config, flags)
+    settings = load_settings(options.config, _flags(options))
     _refuse(decide.refuse_output_in_sources(settings.source_paths(base), out), SettingsError)
     notes = _read_notes(settings, options.config, version)
     _refuse(decide.refuse_withdrawn(notes.changelog, version))
@@ -108,7 +100,7 @@ def release(options: argparse.Namespace, terminal: Terminal) -> int:
         missing = list(decide.miss_changes(notes.changelog, version, is_for_host=bool(hosts)))
         show_problems(terminal, catalog, counts, () if hosts else missing)
         refusals = [*plan.problems, *(missing if hosts else ()), *(() if options.plan else unready)]
-        refusals += _row_refusals(catalog, settings, counts, is_strict=options.strict)
+        refusals += _row_refusals(catalog, counts, is_strict=options.strict)
         if plan.action is Action.ADD and not options.plan:
             write_rejected(catalog, out / REJECTED / f"{version}.parquet")
         build = plan_build(catalog, inputs, previous) if not refusals and not is_there else None
@@ -135,6 +127,18 @@ def release(options: argparse.Namespace, terminal: Terminal) -> int:
     published.is_new |= build is not None
     _show(terminal, out, manifest, published, build, previous)
     return 0
+
+
+def _flags(options: argparse.Namespace) -> Flags:
+    """Return what the command line says of the settings."""
+    return Flags(
+        sfhq=options.sfhq,
+        images=options.images,
+        generator=options.generator,
+        captions=options.captions,
+        preferences=options.preferences,
+        to=options.to,
+    )
 
 
 def _show(
@@ -242,11 +246,8 @@ def _open_fetch(wanted: bool, folder: Path, settings: Settings) -> Iterator[Fetc
         yield fetcher
 
 
-def _row_refusals(
-    catalog: Catalog, settings: Settings, counts: Mapping[Table, Counts], *, is_strict: bool
-) -> Iterator[Problem]:
-    declared = [each.generator for each in settings.generators]
-    yield from decide.refuse_unknown_generators(catalog.ledger.unknown_generators(), declared)
+def _row_refusals(catalog: Catalog, counts: Mapping[Table, Counts], *, is_strict: bool) -> Iterator[Problem]:
+    yield from decide.refuse_unknown_generators(catalog.ledger.unknown_generators())
     if is_strict:
         yield from decide.refuse_rejected_rows(all_rejected(counts))
 

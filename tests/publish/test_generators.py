@@ -188,6 +188,28 @@ def test_a_source_of_unknown_generators_alone_is_refused_with_what_to_write(
     assert not (tmp_path / "dist" / "1.0").exists()
 
 
+def test_rows_that_name_no_generator_are_counted_beside_the_unknown_names(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    good_folder(tmp_path / "known").write()
+    (tmp_path / "new").mkdir()
+    lines = ["file_name,text,model"]
+    for number, model in enumerate(("", "", "acme/Face 2")):
+        (tmp_path / "new" / f"{number}.jpg").write_bytes(image_bytes(number))
+        lines.append(f"{number}.jpg,a face,{model}")
+    (tmp_path / "new" / "metadata.csv").write_text("\n".join(lines) + "\n")
+    config = tmp_path / "release.toml"
+    config.write_text(SETTINGS + 'kind = "images"\ncolumns = { generator = "model" }\n', encoding="utf-8")
+    assert release(config) == 1
+    told = [line for line in capsys.readouterr().err.splitlines() if "[run/unknown-generator]" in line]
+    assert len(told) == 2
+    assert (
+        "metadata.csv:model: no image of the source new can be published: 2 rows name no generator" in told[0]
+    )
+    assert 'write generator = "NAME" under this source' in told[0]
+    assert "1 rows are by a generator that the kit does not know (value: 'acme/Face 2')" in told[1]
+
+
 def test_a_plan_publishes_the_known_rows_of_a_source_and_names_the_unknown(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

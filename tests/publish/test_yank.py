@@ -18,7 +18,7 @@ from publish.run.workspace import RUNNING, lock_output
 from schemas.problems import BuildError, ReleaseError
 from schemas.withdrawals import carry_over, mark_text, withdrawals, without_marks
 from tests.publish.hosts.world import DATASET, REPO, World, open_world
-from tests.support import ROOT, good_folder, tree_digest
+from tests.support import good_folder, tree_digest
 
 REASON = "three faces are of real people"
 LINE = f"> Release 1.0 is withdrawn: {REASON}"
@@ -44,22 +44,11 @@ def world(tmp_path: Path) -> Iterator[World]:
 
 def _yank(world: World, *arguments: str, version: str = "1.0", reason: str = REASON) -> tuple[int, str, str]:
     places = ["--config", str(world.work / "release.toml"), "--out", str(world.out)]
-    command = [
-        str(ROOT / "tests/door.py"),
-        "yank",
-        *places,
-        "--version",
-        version,
-        "--reason",
-        reason,
-        *arguments,
-    ]
-    done = subprocess.run(
-        [sys.executable, *command], env=world.environment, capture_output=True, text=True, check=False
-    )
-    assert "Traceback" not in done.stderr
-    world.said += [done.stdout, done.stderr]
-    return done.returncode, done.stdout, done.stderr
+    given = (*places, "--version", version, "--reason", reason, *arguments)
+    run = world.commands.start("yank", *given).wait()
+    assert "Traceback" not in run.err
+    world.said += [run.out, run.err]
+    return run.status, run.out, run.err
 
 
 def _hub_text(world: World, path: str, revision: str = "main") -> str:

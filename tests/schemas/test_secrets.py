@@ -197,6 +197,17 @@ def test_words_that_begin_like_secrets_are_none(text: str) -> None:
     assert mask_secrets(text) == text
 
 
+# With a pattern whose work grows with the square of the length, this would take minutes.
+@pytest.mark.parametrize(
+    "start", [*STARTS, "eyJ", "sk-ant-a-", "github_pat_", "KGAT_", '"key":', '"username":"a",']
+)
+@pytest.mark.parametrize("between", ["", "-", "_", " ", ".", "\\n", "a", "-----BEGIN PRIVATE KEY-----"])
+def test_texts_of_repeated_beginnings_take_no_longer_than_others(start: str, between: str) -> None:
+    text = f"{between}{start}" * (100_000 // len(between + start))
+    assert len(list(find_secrets(text))) <= len(text)
+    assert len(mask_secrets(text)) <= len(text)
+
+
 @given(st.text(max_size=500))
 def test_a_text_without_a_secret_is_unchanged(text: str) -> None:
     if not list(find_secrets(text)):

@@ -11,7 +11,6 @@ from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from builders.images.files import ImageFile
 from builders.sources.images.folder import METADATA_NAMES
@@ -23,7 +22,7 @@ from builders.sources.tables import Table, TableRow
 from builders.sources.tables.arrow import ArrowTable, is_arrow, is_image_type
 from builders.sources.tables.head import read_head
 from builders.sources.tables.json_rows import parse_json
-from builders.sources.tables.parquet import ParquetTable
+from builders.sources.tables.parquet import ParquetTable, read_schema
 from schemas.configs import Table as TableName
 from schemas.problems import Problem, Reason, SourceError
 
@@ -124,10 +123,7 @@ def has_images(path: Path) -> bool:
         return True
     if not head.startswith(b"PAR1"):
         return False
-    try:
-        return len(image_columns(pq.read_schema(path))) == 1
-    except (pa.ArrowException, OSError, ValueError):
-        return False  # opened as a table, which says what is wrong
+    return len(image_columns(read_schema(path))) == 1
 
 
 def image_columns(schema: pa.Schema) -> tuple[str, ...]:

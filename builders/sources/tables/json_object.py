@@ -56,16 +56,19 @@ def open_object(path: Path) -> Table | None:
             _refuse_arrays(path, text)
             return None
         members: dict[str, _Member] = {}
+        is_whole = False
         try:
             _look_at(text, members)
             if len(members) < _MAX_MEMBERS and text.peek():  # more than one object: JSON Lines
                 members = {}
+            is_whole = True
         except BrokenJsonError:  # a layout that is certain is read up to there, and then says so
             pass
     for fits, open_layout in _LAYOUTS:
         if fits(members):
             return open_layout(path, members)
-    _refuse_named_rows(path, members)
+    if is_whole:
+        _refuse_named_rows(path, members)
     return None
 
 

@@ -141,6 +141,14 @@ class ParquetTable(BatchTable):
         )
 
 
+def read_schema(path: Path) -> pa.Schema:
+    """Return the columns and types of a Parquet file; none if it is damaged, which opening it reports."""
+    try:
+        return pq.read_schema(path)
+    except _ARROW_ERRORS:
+        return pa.schema([])
+
+
 @dataclass(frozen=True, slots=True)
 class _Unreadable:
     """A value that Python cannot hold, and why."""

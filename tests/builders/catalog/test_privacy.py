@@ -179,6 +179,15 @@ def test_what_is_private_and_what_only_looks_so(text: str, found: str | None) ->
     assert [value for _, value in find_private(text)] == ([found] if found else [])
 
 
+# With a pattern whose work grows with the square of the length, this would take minutes.
+@pytest.mark.parametrize(
+    "part", ["a@", "a.", "@a.", "1.", "1.1.1.1,", "2001:", "::", "/home/", "/Users", "C:\\Users\\", "-"]
+)
+def test_texts_of_repeated_parts_take_no_longer_than_others(part: str) -> None:
+    text = part * (100_000 // len(part)) + "@/home .1.1.1 2001:db8::1 Users"
+    assert len(list(find_private(text))) <= 3
+
+
 def test_the_samples_texts_hold_nothing_private() -> None:
     rng = random.Random(5)
     words = sorted({word for text in sample_prompts().values() for word in text.split()})
