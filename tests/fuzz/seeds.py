@@ -166,12 +166,13 @@ def write_parquet(rows: Sequence[Row]) -> bytes:
         values = [row.get(name) for row in rows]
         try:
             array = pa.array(values)
-            pq.write_table(pa.Table.from_arrays([array], names=[name]), io.BytesIO())
+            pq.write_table(pa.Table.from_arrays([array], names=["x"]), io.BytesIO())
         except (pa.ArrowException, OverflowError, UnicodeEncodeError):
             array = pa.array([json.dumps(value, default=str) for value in values])
         arrays.append(array)
+    names = [name.encode("utf-8", "replace").decode() for name in columns]
     file = io.BytesIO()
-    pq.write_table(pa.Table.from_arrays(arrays, names=columns), file)
+    pq.write_table(pa.Table.from_arrays(arrays, names=names), file)
     return file.getvalue()
 
 
