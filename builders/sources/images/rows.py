@@ -109,19 +109,16 @@ def ask_for_generator(file: str) -> Problem:
     return Problem(Reason.SOURCE, message, file=file, fix=fix, code="run/no-generator")
 
 
-def check_generator(options: SourceOptions, file: str) -> Generator | None:
-    """Return the generator that is said of all images of a source, None if none is.
+def check_generator(options: SourceOptions, file: str) -> None:
+    """Check that the generator that is said of all images of a source is built in or declared.
 
     Raises:
-        SourceError: It is neither built in nor declared.
+        SourceError: It is neither.
     """
-    if options.generator is None:
-        return None
-    generator = find_generator(options.generator, options.generators)
-    if generator is None:
-        unknown = unknown_generator(options.generator, options.generators, file=file)
+    name = options.generator
+    if name is not None and find_generator(name, options.generators) is None:
+        unknown = unknown_generator(name, options.generators, file=file)
         raise SourceError(replace(unknown, reason=Reason.SOURCE, code="run/unknown-generator"))
-    return generator
 
 
 def unknown_generator(
