@@ -228,7 +228,7 @@ def test_the_flags_are_these(capsys: pytest.CaptureFixture[str]) -> None:
     }
     assert flags == {
         *("--help", "--version", "--config", "--out", "--to", "--plan", "--strict"),
-        *("--sfhq", "--captions", "--preferences", "--fetch-images"),
+        *("--sfhq", "--images", "--generator", "--captions", "--preferences", "--fetch-images"),
         *("--apply", "--previous", "--allow-bump", "--repack", "--json"),
     }
 
