@@ -9,14 +9,14 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from builders.sources.captions import METADATA_NAMES, CaptionSource, has_captions, has_sidecars
+from builders.sources.captions import CaptionSource, has_captions, has_sidecars
 from builders.sources.captions.sidecars import JSON_SUFFIX, TEXT_SUFFIXES, list_sidecars
 from builders.sources.images import fits as images_fit
 from builders.sources.images import open_images
 from builders.sources.images.folder import ImageFolderSource
 from builders.sources.images.sfhq import TABLE_NAME, Origin, SfhqSource, find_table, open_sfhq_folder
 from builders.sources.intake import Source, SourceOptions
-from builders.sources.listing import FolderListing, list_files
+from builders.sources.listing import METADATA_NAMES, FolderListing, list_files
 from builders.sources.preferences import PreferenceSource, forms_of
 from builders.sources.sample import LICENSE, NOTICE, write_sample
 from builders.sources.tables import no_rows, open_table

@@ -1,7 +1,7 @@
 """Zip and tar archives as folders of images, which are read where they are.
 
-An image is a range of bytes of the archive: only tables are copied out. An archive that
-is compressed as a whole (.tar.gz) has no such ranges, and is refused.
+An image is a range of bytes of the archive, and only tables are copied out. An archive that is compressed as
+a whole (.tar.gz) has no such ranges, and is refused.
 """
 
 import io
@@ -15,16 +15,19 @@ from functools import partial
 from pathlib import Path
 
 from builders.file_kinds import HEAD_BYTES, tell_file_kind
+from builders.files import real_path
 from builders.images.files import ImageFile, ImageRefusedError, read_image
 from builders.sources.listing import Fault, Listing, check_name, is_of_macos, is_stray
 from schemas.problems import Problem, Reason, SourceError
 
-_ZIP_MAGIC, _TAR_MAGIC, _TAR_MAGIC_START = b"PK\x03\x04", b"ustar", 257
-_LOCAL_HEADER = struct.Struct(
-    "<4s5H3I2H"
-)  # https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT 4.3.7
+_ZIP_MAGIC = b"PK\x03\x04"
+# https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT, section 4.3.7
+_LOCAL_HEADER = struct.Struct("<4s5H3I2H")
+_ARCHIVES = ("a zip archive", "a tar archive")
 _ENCRYPTED = 1
-_MAX_TABLE_BYTES = 4 << 30
+_MAX_TABLE_BYTES, _MAX_COMPARED_BYTES = 4 << 30, 1 << 28
+# What the readers raise on damaged archives, which is not only their own errors.
+_DAMAGED = (OSError, ValueError, EOFError, tarfile.TarError, zipfile.BadZipFile, NotImplementedError)
 _NOT_REGULAR = Fault(Reason.NOT_A_REGULAR_FILE, "this is not a regular file", "pack the image itself")
 _FIX = "make the archive again, or give the folder that it was made of"
 
@@ -40,20 +43,21 @@ class _Member:
 
 
 def is_archive(path: Path) -> bool:
-    """Return whether a file is a zip or tar archive by its content."""
+    """Return whether a file is a zip or tar archive by its content; a workbook of Excel is none."""
     try:
         with path.open("rb") as file:
-            head = file.read(_TAR_MAGIC_START + len(_TAR_MAGIC))
+            kind = tell_file_kind(file.read(HEAD_BYTES))
     except OSError:
         return False
-    return head.startswith(_ZIP_MAGIC) or head[_TAR_MAGIC_START:] == _TAR_MAGIC
+    return kind is not None and kind.what in _ARCHIVES
 
 
 def split_archive(path: Path) -> tuple[Path, str] | None:
     """Split a path such as `faces.zip/inner` into archive and folder; None without an archive."""
     for parent in (path, *path.parents):
         if parent.is_file():
-            return (parent, path.relative_to(parent).as_posix().strip(".")) if is_archive(parent) else None
+            folder = path.relative_to(parent).as_posix()
+            return (parent, "" if folder == "." else folder) if is_archive(parent) else None
         if parent.exists():
             return None
     return None
@@ -74,19 +78,12 @@ class ArchiveListing(Listing):
     """
 
     def __init__(self, path: Path, folder: str, scratch: Path) -> None:
-        self._archive, self._scratch = path, scratch
+        self._archive, self._scratch = real_path(path), scratch  # images are read through no link
         try:
             with path.open("rb") as file:
                 is_zip = file.read(4) == _ZIP_MAGIC
             members = dict(_zip_members(path) if is_zip else _tar_members(path))
-        except (
-            OSError,
-            ValueError,
-            EOFError,
-            tarfile.TarError,
-            zipfile.BadZipFile,
-            NotImplementedError,
-        ) as error:
+        except _DAMAGED as error:
             message = f"the archive is damaged: {error}"
             raise SourceError(Problem(Reason.SOURCE, message, file=str(path), fix=_FIX)) from error
         self._top = f"{folder}/" if folder else _top_folder(members)
@@ -127,10 +124,10 @@ class ArchiveListing(Listing):
             data = read_image(self._locate(path), _MAX_TABLE_BYTES)
         except ImageRefusedError as error:
             raise SourceError(at(error.message, fix=_FIX)) from error
-        folder = self._scratch / self._archive.name / path
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        folder.write_bytes(data)
-        return folder
+        copy = self._scratch / self._archive.name / path
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.write_bytes(data)
+        return copy
 
     def copy_files(self, suffixes: tuple[str, ...]) -> Path:
         """Copy the files with one of some endings out of the archive, and return the folder that has them."""
@@ -150,8 +147,11 @@ class ArchiveListing(Listing):
         one, two = (self._members[name] for name in (path, other))
         if one.is_deflated == two.is_deflated and one.num_bytes != two.num_bytes:
             return False
-        limit = 1 << 30
-        return read_image(self._locate(path), limit) == read_image(self._locate(other), limit)
+        try:
+            data = [read_image(self._locate(name), _MAX_COMPARED_BYTES) for name in (path, other)]
+        except ImageRefusedError:
+            return False
+        return data[0] == data[1]
 
 
 def _zip_members(path: Path) -> Iterator[tuple[str, _Member]]:
@@ -166,9 +166,8 @@ def _zip_member(info: zipfile.ZipInfo, file: io.BufferedReader) -> _Member:
     if kind and stat.S_IFMT(kind) not in (0, stat.S_IFREG):
         return _Member(fault=_NOT_REGULAR)
     if info.flag_bits & _ENCRYPTED:
-        return _Member(
-            fault=Fault(Reason.IMAGE_UNREADABLE, "the file is encrypted", "pack it without a password")
-        )
+        message, fix = "the file is encrypted", "pack it without a password"
+        return _Member(fault=Fault(Reason.IMAGE_UNREADABLE, message, fix))
     if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         message, fix = "the file is packed by a method that is not deflate", "pack it again with zip"
         return _Member(fault=Fault(Reason.IMAGE_UNREADABLE, message, fix))
@@ -220,9 +219,7 @@ def refuse_compressed(path: Path) -> Problem | None:
         kind = tell_file_kind(file.read(HEAD_BYTES))
     if kind is None:
         return None
-    fix = (
-        "unpack it once (gunzip makes a .tar of a .tar.gz), and give that"
-        if "compressed" in kind.what
-        else kind.fix
-    )
+    fix = kind.fix
+    if "compressed" in kind.what:
+        fix = "unpack it once (gunzip makes a .tar of a .tar.gz), and give that"
     return Problem(Reason.SOURCE, f"the file is {kind.what}", file=str(path), fix=fix)

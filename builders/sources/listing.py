@@ -16,6 +16,8 @@ from schemas.problems import Problem, Reason, SourceError
 
 # Where images are looked for first; "" is the folder of the table.
 IMAGE_FOLDERS = ("images", "images/images", "")
+# Tables of an image folder.
+METADATA_NAMES = ("metadata.jsonl", "metadata.csv", "metadata.parquet")
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
 # Endings of other images: a file that the table does not name is reported if it has one of these, too.
 STRAY_SUFFIXES = (

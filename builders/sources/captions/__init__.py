@@ -36,16 +36,15 @@ from builders.sources.captions.sidecars import (
 )
 from builders.sources.cells import Cells
 from builders.sources.intake import CaptionInput, InputRow, SourceOptions
-from builders.sources.listing import list_files
+from builders.sources.listing import METADATA_NAMES, list_files
 from builders.sources.tables import Table, TableRow, open_table
 from schemas.attributes import preset_of
 from schemas.captions import CaptionText
 from schemas.configs import Table as TableName
 from schemas.problems import Problem, Reason, Severity, SourceError, name_some, suggest
 
-__all__ = ["FORMS", "METADATA_NAMES", "CaptionSource", "has_captions", "has_sidecars"]
+__all__ = ["FORMS", "CaptionSource", "has_captions", "has_sidecars"]
 
-METADATA_NAMES = ("metadata.jsonl", "metadata.csv", "metadata.parquet")
 _MAX_NOTED_ATTRIBUTES = 200
 # The first that fits is the form of a table; a JSON object of rows is always a mapping.
 FORMS: Mapping[str, Form] = {

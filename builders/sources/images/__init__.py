@@ -12,11 +12,11 @@ from pathlib import Path
 
 from builders.sources.archives import ArchiveListing, refuse_compressed, split_archive
 from builders.sources.images.datasets import DatasetsSource, find_tables, has_images
-from builders.sources.images.folder import METADATA_NAMES, ImageFolderSource
+from builders.sources.images.folder import ImageFolderSource
 from builders.sources.images.sfhq import TABLE_NAME, Origin, SfhqSource
 from builders.sources.images.webdataset import WebDatasetSource, find_tars
 from builders.sources.intake import Source, SourceOptions
-from builders.sources.listing import FolderListing, Listing
+from builders.sources.listing import METADATA_NAMES, FolderListing, Listing
 from schemas.problems import Problem, Reason, SourceError, name_some
 
 _MAX_NAMED = 5

@@ -13,11 +13,10 @@ from pathlib import Path
 import pyarrow as pa
 
 from builders.images.files import ImageFile
-from builders.sources.images.folder import METADATA_NAMES
 from builders.sources.images.img2dataset import check_status
 from builders.sources.images.rows import IMAGE_COLUMNS, Roles, check_generator, choose_roles, describe_image
 from builders.sources.intake import ImageInput, ImageText, InputRow, SourceOptions
-from builders.sources.listing import list_files
+from builders.sources.listing import METADATA_NAMES, list_files
 from builders.sources.tables import Table, TableRow
 from builders.sources.tables.arrow import ArrowTable, is_arrow, is_image_type
 from builders.sources.tables.head import read_head
@@ -75,7 +74,7 @@ class DatasetsSource:
                 yield self._input_row(each, row, seen)
 
     def _open(self, path: Path) -> _ImageTable:
-        table = ArrowTable(path) if path.suffix == ".arrow" else ParquetTable(path)
+        table = ArrowTable(path) if is_arrow(read_head(path)) else ParquetTable(path)
         wanted = self._options.columns.get("image")
         columns = (wanted,) if wanted else image_columns(table.schema)
         if len(columns) != 1:
@@ -172,11 +171,8 @@ def _saved_files(parent: Path, name: str) -> list[Path]:
     if "/" in name or name in ("", ".", ".."):
         raise SourceError(at("the name of a split is not one of a folder", value=name))
     entries = _read_json(folder / _STATE_NAME).get("_data_files")
-    names = (
-        [each.get("filename") for each in entries if isinstance(each, dict)]
-        if isinstance(entries, list)
-        else []
-    )
+    entries = entries if isinstance(entries, list) else []
+    names = [each.get("filename") for each in entries if isinstance(each, dict)]
     problems = [
         at("the dataset names a file that is not there", value=str(file))
         for file in names

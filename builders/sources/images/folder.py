@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from builders.images.files import ImageFile
+from builders.sources.images.img2dataset import FailedDownloads
 from builders.sources.images.rows import (
     IMAGE_COLUMNS,
     Roles,
@@ -19,14 +20,13 @@ from builders.sources.images.rows import (
     describe_image,
 )
 from builders.sources.intake import ImageInput, ImageText, InputRow, SourceOptions
-from builders.sources.listing import Listing
+from builders.sources.listing import METADATA_NAMES, Listing
 from builders.sources.tables import Table, TableRow, open_table
 from schemas.configs import Table as TableName
 from schemas.problems import Problem, Reason, SourceError
 from schemas.records import TRAINED_ALGORITHMIC_MEDIA
 
 _CAPTIONS = ("caption", "captions", "text")
-METADATA_NAMES = ("metadata.jsonl", "metadata.csv", "metadata.parquet")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +65,9 @@ class ImageFolderSource:
         self._tables = [self._open(path) for path in paths]
         if len(self._tables) == 1:
             self._tables = [_without_captions(self._tables[0], self._caption_columns)]
+        # The images of img2dataset's layout "files" are in folders below, and its tables beside those.
+        folder = Path(listing.place)
+        self._failures = FailedDownloads(folder) if not self._tables and folder.is_dir() else None
         strays = [] if self._tables else list(listing.strays())
         if not self._tables and not strays:
             message, fix = "the folder has no images", "check the path"
@@ -73,6 +76,7 @@ class ImageFolderSource:
             raise SourceError(ask_for_generator(listing.place))
         self.num_rows = sum(each.table.num_rows for each in self._tables) or len(strays)
         said = " ".join(each.table.sha256 for each in self._tables)
+        said += self._failures.sha256 if self._failures is not None else ""
         self.sha256 = f"{hashlib.sha256(said.encode()).hexdigest()} {options.fingerprint}"
 
     def rows(self) -> Iterator[InputRow]:
@@ -80,6 +84,8 @@ class ImageFolderSource:
         if not self._tables:
             for number, name in enumerate(self._listing.strays(), 1):
                 yield self._row_without_table(number, name)
+            if self._failures is not None:
+                yield from self._failures.rows(self.name)
             return
         named: set[str] = set()
         for metadata in self._tables:

@@ -8,9 +8,8 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
-from builders.sources.images.folder import METADATA_NAMES
 from builders.sources.intake import ImageInput, InputRow
-from builders.sources.listing import list_files
+from builders.sources.listing import METADATA_NAMES, list_files
 from builders.sources.tables import TableRow
 from builders.sources.tables.parquet import ParquetTable
 from schemas.problems import Problem, Reason

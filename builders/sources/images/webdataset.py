@@ -13,6 +13,7 @@ from functools import partial
 from itertools import islice
 from pathlib import Path
 
+from builders.files import real_path
 from builders.images.files import ImageFile
 from builders.sources.cells import plain_json
 from builders.sources.images.img2dataset import FailedDownloads, check_status
@@ -211,7 +212,7 @@ def _add_part(
         if sample.image is not None:
             message, fix = "the sample has more than one image", "give each image a key of its own"
             sample.problems.append(at(Reason.NAME_WITH_TWO_CONTENTS, message, fix=fix))
-        sample.image = ImageFile(path, info.offset_data, info.size)
+        sample.image = ImageFile(real_path(path), info.offset_data, info.size)  # read through no link
         sample.name = info.name.removeprefix("./")
     elif ending in (*_TEXT_PARTS, "json"):
         _add_text(sample, archive, info, ending, at)

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from builders.files import real_path
 from builders.images.files import ImageFile
 from builders.sources.tables.parquet import BatchTable, read_values
 
@@ -34,7 +35,7 @@ class ArrowTable(BatchTable):
 
     def __init__(self, path: Path) -> None:
         self._base, self._end = 0, 0
-        super().__init__(path)
+        super().__init__(real_path(path))  # images are read through no link
 
     def _inspect(self) -> tuple[pa.Schema, int]:
         reader = self._open()

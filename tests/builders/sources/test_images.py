@@ -286,6 +286,56 @@ def test_failed_downloads_of_img2dataset_are_counted(tmp_path: Path) -> None:
     assert (reading.counts.read, reading.counts.rejected) == (2, {"image_missing": 1})
 
 
+def test_images_that_img2dataset_wrote_as_files_come_with_its_failures(tmp_path: Path) -> None:
+    folder = tmp_path / "out"
+    (folder / "00000").mkdir(parents=True)
+    said: Row = {"url": "u", "caption": "a face", "status": "success", "error_message": None, "key": "00"}
+    (folder / "00000" / "00.jpg").write_bytes(image_bytes(1))
+    (folder / "00000" / "00.txt").write_text("a face")
+    (folder / "00000" / "00.json").write_text(json.dumps(said))
+    failed = said | {"key": "01", "status": "failed_to_download", "error_message": "HTTP Error 404"}
+    parquet_of(folder / "00000.parquet", [said, failed])
+    reading = read_form(folder, tmp_path / "work2", SourceOptions(generator="SDXL"))
+    assert [row["caption"] for row in reading.captions] == ["a face"]
+    assert (reading.counts.read, reading.counts.rejected) == (2, {"image_missing": 1})
+
+
+@pytest.mark.parametrize("form", ["zip", "webdataset", "save_to_disk"])
+def test_images_are_read_through_a_link_to_their_file(form: str, tmp_path: Path) -> None:
+    path = FORMS[form](good_folder(tmp_path / "folder").write(), tmp_path / "other")
+    (tmp_path / "link").symlink_to(path, target_is_directory=path.is_dir())
+    if form == "webdataset":
+        (tmp_path / "tars").mkdir()
+        for tar in path.glob("*.tar"):
+            (tmp_path / "tars" / tar.name).symlink_to(tar)
+        path = tmp_path / "tars"
+    else:
+        path = tmp_path / "link"
+    assert read_form(path, tmp_path / "work2").counts.published == 4
+
+
+def test_a_workbook_is_no_archive_of_images(tmp_path: Path) -> None:
+    path = tmp_path / "captions.xlsx"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("[Content_Types].xml", "<Types/>")
+    with pytest.raises(SourceError, match="an Excel workbook"):
+        tell_kind(path)
+
+
+def test_damaged_images_of_one_name_in_an_archive_are_named(tmp_path: Path) -> None:
+    def damage(archive: zipfile.ZipFile) -> None:
+        info = zipfile.ZipInfo("images/images/FLUX1_dev_image_0000001.jpg")
+        archive.writestr(info, image_bytes(7), zipfile.ZIP_DEFLATED)
+
+    path = rewrite_zip(tmp_path / "faces.zip", damage)
+    data = bytearray(path.read_bytes())
+    start = data.index(b"images/images/FLUX1_dev_image_0000001.jpg") + 41
+    data[start : start + 4] = b"\xff\xff\xff\xff"
+    path.write_bytes(data)
+    problems = problems_of(path, tmp_path / "work2")
+    assert any("different images have this name" in problem for problem in problems), problems
+
+
 def rewrite_zip(path: Path, change: Callable[[zipfile.ZipFile], None]) -> Path:
     """Write a zip with a good SFHQ folder and whatever else."""
     folder = good_folder(path.parent / "folder").write()
