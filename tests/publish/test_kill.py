@@ -16,8 +16,9 @@ import pytest
 from publish.checks.release import check_release
 from tests.support import ROOT, good_folder, run_release, tree_digest
 
-# Each run is a fork of one process. The first run is not killed: it counts the moments, and lists what it
-# imported, which the process then imports once for all other runs. Importing takes longer than a run.
+# Each run is a fork of one process, and is killed at every n-th moment, as the second argument says. The first
+# run is not killed: it counts the moments, and lists what it imported, which the process then imports once for
+# all other runs. Importing takes longer than a run.
 RUNS = """
 import json, os, signal, sys
 from contextlib import suppress
@@ -29,7 +30,7 @@ from publish.checks.release import check_release
 from publish.release import main
 from tests.support import load_with_pyarrow
 loading.load_with_datasets = load_with_pyarrow
-place, *settings = sys.argv[1:]
+place, step, *settings = sys.argv[1:]
 counted = Path(place) / "counted.json"
 os.makedirs(place)
 
@@ -76,7 +77,7 @@ moments, modules = json.loads(counted.read_text())
 for module in modules:
     with suppress(ImportError):
         import_module(module)
-for moment in range(1, moments + 1):
+for moment in range(int(step), moments + 1, int(step)):
     out = f"{place}/{moment}"
     status = in_a_fork(lambda: release(out, moment))
     assert status == -signal.SIGKILL, (moment, status)
@@ -93,7 +94,7 @@ def test_a_run_killed_at_every_moment_leaves_no_half_release_and_the_next_one_su
     folder = good_folder(tmp_path / "good", 1).write()  # one image: figures of more take most of a run
     before = tree_digest(folder)
     settings = ["--version", "1.0", "--config", str(ROOT / "release.toml"), "--sfhq", str(folder)]
-    command = [sys.executable, "-c", RUNS, str(tmp_path / "dist"), *settings]
+    command = [sys.executable, "-c", RUNS, str(tmp_path / "dist"), "1", *settings]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert tree_digest(folder) == before
