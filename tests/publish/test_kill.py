@@ -16,9 +16,9 @@ import pytest
 from publish.checks.release import check_release
 from tests.support import ROOT, good_folder, run_release, tree_digest
 
-# Each run is a fork of one process, and is killed at every n-th moment, as the second argument says. The first
-# run is not killed: it counts the moments, and lists what it imported, which the process then imports once for
-# all other runs. Importing takes longer than a run.
+# Each run is a fork of one process, and is killed at every n-th moment, as the second argument says. The
+# first run is not killed: it counts the moments, and lists what it imported, which the process then imports
+# once for all other runs. Importing takes longer than a run.
 RUNS = """
 import json, os, signal, sys
 from contextlib import suppress
