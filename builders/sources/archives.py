@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from builders.file_kinds import HEAD_BYTES, tell_file_kind
+from builders.file_kinds import HEAD_BYTES, FileKind, tell_file_kind
 from builders.files import real_path
 from builders.images.files import ImageFile, ImageRefusedError, read_image
 from builders.sources.listing import Fault, Listing, check_name, is_of_macos, is_stray
@@ -23,7 +23,7 @@ from schemas.problems import Problem, Reason, SourceError
 _ZIP_MAGIC = b"PK\x03\x04"
 # https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT, section 4.3.7
 _LOCAL_HEADER = struct.Struct("<4s5H3I2H")
-_ARCHIVES = ("a zip archive", "a tar archive")
+_ZIP, _TAR = "a zip archive", "a tar archive"  # as `tell_file_kind` calls them
 _ENCRYPTED = 1
 _MAX_TABLE_BYTES, _MAX_COMPARED_BYTES = 4 << 30, 1 << 28
 # What the readers raise on damaged archives, which is not only their own errors.
@@ -44,12 +44,14 @@ class _Member:
 
 def is_archive(path: Path) -> bool:
     """Return whether a file is a zip or tar archive by its content; a workbook of Excel is none."""
-    try:
-        with path.open("rb") as file:
-            kind = tell_file_kind(file.read(HEAD_BYTES))
-    except OSError:
-        return False
-    return kind is not None and kind.what in _ARCHIVES
+    kind = _kind_of(path)
+    return kind is not None and kind.what in (_ZIP, _TAR)
+
+
+def is_tar(path: Path) -> bool:
+    """Return whether a file is a tar by its content."""
+    kind = _kind_of(path)
+    return kind is not None and kind.what == _TAR
 
 
 def split_archive(path: Path) -> tuple[Path, str] | None:
@@ -215,11 +217,19 @@ def _name_folders(members: Mapping[str, _Member]) -> str:
 
 def refuse_compressed(path: Path) -> Problem | None:
     """Return why a file cannot be read as an archive, if it is a compressed one."""
-    with path.open("rb") as file:
-        kind = tell_file_kind(file.read(HEAD_BYTES))
+    kind = _kind_of(path)
     if kind is None:
         return None
     fix = kind.fix
     if "compressed" in kind.what:
         fix = "unpack it once (gunzip makes a .tar of a .tar.gz), and give that"
     return Problem(Reason.SOURCE, f"the file is {kind.what}", file=str(path), fix=fix)
+
+
+def _kind_of(path: Path) -> FileKind | None:
+    """Tell what a file is; None for a folder, and for a file that cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return tell_file_kind(file.read(HEAD_BYTES))
+    except OSError:
+        return None

@@ -185,7 +185,7 @@ class SourceOptions:
 
     Attributes:
         form: Which form a file of captions or preferences has, where that cannot be told from it.
-        columns: Role → column, where that cannot be told: `image` and `caption`.
+        columns: Role → column, where that cannot be told, such as `image`, `caption` and `prompt`.
         of: Name of the source whose images are meant, where names alone are ambiguous.
         images: Folder in which images that preferences name by address are looked for.
         generator: Model that made all images of which their rows do not say it.

@@ -9,7 +9,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from builders.images.files import ImageFile
 from builders.sources.images.img2dataset import FailedDownloads
 from builders.sources.images.rows import (
     IMAGE_COLUMNS,
@@ -18,12 +17,14 @@ from builders.sources.images.rows import (
     check_generator,
     choose_roles,
     describe_image,
+    find_image,
+    stray_image,
 )
 from builders.sources.intake import ImageInput, ImageText, InputRow, SourceOptions
 from builders.sources.listing import METADATA_NAMES, Listing
 from builders.sources.tables import Table, TableRow, open_table
 from schemas.configs import Table as TableName
-from schemas.problems import Problem, Reason, SourceError
+from schemas.problems import Place, Problem, Reason, SourceError
 from schemas.records import TRAINED_ALGORITHMIC_MEDIA
 
 _CAPTIONS = ("caption", "captions", "text")
@@ -65,9 +66,10 @@ class ImageFolderSource:
         self._tables = [self._open(path) for path in paths]
         if len(self._tables) == 1:
             self._tables = [_without_captions(self._tables[0], self._caption_columns)]
-        # The images of img2dataset's layout "files" are in folders below, and its tables beside those.
+        # The images of img2dataset's layout "files" are in folders, each with a table beside it.
         folder = Path(listing.place)
-        self._failures = FailedDownloads(folder) if not self._tables and folder.is_dir() else None
+        below = [path for path in folder.iterdir() if path.is_dir()] if folder.is_dir() else []
+        self._failures = FailedDownloads([] if self._tables else sorted(below))
         strays = [] if self._tables else list(listing.strays())
         if not self._tables and not strays:
             message, fix = "the folder has no images", "check the path"
@@ -76,7 +78,7 @@ class ImageFolderSource:
             raise SourceError(ask_for_generator(listing.place))
         self.num_rows = sum(each.table.num_rows for each in self._tables) or len(strays)
         said = " ".join(each.table.sha256 for each in self._tables)
-        said += self._failures.sha256 if self._failures is not None else ""
+        said += self._failures.sha256
         self.sha256 = f"{hashlib.sha256(said.encode()).hexdigest()} {options.fingerprint}"
 
     def rows(self) -> Iterator[InputRow]:
@@ -84,8 +86,7 @@ class ImageFolderSource:
         if not self._tables:
             for number, name in enumerate(self._listing.strays(), 1):
                 yield self._row_without_table(number, name)
-            if self._failures is not None:
-                yield from self._failures.rows(self.name)
+            yield from self._failures.rows(self.name)
             return
         named: set[str] = set()
         for metadata in self._tables:
@@ -94,10 +95,7 @@ class ImageFolderSource:
                 named.add(name)
                 yield self._input_row(metadata, row, name)
         for name in self._listing.strays(named):
-            message = "no row of the metadata names this image"
-            fix = "add a row for it, or move it out of the folder"
-            problem = Problem(Reason.IMAGE_WITHOUT_ROW, message, file=name, fix=fix)
-            yield InputRow(self.name, name, None, "", name, ImageInput(None, None), (problem,))
+            yield stray_image(self.name, name, "the metadata")
 
     @property
     def caption_table(self) -> Path | None:
@@ -131,38 +129,18 @@ class ImageFolderSource:
         file, problems = None, list(row.problems)
         if not problems:
             text, problems = describe_image(row, metadata.path, metadata.roles, self._options)
-            file, wrong = self._find(name, metadata, row)
+            place = Place(file=metadata.path, row=row.number, column=metadata.roles.image)
+            file, wrong = find_image(self._listing, name, place)
             problems = [*problems, *wrong]
         content = ImageInput(file, text)
         name = self._listing.canonical(name)
         return InputRow(self.name, metadata.path, row.number, row.raw, name, content, tuple(problems))
 
-    def _find(
-        self, name: str, metadata: _Metadata, row: TableRow
-    ) -> tuple[ImageFile | None, Sequence[Problem]]:
-        fault = self._listing.fault(name)
-        if fault is None:
-            return self._listing.file(name), ()
-        return None, (
-            Problem(
-                fault.reason,
-                fault.message,
-                file=metadata.path,
-                row=row.number,
-                column=metadata.roles.image,
-                value=name,
-                fix=fault.fix,
-            ),
-        )
-
     def _row_without_table(self, number: int, name: str) -> InputRow:
-        fault = self._listing.fault(name)
-        problems = (
-            [Problem(fault.reason, fault.message, file=name, value=name, fix=fault.fix)] if fault else []
-        )
+        file, problems = find_image(self._listing, name, Place(file=name))
         generator = str(self._options.generator)
         text = ImageText(None, None, generator, None, None, TRAINED_ALGORITHMIC_MEDIA)
-        content = ImageInput(None if fault else self._listing.file(name), text)
+        content = ImageInput(file, text)
         return InputRow(self.name, name, number, "", name, content, tuple(problems))
 
 

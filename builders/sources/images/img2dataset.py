@@ -1,15 +1,14 @@
 """What img2dataset says of each image beside its bytes: whether the download succeeded.
 
-Its table NAME.parquet beside NAME.tar has the failures, too. Source: https://github.com/rom1504/img2dataset,
+Its table NAME.parquet beside the tar or folder NAME has the failures, too. Source: https://github.com/rom1504/img2dataset,
 section "Output format".
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
 from builders.sources.intake import ImageInput, InputRow
-from builders.sources.listing import METADATA_NAMES, list_files
 from builders.sources.tables import TableRow
 from builders.sources.tables.parquet import ParquetTable
 from schemas.problems import Problem, Reason
@@ -29,18 +28,18 @@ def check_status(row: TableRow, file: str) -> list[Problem]:
 
 
 class FailedDownloads:
-    """The rows of img2dataset's tables in a folder whose images were not downloaded.
+    """The rows of img2dataset's tables whose images were not downloaded.
 
     Args:
-        folder: The folder of the tables.
+        shards: The tars or folders with the images that were; each may have a table of its name beside it.
 
     Raises:
         SourceError: A table is damaged.
     """
 
-    def __init__(self, folder: Path) -> None:
-        files = [file for file in list_files(folder, (".parquet",)) if file.name not in METADATA_NAMES]
-        self._tables = [table for table in map(_open, files) if table is not None]
+    def __init__(self, shards: Sequence[Path]) -> None:
+        files = [shard.with_name(f"{shard.name.removesuffix('.tar')}.parquet") for shard in shards]
+        self._tables = [table for table in map(_open, filter(Path.is_file, files)) if table is not None]
         self.sha256 = " ".join(table.sha256 for table in self._tables)
 
     def rows(self, source: str) -> Iterator[InputRow]:

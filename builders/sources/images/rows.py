@@ -7,12 +7,14 @@ from typing import Protocol
 
 from pydantic import ValidationError
 
+from builders.images.files import ImageFile
 from builders.sources.cells import Cells, find_infinite, looks_empty, plain_json
-from builders.sources.intake import ImageText, SourceOptions
+from builders.sources.intake import ImageInput, ImageText, InputRow, SourceOptions
+from builders.sources.listing import Listing
 from builders.sources.tables.json_rows import parse_json
 from builders.sources.tables.rows import TableRow
 from schemas.generators import GENERATORS, Generator, OpenSettings, advise_on_generator, find_generator
-from schemas.problems import Problem, Reason, SourceError, suggest
+from schemas.problems import Place, Problem, Reason, SourceError, suggest
 from schemas.records import TRAINED_ALGORITHMIC_MEDIA, ImageRecord
 
 IMAGE_COLUMNS = ("file_name", "image_filename", "filename", "image_path", "path", "image")
@@ -171,12 +173,34 @@ def describe_image(
     problems += wrong or [problem for problem in cells.problems if problem not in problems]
     settings, wrong = (None, []) if wrong else _validate(generator, said, config, table, row.number)
     problems += wrong
-    original = texts[1] or getattr(settings, "orig_prompt", None)
-    original = original if isinstance(original, str) else None
-    return (
-        ImageText(prompt, original, generator.name, settings, config, TRAINED_ALGORITHMIC_MEDIA),
-        problems,
-    )
+    original = texts[1] or asked_prompt(settings)
+    text = ImageText(prompt, original, generator.name, settings, config, TRAINED_ALGORITHMIC_MEDIA)
+    return text, problems
+
+
+def find_image(listing: Listing, name: str, place: Place) -> tuple[ImageFile | None, list[Problem]]:
+    """Return where the image is that a row names, or why there is none; `place` is the cell with its name."""
+    fault = listing.fault(name)
+    if fault is None:
+        return listing.file(name), []
+    return None, [place.problem(fault.reason, fault.message, value=name, fix=fault.fix)]
+
+
+def stray_image(source: str, name: str, table: str) -> InputRow:
+    """Make the row of an image that no row of a table names."""
+    message = f"no row of {table} names this image"
+    fix = "add a row for it, or move it out of the folder"
+    problem = Problem(Reason.IMAGE_WITHOUT_ROW, message, file=name, fix=fix)
+    return InputRow(source, name, None, "", name, ImageInput(None, None), (problem,))
+
+
+def asked_prompt(settings: OpenSettings | None) -> str | None:
+    """Return the prompt that was asked for, as the settings of DALL-E 3 have it.
+
+    In the settings of other generators, such a key may have any value.
+    """
+    asked = getattr(settings, "orig_prompt", None)
+    return asked if isinstance(asked, str) else None
 
 
 def read_prompt(
@@ -260,12 +284,8 @@ def _read_configs(
     elif not isinstance(value, Mapping):
         said, config = {}, plain_json(kept) if kept else None
     if not isinstance(said, dict) or find_infinite(said) or not isinstance(kept, dict):
-        cells.wrong(
-            "configs",
-            "the settings are not a JSON object",
-            'write one, such as {"seed": 1}',
-            Reason.BAD_CONFIG,
-        )
+        message, fix = "the settings are not a JSON object", 'write one, such as {"seed": 1}'
+        cells.wrong("configs", message, fix, Reason.BAD_CONFIG)
         return {}, None, [cells.problems[-1]]
     plain = {key: value for key, value in said.items() if value is not None}
     return {**kept, **plain}, config if isinstance(config, str) else None, []

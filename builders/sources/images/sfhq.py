@@ -1,8 +1,8 @@
 """SFHQ-T2I folders: `SFHQ_T2I_dataset.csv` beside the images it names.
 
-The images may lie in `images/`, in `images/images/` (how Kaggle unpacks the archive) or beside the
-table. Nothing is written to the folder, and no file outside it is opened: names in the table are
-looked up in a listing of those three places, never joined to a path.
+The images may be in `images/`, in `images/images/` (how Kaggle unpacks the archive), beside the table, or in
+folders below. Nothing is written to the folder, and no file outside it is opened: names in the table are
+looked up in a listing, never joined to a path.
 """
 
 import os
@@ -14,7 +14,14 @@ from pathlib import Path
 from builders.file_kinds import tell_file_kind
 from builders.files import real_path
 from builders.images.files import ImageFile
-from builders.sources.images.rows import parse_settings, read_prompt, unknown_generator
+from builders.sources.images.rows import (
+    asked_prompt,
+    find_image,
+    parse_settings,
+    read_prompt,
+    stray_image,
+    unknown_generator,
+)
 from builders.sources.intake import ImageInput, ImageText, InputRow, SourceOptions
 from builders.sources.listing import FolderListing, Listing, list_files
 from builders.sources.tables import open_delimited
@@ -93,7 +100,7 @@ class SfhqSource:
             named.add(str(row.cells.get("image_filename", "")))
             yield self._input_row(row)
         for name in self._listing.strays(named):
-            yield self._stray_image(name)
+            yield stray_image(self.name, name, self._table.name)
 
     def _input_row(self, row: TableRow) -> InputRow:
         name = str(row.cells.get("image_filename", ""))
@@ -101,19 +108,12 @@ class SfhqSource:
         text, problems = None, list(row.problems)
         if not problems:
             text, text_problems = self._type_cells(row)
-            image, image_problems = self._find_image(row)
+            place = Place(file=self._table.name, row=row.number, column="image_filename")
+            image, image_problems = find_image(self._listing, name, place)
             problems = [*text_problems, *image_problems]
         content = ImageInput(image, text)
         name = self._listing.canonical(name)
         return InputRow(self.name, self._table.name, row.number, row.raw, name, content, tuple(problems))
-
-    def _find_image(self, row: TableRow) -> tuple[ImageFile | None, list[Problem]]:
-        name = str(row.cells["image_filename"])
-        fault = self._listing.fault(name)
-        if fault is None:
-            return self._listing.file(name), []
-        place = Place(file=self._table.name, row=row.number, column="image_filename")
-        return None, [place.problem(fault.reason, fault.message, value=name, fix=fault.fix)]
 
     def _type_cells(self, row: TableRow) -> tuple[ImageText | None, list[Problem]]:
         """Type the cells of a row; say everything that is wrong with them."""
@@ -147,17 +147,10 @@ class SfhqSource:
             for key, value in (settings.extras if settings and knows_keys else {}).items()
         ]
         said, noted = read_prompt(prompt, "text_prompt", table, row.number, options.null_texts)
-        original = getattr(settings, "orig_prompt", None)
-        # Of others than DALL-E 3, such a key may have any value.
-        original = original if isinstance(original, str) else None
-        text = ImageText(said, original, name, settings, config or None, self._digital_source_type)
+        text = ImageText(
+            said, asked_prompt(settings), name, settings, config or None, self._digital_source_type
+        )
         return text, [*problems, *noted]
-
-    def _stray_image(self, name: str) -> InputRow:
-        message = f"no row of {self._table.name} names this image"
-        fix = "add a row for it, or move it out of the folder"
-        problem = Problem(Reason.IMAGE_WITHOUT_ROW, message, file=name, fix=fix)
-        return InputRow(self.name, name, None, "", name, ImageInput(None, None), (problem,))
 
 
 def open_sfhq_folder(folder: Path, name: str, options: SourceOptions = _NO_OPTIONS) -> SfhqSource:

@@ -6,6 +6,7 @@ The text of `.txt` is the column `text`.
 """
 
 import hashlib
+import itertools
 import tarfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from pathlib import Path
 
 from builders.files import real_path
 from builders.images.files import ImageFile
+from builders.sources.archives import is_tar
 from builders.sources.cells import plain_json
 from builders.sources.images.img2dataset import FailedDownloads, check_status
 from builders.sources.images.rows import check_generator, choose_roles, describe_image
@@ -29,7 +31,6 @@ _TEXT_PARTS = {"txt": "text", "text": "text", "caption": "caption", "cls": "cls"
 _MAX_PART_BYTES = 1 << 20
 _SAMPLES_FOR_COLUMNS = 100
 _COMPRESSED, _MAX_NAMED = (".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst"), 5
-_TAR_MAGIC, _TAR_MAGIC_START = b"ustar", 257
 
 
 @dataclass(slots=True)
@@ -85,25 +86,22 @@ class WebDatasetSource:
         self.name, self.kind, self._paths, self._options = name, "images/webdataset", paths, options
         check_generator(options, name)
         self.table_problems: tuple[Problem, ...] = ()
-        samples = (sample for path in paths for sample in _read_samples(path))
-        columns = {column for sample in islice(samples, _SAMPLES_FOR_COLUMNS) for column in sample.cells}
+        self._failures = FailedDownloads(paths)
+        self.num_rows, digest, columns = 0, hashlib.sha256(), set[str]()
+        for sample in itertools.chain.from_iterable(map(_read_samples, paths)):
+            self.num_rows += 1
+            if self.num_rows <= _SAMPLES_FOR_COLUMNS:
+                columns.update(sample.cells)
+            line = f"{sample.tar} {sample.key} {plain_json(sample.cells)}\n"
+            digest.update(line.encode("utf-8", "replace"))
         self._roles = choose_roles(_Columns(paths[0].name, tuple(sorted(columns))), options, ())
-        self._failures = FailedDownloads(paths[0].parent)
-        self.num_rows, digest = 0, hashlib.sha256()
-        for path in paths:
-            for sample in _read_samples(path):
-                self.num_rows += 1
-                digest.update(
-                    f"{path.name} {sample.key} {plain_json(sample.cells)}\n".encode("utf-8", "replace")
-                )
         self.sha256 = f"{digest.hexdigest()} {self._failures.sha256} {options.fingerprint}"
 
     def rows(self) -> Iterator[InputRow]:
         """Yield every sample in order, then the images that img2dataset did not download."""
         unread: set[str] = set()
-        for path in self._paths:
-            for sample in _read_samples(path):
-                yield self._input_row(sample, unread)
+        for sample in itertools.chain.from_iterable(map(_read_samples, self._paths)):
+            yield self._input_row(sample, unread)
         yield from self._failures.rows(self.name)
 
     def _input_row(self, sample: _Sample, unread: set[str]) -> InputRow:
@@ -140,7 +138,7 @@ def find_tars(path: Path) -> list[Path]:
             named = name_some((file.name for file in others), _MAX_NAMED)
             raise SourceError(Problem(Reason.SOURCE, message, file=str(path), value=named, fix=fix))
         return tars
-    return [path] if path.is_file() and _is_tar(path) and is_webdataset(path) else []
+    return [path] if path.is_file() and is_tar(path) and is_webdataset(path) else []
 
 
 def is_webdataset(path: Path) -> bool:
@@ -153,15 +151,6 @@ def is_webdataset(path: Path) -> bool:
         return True  # which says what is wrong, when it is opened
 
 
-def _is_tar(path: Path) -> bool:
-    try:
-        with path.open("rb") as file:
-            file.seek(_TAR_MAGIC_START)
-            return file.read(len(_TAR_MAGIC)) == _TAR_MAGIC
-    except OSError:
-        return False
-
-
 def _read_samples(path: Path) -> Iterator[_Sample]:
     """Yield the samples of a tar, in order.
 
@@ -170,6 +159,7 @@ def _read_samples(path: Path) -> Iterator[_Sample]:
     """
     sample: _Sample | None = None
     number = 0
+    place = real_path(path)  # images are read through no link
     try:
         with tarfile.open(path, "r:") as archive:
             for info in archive:
@@ -183,7 +173,7 @@ def _read_samples(path: Path) -> Iterator[_Sample]:
                         yield _finish(sample)
                     number += 1
                     sample = _Sample(path.name, number, key)
-                _add_part(sample, path, archive, info, ending)
+                _add_part(sample, place, archive, info, ending)
     except (OSError, ValueError, EOFError, tarfile.TarError) as error:
         message, fix = f"the tar is cut off or damaged: {error}", "get it again, or make it again"
         raise SourceError(Problem(Reason.SOURCE, message, file=str(path), fix=fix)) from error
@@ -212,7 +202,7 @@ def _add_part(
         if sample.image is not None:
             message, fix = "the sample has more than one image", "give each image a key of its own"
             sample.problems.append(at(Reason.NAME_WITH_TWO_CONTENTS, message, fix=fix))
-        sample.image = ImageFile(real_path(path), info.offset_data, info.size)  # read through no link
+        sample.image = ImageFile(path, info.offset_data, info.size)
         sample.name = info.name.removeprefix("./")
     elif ending in (*_TEXT_PARTS, "json"):
         _add_text(sample, archive, info, ending, at)

@@ -14,10 +14,8 @@ from builders.files import real_path
 from builders.images.files import ImageFile
 from builders.sources.tables.parquet import BatchTable, read_values
 
-_FILE_MAGIC, _STREAM_MARK = (
-    b"ARROW1",
-    b"\xff\xff\xff\xff",
-)  # https://arrow.apache.org/docs/format/Columnar.html
+# https://arrow.apache.org/docs/format/Columnar.html
+_FILE_MAGIC, _STREAM_MARK = b"ARROW1", b"\xff\xff\xff\xff"
 
 
 def is_arrow(head: bytes) -> bool:
@@ -48,7 +46,7 @@ class ArrowTable(BatchTable):
             yield batch
 
     def _values(self, column: pa.Array, index: int) -> Sequence[object]:
-        if not is_image_type(column.type) or pa.types.is_binary(column.type):
+        if not pa.types.is_struct(column.type) or not is_image_type(column.type):
             return super()._values(column, index)
         places = self._places(column.field("bytes"))
         if places is None:

@@ -286,6 +286,26 @@ def test_failed_downloads_of_img2dataset_are_counted(tmp_path: Path) -> None:
     assert (reading.counts.read, reading.counts.rejected) == (2, {"image_missing": 1})
 
 
+def test_failures_of_other_tars_are_not_those_of_the_tar_that_is_given(tmp_path: Path) -> None:
+    said: Row = {"url": "u", "caption": "a face", "status": "success", "error_message": None, "key": "00"}
+    with webdataset.TarWriter(str(tmp_path / "00000.tar")) as tar:
+        tar.write({"__key__": "00", "jpg": image_bytes(1), "txt": "a face", "json": said})
+    parquet_of(tmp_path / "00001.parquet", [said | {"key": "01", "status": "failed_to_download"}])
+    (tmp_path / "notes.parquet").write_bytes(b"no table at all")
+    reading = read_form(tmp_path / "00000.tar", tmp_path / "work2", SourceOptions(generator="SDXL"))
+    assert (reading.counts.read, reading.counts.rejected) == (1, {})
+
+
+@pytest.mark.parametrize("kind", [pa.binary(), pa.large_binary()], ids=str)
+def test_images_in_arrow_may_be_bytes_alone(kind: pa.DataType, tmp_path: Path) -> None:
+    schema = pa.schema({"image": kind, "generator": pa.string()})
+    rows = [{"image": image_bytes(number), "generator": "SDXL"} for number in range(3)]
+    with pa.ipc.new_stream(tmp_path / "faces.arrow", schema) as writer:
+        writer.write_batch(pa.RecordBatch.from_pylist(rows, schema))
+    reading = read_form(tmp_path / "faces.arrow", tmp_path / "work2")
+    assert (reading.counts.published, reading.problems) == (3, [])
+
+
 def test_images_that_img2dataset_wrote_as_files_come_with_its_failures(tmp_path: Path) -> None:
     folder = tmp_path / "out"
     (folder / "00000").mkdir(parents=True)
