@@ -5,7 +5,7 @@ import json
 import math
 import re
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from copy import copy
 from datetime import date
 from typing import Any
@@ -134,6 +134,28 @@ class Cells:
         """Return the cells that are not among some columns and not empty."""
         left = self._values.keys() - set(known)
         return {name: self._values[name] for name in sorted(left) if self.value(name) is not None}
+
+
+def settle_prompt(
+    prompt: str | None, null_texts: Sequence[str]
+) -> tuple[str | None, tuple[Reason, str, str] | None]:
+    """Return the prompt to publish, and what to note of it.
+
+    Args:
+        prompt: As the row has it.
+        null_texts: Prompts that mean that there is none.
+
+    Returns:
+        The prompt, None if there is none; reason, message and fix of a warning, or None.
+    """
+    if prompt is None or not prompt.strip() or prompt.strip() in null_texts:
+        fix = "nothing, if there was no prompt; else write it"
+        return None, (Reason.EMPTY_PROMPT, "the prompt is empty, and published as null", fix)
+    if looks_empty(prompt):
+        message = "the prompt looks like a missing one, and is published as it is"
+        fix = f"for null, write null_texts = [{prompt.strip()!r}] under this source in release.toml"
+        return prompt, (Reason.LOOKS_EMPTY, message, fix)
+    return prompt, None
 
 
 def looks_empty(text: str) -> bool:

@@ -8,7 +8,7 @@ from typing import Protocol
 from pydantic import ValidationError
 
 from builders.images.files import ImageFile
-from builders.sources.cells import Cells, find_infinite, looks_empty, plain_json
+from builders.sources.cells import Cells, find_infinite, plain_json, settle_prompt
 from builders.sources.intake import ImageInput, ImageText, InputRow, SourceOptions
 from builders.sources.listing import Listing
 from builders.sources.tables.json_rows import parse_json
@@ -207,16 +207,12 @@ def read_prompt(
     prompt: str, column: str, table: str, row: int, null_texts: Sequence[str]
 ) -> tuple[str | None, list[Problem]]:
     """Return a prompt, None if it is empty or means that there is none, and a warning about that."""
-    at = partial(Problem, file=table, row=row, column=column)
-    if not prompt.strip() or prompt.strip() in null_texts:
-        message = "the prompt is empty, and published as null"
-        fix = "nothing, if there was no prompt; else write it"
-        return None, [at(Reason.EMPTY_PROMPT, message, value=prompt or None, fix=fix)]
-    if looks_empty(prompt):
-        message = "the prompt looks like a missing one, and is published as it is"
-        fix = f"for null, write null_texts = [{prompt.strip()!r}] under this source in release.toml"
-        return prompt, [at(Reason.LOOKS_EMPTY, message, value=prompt, fix=fix)]
-    return prompt, []
+    settled, note = settle_prompt(prompt, null_texts)
+    if note is None:
+        return settled, []
+    reason, message, fix = note
+    value = prompt or None
+    return settled, [Problem(reason, message, file=table, row=row, column=column, value=value, fix=fix)]
 
 
 def parse_settings(

@@ -9,7 +9,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from builders.sources.cells import Cells, looks_empty
+from builders.sources.cells import Cells, settle_prompt
 from builders.sources.intake import InputRow, RankInput, SourceOptions, VotesInput
 from builders.sources.preferences import (
     annotator_columns,
@@ -95,15 +95,10 @@ class PreferenceSource:
         self._annotators = Annotators(path, options)
         told = {"of": options.of, "license": options.license, "prompt_license": options.prompt_license}
         self._told: dict[str, Any] = {name: value for name, value in told.items() if value is not None}
-        self.num_rows, self.images, self._null_texts = (
-            self._table.num_rows,
-            options.images,
-            options.null_texts,
-        )
+        self.num_rows, self.images = self._table.num_rows, options.images
+        self._null_texts = options.null_texts
         self.table_problems = self._unpublished_columns()
         self.sha256 = f"{self._table.sha256} {self._annotators.fingerprint} {options.fingerprint}"
-        if options.null_texts:
-            self.sha256 += f" {options.null_texts}"
 
     def rows(self) -> Iterator[InputRow]:
         """Yield every row: a pair with its votes, one vote, one image's rank, or a ranking of several."""
@@ -129,14 +124,10 @@ class PreferenceSource:
         column = cells.first(self._form.prompts)
         if column is None:
             return prompt
-        if prompt is None or prompt.strip() in self._null_texts:
-            message, fix = "the prompt is empty, and published as null", "no action is needed"
-            cells.wrong(column, message, fix, Reason.EMPTY_PROMPT)
-            return None
-        if looks_empty(prompt):
-            message = "the prompt looks like a missing one, and is published as it is"
-            fix = f"for null, write null_texts = [{prompt.strip()!r}] under this source in release.toml"
-            cells.wrong(column, message, fix, Reason.LOOKS_EMPTY)
+        prompt, note = settle_prompt(prompt, self._null_texts)
+        if note is not None:
+            reason, message, fix = note
+            cells.wrong(column, message, fix, reason)
         return prompt
 
     def _unpublished_columns(self) -> tuple[Problem, ...]:
