@@ -78,7 +78,7 @@ _CELEBA = (
 )
 _PORTRAIT = (
     "skin hair hair_style hair_color eyes eye_color glasses hat headwear beard facial_hair expression pose "
-    "makeup jewelry clothing background place lighting"
+    "makeup jewelry clothing accessories background place lighting faces face_box"
 )
 _RACES = {"white", "black", "indian", "east asian", "southeast asian", "middle eastern", "latino_hispanic"}
 _EMOTIONS = {"neutral", "happy", "sad", "surprise", "fear", "disgust", "anger", "contempt"}
@@ -92,11 +92,37 @@ _PRESETS = (
     Preset("emotion", frozenset(_EMOTIONS | _SYNONYMS), is_personal=True),
 )
 PRESETS: Mapping[str, Preset] = {preset.name.casefold(): preset for preset in _PRESETS}
+# Other names that models use for what is inferred about a person.
+_ALIASES = {
+    "sex": "gender",
+    **dict.fromkeys(("age_group", "age_range", "age_years"), "age"),
+    **dict.fromkeys(("race", "ethnic_group", "ethnic_origin", "nationality", "origin"), "ethnicity"),
+    **dict.fromkeys(("emotions", "mood", "facial_emotion"), "emotion"),
+    **dict.fromkeys(("religious_belief", "belief", "beliefs", "faith"), "religion"),
+    **dict.fromkeys(("sexuality", "sexual_preference"), "sexual_orientation"),
+    **dict.fromkeys(("political_view", "political_views", "political_orientation"), "politics"),
+    **dict.fromkeys(("health_status", "medical_condition", "disability"), "health"),
+    **dict.fromkeys(("criminal", "criminal_record"), "criminality"),
+}
+# No picture shows these. Most are special categories of personal data in article 9 of the GDPR.
+NEVER_INFERRED = frozenset({"religion", "sexual_orientation", "politics", "health", "criminality"})
 
 
 def preset_of(name: str) -> Preset | None:
     """Find what is known of an attribute, whatever the case and with spaces for underscores."""
     return PRESETS.get(name.strip().casefold().replace(" ", "_"))
+
+
+def kind_of(name: str) -> str:
+    """Return the attribute that a name means, in small letters: "age" for "Age Group"; else the name."""
+    folded = re.sub(r"[\s_-]+", "_", name.strip().casefold())
+    return _ALIASES.get(folded, folded)
+
+
+def is_personal(name: str) -> bool:
+    """Return whether an attribute is inferred about a person, and not seen in the picture."""
+    preset = preset_of(kind_of(name))
+    return preset is not None and preset.is_personal
 
 
 def publish_value(name: str, value: str) -> str:

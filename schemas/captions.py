@@ -33,7 +33,7 @@ class CaptionText(BaseModel):
     )
     attributes: list[Attribute] = Field(
         default_factory=list,
-        description="What models inferred from the picture: not what anybody shown says of themselves.",
+        description="What models inferred from the image, with errors. The people shown do not exist.",
     )
     bag_of_words: list[str] = Field(
         default_factory=list, description="Words that the caption was made from, where it was made so."

@@ -63,6 +63,15 @@ CODES: Mapping[str, Explanation] = {
     "row/empty-caption": Explanation("The row has neither a caption nor attributes.", _SEE_ROW),
     "row/unknown-label": Explanation("The vote is none of the labels of its form.", _SEE_ROW),
     "row/unequal-lists": Explanation("Lists that belong together have different lengths.", _SEE_ROW),
+    "row/sexual-prompt": Explanation(
+        "The prompt has sexual content, which the kit never makes and never sends to a generator.",
+        "Remove the prompt, or write it in other words; builders/generation/rules.toml lists the words.",
+    ),
+    "row/adult-words-for-minor": Explanation(
+        "The prompt is about a person under 18 and has words on the body, makeup, jewellery, or clothing and "
+        "places of adults.",
+        "Remove the prompt or these words; builders/generation/rules.toml lists them.",
+    ),
     # Rows and files that do not fit together
     "row/duplicate-row": Explanation("The same row is there more than once; one is kept.", _SEE_ROW),
     "row/conflicting-rows": Explanation(
@@ -194,6 +203,68 @@ CODES: Mapping[str, Explanation] = {
         "Neither a column nor the settings say which model made the images, so their terms are not known.",
         'Give --generator NAME, or generator = "NAME" at the source; [[generators]] declares other models.',
     ),
+    "run/grammar": Explanation(
+        "A grammar of prompts cannot be read, contradicts itself, or breaks the rules of age and content.",
+        "Correct the key that the message names; GENERATING.md describes the format.",
+    ),
+    "run/prompt-request": Explanation(
+        "The grammar does not have what --where, --balance or --count asks for, or rules it out.",
+        "Correct the name or value; `sfhq prompts --values` lists attributes, and `--values NAME` values.",
+    ),
+    "run/image-request": Explanation(
+        "What `sfhq generate` is asked for cannot be done: a flag, a setting, a price or a key is missing or "
+        "wrong.",
+        "Do what the message says; nothing was sent.",
+    ),
+    "run/caption": Explanation(
+        "`sfhq caption` cannot do what it is asked for: a flag, a model, an extra or a server is missing or "
+        "wrong.",
+        "Do what the message says; the file of captions is unchanged, and nothing is measured twice.",
+    ),
+    "run/image-folder": Explanation(
+        "The folder for images has a table of another form, or something is in the way of its folders.",
+        "Give another `--out`; a release reads several folders.",
+    ),
+    "run/generation-journal": Explanation(
+        "The journal of a folder of generated images cannot be read, or a newer kit wrote it.",
+        "Keep it, since it says what was paid for. Use the kit that wrote it, or another `--out`.",
+    ),
+    "run/images-failed": Explanation(
+        "Some requests for images failed: no image was made, and nothing was charged.",
+        "Run the same command again: it sends them again.",
+    ),
+    "run/images-uncertain": Explanation(
+        "Some requests were sent and have no usable answer: an image may have been made and charged for.",
+        "Run the same command again: it fetches what can be fetched. See at the provider what was made; "
+        "`--send-again` sends them once more, and may pay twice.",
+    ),
+    "run/images-missing": Explanation(
+        "The table of a folder of generated images names files that the folder does not have.",
+        "Put them back; they are paid for and are not made again. Or remove their rows from the table.",
+    ),
+    "run/chat-request": Explanation(
+        "What a language model is asked for cannot be done: its address, its name, a price or the library is "
+        "missing or wrong.",
+        "Do what the message says; nothing was sent.",
+    ),
+    "run/chat-answers": Explanation(
+        "A language model gave one unusable answer after the other, so no more requests were sent.",
+        "Correct the server or its address, and run the same command again. Answers are kept.",
+    ),
+    "run/budget": Explanation(
+        "The next image or sentence would cost more than the budget allows. The budget counts all that the "
+        "folder, or the file of captions, has cost, with requests that have no answer.",
+        "Give a larger `--budget` to go on.",
+    ),
+    "run/prompt-file": Explanation(
+        "A file of prompts cannot be read as a whole, has no prompts, or is in the way of the file to write.",
+        "Correct the path, or give --overwrite.",
+    ),
+    "run/provider-refused": Explanation(
+        "A provider of images, or a language model, accepts no request of this run: its key, its account's "
+        "credit, the model, a setting or the address is wrong. What was delivered is kept.",
+        "Correct what the message names, and run the same command again.",
+    ),
     "source": Explanation(
         "A source as a whole cannot be read or published.",
         "Correct the file or folder that the message names.",
@@ -225,6 +296,11 @@ CODES: Mapping[str, Explanation] = {
         "Something that the kit did not put there is in the release's place.", "Move it away, or rename it."
     ),
     # What a host answers
+    "host/silent": Explanation(
+        "Nothing moved for as long as --patience allows (5 minutes), and the run gave the host up.",
+        "Look at the connection and at the host's status page. Run the same command again, with a longer "
+        "--patience if the host needs it.",
+    ),
     "host/unreachable": Explanation(
         "The host gave no usable answer: no connection, a proxy that cannot be used, no answer in time, or "
         "an error of its own. The kit has waited and tried several times.",
@@ -241,6 +317,11 @@ CODES: Mapping[str, Explanation] = {
     "host/no-rights": Explanation(
         "The credentials are accepted, and do not allow this.",
         "Use a token with write access to the repository's owner, or correct the repository's name.",
+    ),
+    "host/unknown-rights": Explanation(
+        "The host does not say whether this user may write there: the dataset is another user's or an "
+        "organisation's, or hidden. Nothing was written anywhere.",
+        "See on the host's page that they may, and add `--force-unknown-rights`; or use another token.",
     ),
     "host/no-space": Explanation(
         "The host takes no more data from this account.",
@@ -270,8 +351,13 @@ CODES: Mapping[str, Explanation] = {
     "host/unfinished": Explanation(
         "The release is on the host and not complete: it is not processed, verified or tagged yet, or the "
         "host's answer was lost.",
-        "Run the same command again later: it continues, and creates no second version. After a lost answer "
-        "of Kaggle's, runs only look for an hour; then the kit asks again, and sends no file twice.",
+        "Run the same command again later: it continues, and creates no second version. Where Kaggle did "
+        "not answer, runs look for a version for an hour, and then ask again; `--wait` stays that long.",
+    ),
+    "host/release-twice": Explanation(
+        "The host holds a release twice, in two versions of its own with the same files: two runs published "
+        "it at the same time, or a version was repaired.",
+        "People get the newer one, so nothing has to be done; the other can be deleted on the host's page.",
     ),
     "host/not-loadable": Explanation(
         "`datasets` cannot load the release from the host, so it gets no tag.",
@@ -314,6 +400,24 @@ CODES: Mapping[str, Explanation] = {
         "value in the column ends it.",
     ),
     # What refuses a run
+    # Executors: what does the work of a release
+    "run/executor-missing": Explanation(
+        "The executor of this run needs a library that is not installed.",
+        "Install what the message names, or leave `--on` and `executor` of [run] out.",
+    ),
+    "run/cluster-unreachable": Explanation(
+        "There is no Ray cluster at RAY_ADDRESS, or Ray does not start on this machine.",
+        "Correct RAY_ADDRESS, or unset it to start Ray on this machine.",
+    ),
+    "run/cluster-machine": Explanation(
+        "A machine of the cluster does not see a folder, cannot write there, has other versions of "
+        "libraries, or does not answer.",
+        "Do what the message says for the machine that it names. Nothing was built.",
+    ),
+    "run/cluster-job": Explanation(
+        "A job failed twice on the cluster: its workers died, or the same error came again.",
+        "Run the same command again: it reuses finished work. If the same file is named again, look at it.",
+    ),
     "run/folder-locked": Explanation(
         "Another run is working in the same output folder.", "Wait for it to end, or give another --out."
     ),
@@ -346,6 +450,15 @@ CODES: Mapping[str, Explanation] = {
     "run/plan-changed": Explanation(
         "Sources, settings or a host have changed since the plan was saved.",
         "Make a new plan, look at it, and apply that.",
+    ),
+    "run/nothing-compared": Explanation(
+        "A report compares what prompts ask for, or what is true of images, with what models see, and the "
+        "release does not have both for the same attributes.",
+        "Publish captions with attributes, or give labels of your own with --truth.",
+    ),
+    "run/truth": Explanation(
+        "A row of the labels that --truth names is of no image of the release.",
+        "Name images by their file name in the source, or by their image_id.",
     ),
     "run/changelog-entry": Explanation(
         "The changelog has no entry for this version, and a host keeps a version for ever.",

@@ -14,6 +14,7 @@ from typing import Self
 from schemas.captions import CaptionRecord
 from schemas.columns import ColumnSpec, columns_of
 from schemas.features import OF_CAPTIONS, CaptionFeatures, Provenance, image_feature_columns
+from schemas.generation import PublishedRequest
 from schemas.preferences import BinarizedPair, PreferencePair
 from schemas.records import ImageRecord, ImageRow
 
@@ -63,6 +64,7 @@ class Table(StrEnum):
     IMAGES = "images"
     CAPTIONS = "captions"
     PREFERENCES = "preferences"
+    GENERATION = "generation"
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +164,19 @@ _CONFIGS = (
         "The decided pairs as chosen and rejected image, for preference training.",
         decided_only=True,
     ),
+    Config(
+        "generation",
+        "generation",
+        Table.GENERATION,
+        ("request_key",),
+        # The image's name in its source is in `default`.
+        tuple(
+            column
+            for column in _begin_with(columns_of(PublishedRequest), "request_key", "image_id")
+            if column.name != "image_filename"
+        ),
+        "Every request for an image with its answer: what was asked of which provider, and what it refused.",
+    ),
 )
 CONFIGS: Mapping[str, Config] = {config.name: config for config in _CONFIGS}
 # The config without images that has a row for each row of a table.
@@ -169,6 +184,7 @@ CONFIG_OF: Mapping[Table, Config] = {
     Table.IMAGES: CONFIGS["prompts"],
     Table.CAPTIONS: CONFIGS["captions"],
     Table.PREFERENCES: CONFIGS["preferences"],
+    Table.GENERATION: CONFIGS["generation"],
 }
 
 

@@ -75,7 +75,8 @@ class FluxSettings(SeededSettings):
     """What every FLUX.1 model takes: https://fal.ai/models/fal-ai/flux/dev/api."""
 
     image_size: _Size | None = Field(
-        None, description='Size asked for: a preset such as "square_hd", or "WxH" in pixels (FLUX).'
+        None,
+        description='Size asked for: a preset such as "square_hd", or "WxH" in pixels (FLUX, drawn).',
     )
     num_inference_steps: _Steps | None = Field(None, description="Denoising steps, 1 to 1000 (FLUX).")
     guidance_scale: _Scale | None = Field(
@@ -115,10 +116,48 @@ class SdxlSettings(SeededSettings):
 class Dalle3Settings(OpenSettings):
     """DALL-E 3: https://platform.openai.com/docs/api-reference/images/create."""
 
-    size: _Size | None = Field(None, description='Size asked for as "WxH" in pixels (DALL-E 3).')
-    quality: Literal["standard", "hd"] | None = Field(None, description="standard or hd (DALL-E 3).")
+    size: _Size | None = Field(
+        None, description='Size asked for as "WxH" in pixels (DALL-E 3 and GPT Image).'
+    )
+    quality: Literal["standard", "hd"] | None = Field(
+        None, description="standard or hd (DALL-E 3); low to high, or auto (GPT Image)."
+    )
     style: Literal["vivid", "natural"] | None = Field(None, description="vivid or natural (DALL-E 3).")
     orig_prompt: str | None = Field(None, description="The prompt asked for; see `original_prompt`.")
+
+
+class Flux2Settings(FluxOpenSettings):
+    """What FLUX.2 models take: https://fal.ai/models/fal-ai/flux-2/api."""
+
+    output_format: _Text | None = Field(
+        None, description="File format asked for, such as png or jpeg (FLUX.2 and GPT Image)."
+    )
+
+
+class GptImageSettings(OpenSettings):
+    """What OpenAI's GPT Image models take: https://platform.openai.com/docs/api-reference/images/create."""
+
+    size: _Size | None = Field(None, description="See DALL-E 3.")
+    quality: Literal["auto", "low", "medium", "high"] | None = Field(None, description="See DALL-E 3.")
+    output_format: _Text | None = Field(None, description="See FLUX.2.")
+    output_compression: (
+        Annotated[int, BeforeValidator(_whole), Field(ge=0, le=100), Column(pa.int32(), unit="%")] | None
+    ) = Field(None, description="Compression of JPEG and WebP files, 0 to 100 (GPT Image).")
+    background: Literal["auto", "opaque", "transparent"] | None = Field(
+        None, description="auto, opaque or transparent (GPT Image)."
+    )
+    moderation: Literal["auto", "low"] | None = Field(
+        None, description="How strict the provider's filter was: auto or low (GPT Image)."
+    )
+
+
+class DrawnSettings(SeededSettings):
+    """What the kit's own portraits depend on: `builders.sample.faces`."""
+
+    image_size: _Size | None = Field(None, description="See FLUX.")
+    look: Annotated[str, Field(max_length=500)] | None = Field(
+        None, description="What was drawn, as `attribute=value` with `; ` between (drawn portraits)."
+    )
 
 
 class Conditions(StrEnum):
@@ -152,7 +191,7 @@ class Terms:
 _APACHE = Terms(
     "apache-2.0",
     "Apache License 2.0",
-    "https://huggingface.co/black-forest-labs/FLUX.1-schnell",
+    "https://www.apache.org/licenses/LICENSE-2.0",
     "The model is under Apache-2.0, which has no clause on outputs.",
     conditions=Conditions.NONE,
 )
@@ -184,6 +223,20 @@ _OPENAI = Terms(
     "Outputs are assigned to the user; they may not be used to develop models that compete with OpenAI.",
     conditions=Conditions.RESTRICTED,
 )
+_FLUX2_DEV = Terms(
+    "flux-2-dev-non-commercial-license",
+    "FLUX.2 [dev] Non-Commercial License",
+    "https://huggingface.co/black-forest-labs/FLUX.2-dev",
+    "The model is for non-commercial use; outputs may not be used to train a competing model.",
+    conditions=Conditions.RESTRICTED,
+)
+_MIT = Terms(
+    "mit",
+    "MIT License",
+    "https://opensource.org/license/mit",
+    "The program that draws the images is under the MIT License, which has no clause on outputs.",
+    conditions=Conditions.NONE,
+)
 _STABILITY = Terms(
     "stability-ai-community-license",
     "Stability AI Community License",
@@ -208,6 +261,8 @@ class Generator:
         url: Page of its maker about it; croissant.json names the model by this address.
         settings: The model that types its `configs`.
         terms: What binds its images.
+        retired: Why it can make no more images, and what to use instead; None if it can.
+        is_trained: Whether it is a trained model; False for code that draws.
     """
 
     name: str
@@ -215,9 +270,12 @@ class Generator:
     url: str
     settings: type[OpenSettings]
     terms: Terms
+    retired: str | None = None
+    is_trained: bool = True
 
 
 _HUB = "https://huggingface.co"
+_OPENAI_MODELS = "https://platform.openai.com/docs/models"
 _GENERATORS = (
     Generator(
         "FLUX1_schnell",
@@ -243,7 +301,55 @@ _GENERATORS = (
         FluxProSettings,
         _FLUX_PRO,
     ),
-    Generator("DALLE3", "DALL-E 3", "https://openai.com/index/dall-e-3/", Dalle3Settings, _OPENAI),
+    Generator(
+        "DALLE3",
+        "DALL-E 3",
+        "https://openai.com/index/dall-e-3/",
+        Dalle3Settings,
+        _OPENAI,
+        retired="OpenAI shut it down on 2026-05-12; use gpt-image-2",
+    ),
+    Generator(
+        "SD2_1",
+        "Stable Diffusion 2.1",
+        f"{_HUB}/stabilityai/stable-diffusion-2-1",
+        SdxlSettings,
+        _OPENRAIL,
+        retired="Stability AI withdrew its weights; use SDXL",
+    ),
+    Generator(
+        "FLUX2_klein_4B",
+        "FLUX.2 [klein] 4B",
+        f"{_HUB}/black-forest-labs/FLUX.2-klein-4B",
+        Flux2Settings,
+        _APACHE,
+    ),
+    Generator("FLUX2_dev", "FLUX.2 [dev]", f"{_HUB}/black-forest-labs/FLUX.2-dev", Flux2Settings, _FLUX2_DEV),
+    Generator(
+        "gpt-image-1",
+        "GPT Image 1",
+        f"{_OPENAI_MODELS}/gpt-image-1",
+        GptImageSettings,
+        _OPENAI,
+        retired="OpenAI shut it down on 2026-10-23; use gpt-image-2",
+    ),
+    *(
+        Generator(name, title, f"{_OPENAI_MODELS}/{name}", GptImageSettings, _OPENAI)
+        for name, title in (
+            ("gpt-image-1-mini", "GPT Image 1 mini"),
+            ("gpt-image-1.5", "GPT Image 1.5"),
+            ("gpt-image-2", "GPT Image 2"),
+            ("gpt-image-2.6", "GPT Image 2.6"),
+        )
+    ),
+    Generator(
+        "drawn",
+        "Drawn portraits",
+        "https://opensource.org/license/mit",
+        DrawnSettings,
+        _MIT,
+        is_trained=False,
+    ),
 )
 # Those that are built in. A release may have more: `generators_with` adds those that its manifest declares.
 GENERATORS: Mapping[str, Generator] = {generator.name: generator for generator in _GENERATORS}

@@ -139,6 +139,18 @@ class Changes(_Frozen):
     new_columns: tuple[str, ...] = Field(description="Columns, as config.column, new or of another type.")
     lost_columns: tuple[str, ...] = Field(description="Columns, as config.column, gone or of another type.")
 
+    # Left out where there are none: earlier releases did not count them.
+    edited_columns: Mapping[str, Mapping[str, _Count]] = Field(
+        {},
+        exclude_if=operator.not_,
+        description="Config → column → rows edited in it. Other configs of the same rows are left out.",
+    )
+
+    @property
+    def changed_rows(self) -> Mapping[str, RowChanges]:
+        """Config → rows, of the configs in which any row differs."""
+        return {name: rows for name, rows in self.rows.items() if rows.added or rows.edited or rows.removed}
+
 
 class Inputs(_Frozen):
     """Everything that a build depends on; equal inputs give equal bytes."""

@@ -109,7 +109,7 @@ class PreferencePair(BaseModel):
     prompt_license: str | None = Field(description="Terms of the prompt; null where the source states none.")
     source: str = Field(description="Source that the pair came from.")
     file: str = Field(description="File of that source.")
-    row: int = Field(description="Row of that file; the first one where several speak of the pair.")
+    row: int = Field(description="Row of that file; the first of several about the pair.")
     split: SplitName = Field(description="Split that the row belongs to.")
 
 

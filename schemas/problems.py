@@ -109,6 +109,7 @@ class Reason(StrEnum):
     SOURCE = "source"
     NOTES = "notes"
     RELEASE = "release"
+    RELEASE_TWICE = "release_twice"
     EMBEDDING = "embedding"
     SECRET = "secret"  # noqa: S105 - in a row, an image or the settings
 
@@ -116,8 +117,8 @@ class Reason(StrEnum):
     def code(self) -> str:
         """The code of a problem that has none of its own: `row/image-missing`, or the word alone."""
         word = self.value.replace("_", "-")
-        if self is Reason.VIEWER_STATISTICS:
-            return f"check/{word}"
+        if self in _PREFIXES:
+            return f"{_PREFIXES[self]}/{word}"
         return word if self.severity is Severity.BLOCKING else f"row/{word}"
 
     # One severity for each reason: a severity at each place let one fault reject a row here and only warn
@@ -144,6 +145,8 @@ _OF_MANY_ROWS = (
     Reason.DROPPED_COLUMN,
     Reason.IDLE_DROPPED_COLUMN,
 )
+# Reasons that are no row's, and need no code at each place.
+_PREFIXES = {Reason.VIEWER_STATISTICS: "check", Reason.RELEASE_TWICE: "host"}
 _SEVERITIES = {
     Reason.EMPTY_PROMPT: Severity.WARNING,
     Reason.LOOKS_EMPTY: Severity.WARNING,
@@ -163,6 +166,7 @@ _SEVERITIES = {
     Reason.MISSING_CHANGES: Severity.WARNING,
     Reason.IDLE_EXCLUSION: Severity.WARNING,
     Reason.VIEWER_STATISTICS: Severity.WARNING,
+    Reason.RELEASE_TWICE: Severity.WARNING,
     **dict.fromkeys(_OF_MANY_ROWS, Severity.WARNING),
     Reason.SETTINGS: Severity.BLOCKING,
     Reason.SOURCE: Severity.BLOCKING,
@@ -294,6 +298,10 @@ class SourceError(KitError):
 
 class BuildError(KitError):
     """The files of a release cannot be built."""
+
+
+class ClusterError(KitError):
+    """The machines that do the work fail, or cannot do it; work that is finished is kept."""
 
 
 class ReleaseError(KitError):

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationInf
 from schemas.columns import Column, struct
 from schemas.generators import GENERATORS, SETTINGS_COLUMNS, Generator, OpenSettings, settings_row
 from schemas.problems import Problem
+from schemas.prompts import AskedAttribute
 
 ID_CHARS = 16
 DEFAULT_SPLIT = "train"
@@ -59,6 +60,10 @@ class ImageRecord(BaseModel):
     captions: list[str] = Field(
         description="Every caption of the image; `captions` says who wrote each. Empty if there is none."
     )
+    prompt_attributes: list[AskedAttribute] = Field(
+        description="What the prompt asks for, as in `generation`. An image may show something else. Empty "
+        "if unknown."
+    )
     generator: str = Field(description="Model that made the image.")
     settings: Annotated[
         SerializeAsAny[OpenSettings] | None, Column(struct(SETTINGS_COLUMNS), children=SETTINGS_COLUMNS)
@@ -102,7 +107,8 @@ class ImageRecord(BaseModel):
 
     def row(self) -> dict[str, object]:
         """Lay the record out as one row of a table, without the image."""
-        values = {name: getattr(self, name) for name in type(self).model_fields}
+        values = dict(vars(self))  # of pydantic's, each field's value in the order of the fields
+        values["prompt_attributes"] = [each.model_dump() for each in self.prompt_attributes]
         values["settings"] = settings_row(self.settings) if self.settings is not None else None
         return values
 
@@ -145,7 +151,9 @@ class ProblemEntry(BaseModel):
 class RejectedRow(BaseModel):
     """An input row that is not published, with every reason and its own text."""
 
-    table: str = Field(description="What it was to become a row of: images, captions or preferences.")
+    table: str = Field(
+        description="What it was to become a row of: images, captions, preferences or generation."
+    )
     source: str = Field(description="Source it came from.")
     file: str = Field(description="Table, or the image that no row names.")
     row: int | None = Field(description="Row as a spreadsheet numbers it; null for an image without a row.")
