@@ -14,14 +14,23 @@ from builders.catalog.captions import CaptionCatalog
 from builders.catalog.exclusions import ExcludedImages
 from builders.catalog.findings import Findings
 from builders.catalog.images import ImageCatalog, Shown
-from builders.catalog.layout import Entry, Layout, Limits, Part, Placed
+from builders.catalog.layout import Entry, Layout, Limits, Part, Placed, RowChange
 from builders.catalog.ledger import Ledger
 from builders.catalog.pairs import Loose, PairCatalog, PublishedPair, Stored
 from builders.catalog.privacy import Finding
 from builders.catalog.references import References, path_of
+from builders.catalog.requests import RequestCatalog
 from builders.images.integrity import ImageFacts
 from builders.sources.exclusions import Exclusions
-from builders.sources.intake import CaptionInput, ImageInput, InputRow, PairInput, RankingInput, RankInput
+from builders.sources.intake import (
+    CaptionInput,
+    GenerationInput,
+    ImageInput,
+    InputRow,
+    PairInput,
+    RankingInput,
+    RankInput,
+)
 from schemas.configs import Table
 from schemas.generators import GENERATORS, Generator
 from schemas.manifest import Counts
@@ -37,6 +46,7 @@ __all__ = [
     "Part",
     "Placed",
     "PublishedPair",
+    "RowChange",
     "Shown",
     "Stored",
     "path_of",
@@ -61,6 +71,7 @@ class Catalog:
         images: One record for each different image.
         captions: What is said of them.
         pairs: Two of them each, with votes.
+        requests: What was asked of providers, and their answers.
         layout: Which row goes into which part.
         findings: What is private in rows and images.
     """
@@ -82,6 +93,7 @@ class Catalog:
         self.images = ImageCatalog(self._db, self.ledger, shares, generators)
         self.captions = CaptionCatalog(self._db, self.ledger)
         self.pairs = PairCatalog(self._db, self.ledger, shares)
+        self.requests = RequestCatalog(self._db, self.ledger, shares)
         self.findings = Findings(self._db, self.ledger, privacy)
         self._excluded = ExcludedImages(self._db, self.ledger, exclusions)
         self._db.execute("BEGIN")
@@ -117,6 +129,8 @@ class Catalog:
             return
         elif isinstance(row.content, CaptionInput):
             self.captions.add(input_id, row.content)
+        elif isinstance(row.content, GenerationInput):
+            self.requests.add(input_id, row.content)
         elif isinstance(row.content, PairInput):
             self.pairs.add(input_id, row, row.content, files)
         elif isinstance(row.content, RankInput):
@@ -141,6 +155,7 @@ class Catalog:
         references = References(self._db)
         self._excluded.resolve(references)
         self.captions.resolve(references, self._excluded.reasons)
+        self.requests.resolve(references, self._excluded.reasons)
         self.pairs.resolve(references)
         self.ledger.flush()
 
@@ -161,6 +176,7 @@ class Catalog:
             Table.IMAGES: self.images.num_rows(),
             Table.CAPTIONS: self.captions.num_rows(),
             Table.PREFERENCES: self.pairs.num_rows(),
+            Table.GENERATION: self.requests.num_rows(),
         }
         counts = {table: self._counts(table, num_rows[table]) for table in Table}
         return {table: count for table, count in counts.items() if count.read or table is Table.IMAGES}

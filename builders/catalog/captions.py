@@ -59,13 +59,9 @@ class CaptionCatalog:
         self._insert_said.flush()
         query = "SELECT input_id, image, of, text, source FROM said JOIN inputs ON id = input_id ORDER BY id"
         for input_id, image, of, text, source in self._db.execute(query):
-            found = references.find(image, of)
+            found = references.find_included(image, of, excluded)
             if found.image_id is None:
-                fix = found.fix or references.suggest(image)
-                self._reject(input_id, found.reason, found.message, image, fix)
-            elif found.image_id in excluded:
-                message = f"the image is excluded itself: {excluded[found.image_id]}"
-                self._reject(input_id, Reason.EXCLUDED, message, image, "no action is needed")
+                self._reject(input_id, found.reason, found.message, image, found.fix)
             else:
                 said = CaptionText.model_validate_json(text)
                 if _is_part(said):
@@ -81,7 +77,7 @@ class CaptionCatalog:
     def published(self, part: Part | None = None) -> Iterator[dict[str, object]]:
         """Yield each caption's row, or those of one part in its order.
 
-        Without a part they come in order of image, source and caption id. Splits are those of the images,
+        Without a part they come in order of image and caption id. Splits are those of the images,
         once these have been arranged.
         """
         query = (
@@ -90,7 +86,7 @@ class CaptionCatalog:
             f"LEFT JOIN now ON now.\"table\" = '{Table.IMAGES}' AND now.key = image_id "
         )
         if part is None:
-            query = query.format("") + "ORDER BY image_id, captions.source, caption_id"
+            query = query.format("") + "ORDER BY image_id, caption_id"
         else:
             query = query.format("layout CROSS JOIN").replace(
                 "captions JOIN", "captions ON caption_id = layout.key JOIN"
@@ -123,11 +119,11 @@ class CaptionCatalog:
             yield Shown(sha256, ImageFile.from_text(path), caption)
 
     def entries(self) -> Iterator[Entry]:
-        """Yield what places each caption, in order of image, source and caption id."""
+        """Yield what places each caption, in order of image and caption id."""
         query = (
             f"SELECT caption_id, coalesce(split, '{DEFAULT_SPLIT}') FROM captions "
             f"LEFT JOIN now ON now.\"table\" = '{Table.IMAGES}' AND now.key = image_id "
-            "ORDER BY image_id, source, caption_id"
+            "ORDER BY image_id, caption_id"
         )
         return (Entry(*row) for row in self._db.execute(query))
 

@@ -18,7 +18,7 @@ from schemas.records import DEFAULT_SPLIT, GENERATORS_KEY, ImageRecord, image_id
 _SCHEMA = """
 CREATE TABLE images (
     input_id INTEGER PRIMARY KEY, source TEXT, name TEXT, row INTEGER, path TEXT,
-    sha256 TEXT, image_id TEXT, text TEXT, record TEXT, first_id INTEGER
+    sha256 TEXT, image_id TEXT, record TEXT, first_id INTEGER
 );
 """
 _INDEXES = """
@@ -37,9 +37,20 @@ _ORIGINS = (
 # In the order of the captions table, so that the list says the same as that.
 _CAPTIONS = (
     "SELECT json_group_array(caption) FROM (SELECT caption FROM captions "
-    "WHERE captions.image_id = first.image_id AND caption IS NOT NULL ORDER BY source, caption_id)"
+    "WHERE captions.image_id = first.image_id AND caption IS NOT NULL ORDER BY caption_id)"
+)
+# An image has one request at most.
+_ASKED = (
+    "coalesce((SELECT json_extract(requests.text, '$.attributes') FROM requests "
+    "WHERE requests.image_id = first.image_id), '[]')"
+)
+# What a row says of its image, to compare it with what another says.
+_SAID = (
+    "json_extract(record, '$.prompt', '$.original_prompt', '$.generator', '$.config_json', "
+    "'$.digital_source_type')"
 )
 _ROW_OF = f"SELECT input_id, row FROM {_KEPT} WHERE source = ? AND name = ? ORDER BY row"
+_to_json = json.JSONEncoder(ensure_ascii=False).encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +101,7 @@ class ImageCatalog:
     ) -> None:
         self._db, self._ledger, self._shares, self._generators = db, ledger, shares, generators
         db.executescript(_SCHEMA)
-        self._insert = Insert(db, f"INSERT INTO images VALUES ({', '.join('?' * 10)})")
+        self._insert = Insert(db, f"INSERT INTO images VALUES ({', '.join('?' * 9)})")
 
     def add(
         self,
@@ -103,11 +114,10 @@ class ImageCatalog:
         """Add an image, without facts if it cannot be read; one that is rejected already is kept by name."""
         stored = (input_id, row.source, row.name.encode(errors="backslashreplace").decode(), row.row)
         if facts is None or file is None or image.text is None or row.is_rejected:
-            self._insert(*stored, *[None] * 6)
+            self._insert(*stored, *[None] * 5)
             return
         record = _record(row, image.text, facts, self._generators)
-        text = json.dumps(_said(image.text), sort_keys=True)
-        content = (facts.sha256, record.image_id, text, json.dumps(record.row(), ensure_ascii=False))
+        content = (facts.sha256, record.image_id, _to_json(record.row()))
         self._insert(*stored, file.to_text(), *content, input_id)
 
     def resolve(self) -> None:
@@ -129,17 +139,23 @@ class ImageCatalog:
         Without a part they come in order of image id. Ids are digests, so this order is a shuffle that
         depends on nothing but the images themselves.
         """
-        query = f"SELECT record, path, ({self._origins}), ({self._captions}) FROM "
+        query = f"SELECT record, path, ({self._origins}), ({self._captions}), {self._asked} FROM "
         if part is None:
             rows = self._db.execute(f"{query} {FIRST} first ORDER BY image_id")
         else:
             query += f"layout CROSS JOIN {FIRST} first ON image_id = key WHERE {IN_PART}"
             rows = self._db.execute(query, part.place)
-        for written, path, other_origins, texts in rows:
+        for written, path, other_origins, texts, asked in rows:
             record = json.loads(written)
             record["split"] = part.split if part else self._split_of(record["prompt"], record["image_id"])
-            more = {"other_origins": json.loads(other_origins), "captions": json.loads(texts)}
-            yield record | more, ImageFile.from_text(path)
+            record["other_origins"] = json.loads(other_origins)
+            record["captions"], record["prompt_attributes"] = json.loads(texts), json.loads(asked)
+            yield record, ImageFile.from_text(path)
+
+    def ids_as_read(self) -> Iterator[str]:
+        """Yield the id of each record in the order in which the sources have them."""
+        for (image_id,) in self._db.execute(f"SELECT image_id FROM {FIRST} ORDER BY input_id"):
+            yield image_id
 
     def shown(self, part: Part) -> Iterator[Shown]:
         """Yield each image of a part with its prompt, in order."""
@@ -166,6 +182,10 @@ class ImageCatalog:
     @property
     def _captions(self) -> str:
         return _CAPTIONS if self._db.execute("SELECT 1 FROM captions LIMIT 1").fetchone() else "'[]'"
+
+    @property
+    def _asked(self) -> str:
+        return _ASKED if self._db.execute("SELECT 1 FROM requests LIMIT 1").fetchone() else "'[]'"
 
     def num_rows(self) -> int:
         """Count the records."""
@@ -207,8 +227,8 @@ class ImageCatalog:
             f"SELECT sha256 FROM {_KEPT} GROUP BY sha256 HAVING count(*) > 1 ORDER BY sha256"
         ).fetchall()
         for (sha256,) in repeated:
-            order = "WHERE sha256 = ? ORDER BY source, name, row"
-            rows = self._db.execute(f"SELECT input_id, source, name, text FROM {_KEPT} {order}", (sha256,))
+            order = "WHERE sha256 = ? ORDER BY name, row, source"
+            rows = self._db.execute(f"SELECT input_id, source, name, {_SAID} FROM {_KEPT} {order}", (sha256,))
             copies = self._reject_repeated_images([_Copy(*row) for row in rows])
             if len({copy.text for copy in copies}) > 1:
                 places = ", ".join(f"{copy.source}/{copy.name}" for copy in copies)
@@ -260,11 +280,6 @@ class ImageCatalog:
         )
 
 
-def _said(text: ImageText) -> list[object]:
-    """List what a row says of its image, to compare it with what another says."""
-    return [text.prompt, text.original_prompt, text.generator, text.config_json, text.digital_source_type]
-
-
 def _record(
     row: InputRow, text: ImageText, facts: ImageFacts, generators: Mapping[str, Generator]
 ) -> ImageRecord:
@@ -274,6 +289,7 @@ def _record(
         "prompt": text.prompt,
         "original_prompt": text.original_prompt,
         "captions": [],
+        "prompt_attributes": [],
         "generator": text.generator,
         "settings": text.settings,
         "config_json": text.config_json,

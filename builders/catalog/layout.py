@@ -7,8 +7,9 @@ make new parts after those, in the order of the catalog, which has no meaning. S
 nothing, and what is edited or removed rewrites its own part, and in it its own group, alone.
 """
 
+import json
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from builders.catalog.ledger import Insert
@@ -29,6 +30,9 @@ CREATE TABLE was (
     digest BLOB, is_decided INTEGER, text_digest BLOB,
     PRIMARY KEY ("table", key)
 ) WITHOUT ROWID;
+CREATE TABLE edited (
+    "table" TEXT, key TEXT, digests BLOB, columns TEXT, PRIMARY KEY ("table", key)
+) WITHOUT ROWID;
 """
 # The rows of one part, in order; its parameters are `Part.place`.
 IN_PART = (
@@ -39,13 +43,14 @@ _GROUP = 2**20  # positions are this times the group, and the place in it
 _MAX_GROWTH = 1.5  # of a part whose images are replaced by larger ones, before rows move to a new one
 _MAX_PART_BYTES = 1_950_000_000  # the hosts' limit is 2 GB a file
 _STAYS = "now.split = was.split"
+_IS_EDITED = "(now.digest <> was.digest OR now.split <> was.split)"
 _CHANGES = """
-    SELECT now.key, now.split, 'added', 0, now.is_decided FROM now LEFT JOIN was USING ("table", key)
+    SELECT now.key, now.split, 'added', 0, now.is_decided, NULL FROM now LEFT JOIN was USING ("table", key)
         WHERE now."table" = :table AND was.key IS NULL
-    UNION ALL SELECT now.key, now.split, 'edited', was.is_decided, now.is_decided
-        FROM now JOIN was USING ("table", key)
+    UNION ALL SELECT now.key, now.split, 'edited', was.is_decided, now.is_decided, edited.columns
+        FROM now JOIN was USING ("table", key) LEFT JOIN edited USING ("table", key)
         WHERE now."table" = :table AND (:all OR now.{digest} <> was.{digest} OR now.split <> was.split)
-    UNION ALL SELECT was.key, was.split, 'removed', was.is_decided, 0
+    UNION ALL SELECT was.key, was.split, 'removed', was.is_decided, 0, NULL
         FROM was LEFT JOIN now USING ("table", key) WHERE was."table" = :table AND now.key IS NULL
 """
 _ROWS = {
@@ -74,6 +79,12 @@ _DIFFERENCES = {
         f'WHERE was."table" = :table AND (now.key IS NULL OR NOT {_STAYS}) GROUP BY 1, 2'
     ),
 }
+_COUNT_KEPT = f"""
+    SELECT count(*), coalesce(sum({_IS_EDITED}), 0) FROM now JOIN was USING ("table", key) WHERE "table" = ?
+"""
+_IS_ROW_EDITED = f"""
+    SELECT 1 FROM now JOIN was USING ("table", key) WHERE "table" = ? AND key = ? AND {_IS_EDITED}
+"""
 _KEEP_ROWS = f"""
     INSERT INTO layout SELECT "table", was.split, number, position, key
     FROM was JOIN now USING ("table", key) WHERE "table" = ? AND {_STAYS}
@@ -150,6 +161,23 @@ class Placed:
     digest: bytes
     is_decided: bool = False
     text_digest: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class RowChange:
+    """A row that differs from the previous release.
+
+    Attributes:
+        key: Names it in its table.
+        split: Its split; of a removed row, the one it was in.
+        kind: "added", "edited" or "removed".
+        columns: Of an edited row, the columns that differ; None where they are not compared.
+    """
+
+    key: str
+    split: str
+    kind: str
+    columns: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,8 +329,8 @@ class Layout:
         """List the parts of a table, those that have gone with no rows, by split and number."""
         return self._parts.get(table, ())
 
-    def changes(self, config: Config, *, is_remade: bool = False) -> Iterator[tuple[str, str, str]]:
-        """Yield (key, split, "added", "edited" or "removed") for each row of a config that differs.
+    def changes(self, config: Config, *, is_remade: bool = False) -> Iterator[RowChange]:
+        """Yield each row of a config that differs.
 
         A pair that has become decided is added to a config of decided ones, wherever it was before.
 
@@ -312,11 +340,46 @@ class Layout:
         """
         query = _CHANGES.format(digest="text_digest" if config.provenance is not None else "digest")
         rows = self._db.execute(query, {"table": config.table, "all": is_remade})
-        for key, split, change, was_decided, is_decided in rows:
+        names = {column.name for column in config.columns}
+        for key, split, change, was_decided, is_decided, edited in rows:
             if config.decided_only and was_decided != is_decided:
-                yield key, split, "added" if is_decided else "removed"
+                yield RowChange(key, split, "added" if is_decided else "removed")
             elif is_decided or not config.decided_only:
-                yield key, split, change
+                # Rows of features are computed from others, and have no columns of their own to compare.
+                columns = json.loads(edited) if edited and config.provenance is None else None
+                is_own = None if columns is None else tuple(name for name in columns if name in names)
+                yield RowChange(key, split, change, is_own)
+
+    def count_kept(self, table: Table) -> tuple[int, int]:
+        """Count the rows that the previous release has, too, and those of them that are edited."""
+        (counted,) = self._db.execute(_COUNT_KEPT, (table,))
+        return int(counted[0]), int(counted[1])
+
+    def is_edited(self, table: Table, key: str) -> bool:
+        """Return whether a row is in the previous release with other content."""
+        return self._db.execute(_IS_ROW_EDITED, (table, key)).fetchone() is not None
+
+    def keep_edited(self, table: Table, rows: Iterable[tuple[str, Sequence[bytes]]]) -> None:
+        """Keep a digest of each column of rows of the previous release that are edited, by key."""
+        insert = Insert(self._db, "INSERT OR IGNORE INTO edited VALUES (?, ?, ?, NULL)")
+        for key, digests in rows:
+            insert(table, key, b"".join(digests))
+        insert.flush()
+
+    def edited(self, table: Table, key: str, digest_bytes: int) -> list[bytes]:
+        """Return what `keep_edited` was given of a row; nothing if it is not edited."""
+        for (kept,) in self._db.execute(
+            'SELECT digests FROM edited WHERE "table" = ? AND key = ?', (table, key)
+        ):
+            return [kept[at : at + digest_bytes] for at in range(0, len(kept), digest_bytes)]
+        return []
+
+    def keep_edited_columns(self, table: Table, rows: Iterable[tuple[str, Sequence[str]]]) -> None:
+        """Keep the names of the columns in which rows are edited, by key; `changes` yields them."""
+        update = Insert(self._db, 'UPDATE edited SET columns = ?3 WHERE "table" = ?1 AND key = ?2')
+        for key, columns in rows:
+            update(table, key, json.dumps(columns))
+        update.flush()
 
     def rows(self, config: Config) -> Iterator[tuple[str, str]]:
         """Yield (key, split) for each row of a config, where the release follows another."""

@@ -1,27 +1,36 @@
 """Reading of sources into the catalog; every image is decoded once, in full, to look at it."""
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from builders.catalog import Catalog, Loose, Stored, path_of
+from builders.catalog import Catalog, Loose, Stored, path_of, private_texts
+from builders.catalog import privacy as privacy_rules
 from builders.catalog.privacy import WHAT, Finding
 from builders.files import real_path
+from builders.images import integrity, metadata
 from builders.images.checked import CheckedImages
-from builders.images.files import ImageFile, ImageRefusedError, read_image, too_large
-from builders.images.integrity import ImageFacts, inspect_image
+from builders.images.files import ImageFile, ImageRefusedError, read_image_and_state, too_large
+from builders.images.integrity import ImageFacts, check_limits, inspect_image
+from builders.images.known_files import now_ns
+from builders.images.looking import Look, LookAtImage
 from builders.images.metadata import ImageMetadata, read_metadata
 from builders.parallel import IN_THREADS, Execution
 from builders.sources.intake import ImageInput, InputRow, PairInput, RankingInput, RankInput, Side, Source
+from schemas import secrets
+from schemas.configs import Table
 from schemas.manifest import SourceEntry
 from schemas.preferences import public_reference
 from schemas.problems import Place, Problem, Reason
 from schemas.records import IMAGE_FORMATS
-from schemas.settings import BuildSettings
+from schemas.settings import BuildSettings, PrivacySettings
 
 _IMAGES_PER_TASK = 16
+# A row, and what another machine saw of its image; None where this one looks at it.
+_LookedAt = tuple[InputRow, Look | ImageRefusedError | None]
 
 
 class FetchError(Exception):
@@ -58,7 +67,7 @@ class SourceReader:
         scratch: Folder of ours, for images that come inside of tables.
         execution: Looks at images, and shows progress.
         fetch: Downloads images that pairs name by address; None to leave those as they are.
-        checked: Images that need not be decoded; takes in those that were.
+        checked: Images that need not be decoded, and files that need not be read; takes in those that were.
     """
 
     def __init__(
@@ -72,6 +81,7 @@ class SourceReader:
     ) -> None:
         self._catalog, self._settings, self._scratch = catalog, settings, scratch
         self._map, self._track, self._fetch = execution.threads.map_ordered, execution.track, fetch
+        self._images = execution.images
         self._checked = checked if checked is not None else CheckedImages()
         self._privacy = catalog.findings.check
 
@@ -97,8 +107,9 @@ class SourceReader:
         digest = hashlib.sha256(source.sha256.encode())
         num_rows = num_strays = 0
         self._catalog.add_table_problems(source.table_problems, source.table)
-        inspected = self._map(self._inspect_row, source.rows(), chunk=_IMAGES_PER_TASK)
-        for row, seen in self._track(inspected, f"reading {source.name}", source.num_rows):
+        inspected = self._map(self._inspect_row, self._look_elsewhere(source), chunk=_IMAGES_PER_TASK)
+        seen_rows = ((row, seen) for (row, _), seen in inspected)
+        for row, seen in self._track(seen_rows, f"reading {source.name}", source.num_rows):
             facts = seen.facts
             self._catalog.add(seen.row, source.table, facts, seen.files, seen.findings)
             if isinstance(row.content, ImageInput):
@@ -113,18 +124,42 @@ class SourceReader:
             sha256=digest.hexdigest(),
         )
 
-    def _inspect_row(self, row: InputRow) -> _InspectedRow:
+    def _look_elsewhere(self, source: Source) -> Iterator[_LookedAt]:
+        """Yield the rows in order, with what other machines see of their image files, if there are any.
+
+        Files that have not changed since an earlier run stay here, and are not opened. Others are decoded,
+        known digest or not: only this machine knows it, and to ask first would read every image twice.
+        """
+        if self._images.shares_memory or source.table is not Table.IMAGES:
+            yield from ((row, None) for row in source.rows())
+            return
+        rows: deque[InputRow] = deque()
+
+        def files() -> Iterator[ImageFile | None]:
+            for row in source.rows():
+                rows.append(row)
+                file = row.content.file if isinstance(row.content, ImageInput) else None
+                yield file if file is not None and self._checked.find_file(file) is None else None
+
+        looks = self._images.map_ordered(LookAtImage(self._settings), files(), chunk=_IMAGES_PER_TASK)
+        for _, look in looks:
+            yield rows.popleft(), look
+
+    def _inspect_row(self, looked_at: _LookedAt) -> _InspectedRow:
         """Look at a row's texts and images: what they are, what is wrong with them, and what is private."""
+        row, look = looked_at
         row, dropped = self._privacy.drop_columns(row)
-        seen = self._inspect_images(row)
+        seen = self._inspect_images(row, look)
         findings = [*dropped, *self._privacy.inspect_row(seen.row), *seen.findings]
+        if not findings:
+            return seen
         refusals = self._privacy.refuse(seen.row, findings) if not seen.row.is_rejected else ()
         return replace(seen, row=_with_problems(seen.row, refusals), findings=findings)
 
-    def _inspect_images(self, row: InputRow) -> _InspectedRow:
+    def _inspect_images(self, row: InputRow, look: Look | ImageRefusedError | None) -> _InspectedRow:
         content = row.content
         if isinstance(content, ImageInput) and (content.file or content.data):
-            return self._inspect_image(row, content)
+            return self._inspect_image(row, content, look)
         if isinstance(content, PairInput | RankInput | RankingInput) and not row.is_rejected:
             try:
                 kept = [self._keep_side(side) if side.data else (None, []) for side in content.sides]
@@ -134,22 +169,58 @@ class SourceReader:
             return _InspectedRow(row, None, tuple(file for file, _ in kept), findings)
         return _InspectedRow(row)
 
-    def _inspect_image(self, row: InputRow, image: ImageInput) -> _InspectedRow:
+    def _inspect_image(
+        self, row: InputRow, image: ImageInput, look: Look | ImageRefusedError | None
+    ) -> _InspectedRow:
         try:
             if image.file is not None:
-                facts, metadata = self._look_at(read_image(image.file, self._settings.max_image_bytes))
                 file = image.file
+                if look is not None:
+                    facts, findings = self._take_over(look, row.name)
+                else:
+                    facts, findings = self._look_at_file(file, row.name)
             else:
                 file, facts, metadata = self._keep(image.data or b"")
+                findings = self._privacy.inspect_image(metadata, row.name)
         except ImageRefusedError as error:
             return _InspectedRow(_with_problems(row, [_refusal(row, "image_filename", error)]))
-        findings = self._privacy.inspect_image(metadata, row.name)
         if Path(row.name).suffix.lower().replace("jpeg", "jpg") != f".{IMAGE_FORMATS[facts.format]}":
             message = f"the name does not fit the image's format, {facts.format}, under which it is published"
             place = Place(file=row.file, row=row.row, column="image_filename")
             problem = place.problem(Reason.FORMAT_DIFFERS_FROM_NAME, message, value=row.name)
             row = _with_problems(row, [problem])
         return _InspectedRow(row, facts, (Stored.of(file, facts),), findings)
+
+    def _take_over(self, look: Look | ImageRefusedError, name: str) -> tuple[ImageFacts, list[Finding]]:
+        """Take over what another machine saw of an image, and look for what is private in it.
+
+        Raises:
+            ImageRefusedError: It is not one that can be published.
+        """
+        if isinstance(look, ImageRefusedError):
+            raise look
+        is_new = self._checked.find(look.facts.sha256, look.facts.num_bytes) is None
+        if is_new and not look.metadata.num_bytes_after:
+            self._checked.add(look.facts)
+        return look.facts, self._privacy.inspect_image(look.metadata, name)
+
+    def _look_at_file(self, file: ImageFile, name: str) -> tuple[ImageFacts, list[Finding]]:
+        """Look at an image and at what is private in it; one that was looked at before is not opened.
+
+        Raises:
+            ImageRefusedError: It is not one that can be published.
+        """
+        facts = self._checked.find_file(file)
+        if facts is not None:
+            check_limits(facts, self._settings)
+            return facts, []
+        read_at_ns = now_ns()
+        data, state = read_image_and_state(file, self._settings.max_image_bytes)
+        facts, metadata = self._look_at(data)
+        findings = self._privacy.inspect_image(metadata, name)
+        if state is not None and not findings:
+            self._checked.files.add(file, state, facts.sha256, facts.num_bytes, read_at_ns)
+        return facts, findings
 
     def _look_at(self, data: bytes) -> tuple[ImageFacts, ImageMetadata]:
         """Decode an image in full, unless that was done before; read what it holds beside its pixels.
@@ -161,7 +232,7 @@ class SourceReader:
         known = self._checked.find(sha256, len(data))
         facts = inspect_image(data, sha256, self._settings, known)
         is_new = known is None
-        metadata = read_metadata(data, is_thorough=is_new or self._privacy.rejects_images)
+        metadata = read_metadata(data)
         # An image with other data behind it is not noted, so that each run looks through it again.
         if is_new and not metadata.num_bytes_after:
             self._checked.add(facts)
@@ -225,17 +296,28 @@ class SourceReader:
             if path is None:
                 return None, []
             file = ImageFile(path)
-            facts, metadata = self._look_at(read_image(file, self._settings.max_image_bytes))
+            facts, findings = self._look_at_file(file, public_reference(loose.reference))
         except FetchError as error:
             return f"the image cannot be fetched: {error}", []
         except ImageRefusedError as error:
             return f"the image cannot be used: {error.message}", []
-        findings = self._privacy.inspect_image(metadata, public_reference(loose.reference))
         if findings and self._privacy.rejects_images:
             what = ", ".join(dict.fromkeys(WHAT[found.reason] for found in findings if found.reason in WHAT))
             if what:
                 return f"the image cannot be used: the file holds {what}", []
         return Stored.of(file, facts), findings
+
+
+def digest_rules(privacy: PrivacySettings) -> str:
+    """Digest all that decides whether an image holds private data.
+
+    That is the code itself, since one version of the kit may have many states, and the setting that has
+    every image looked through again.
+    """
+    digest = hashlib.sha256(privacy.images.encode())
+    for module in (integrity, metadata, privacy_rules, private_texts, secrets):
+        digest.update(Path(str(module.__file__)).read_bytes())
+    return digest.hexdigest()
 
 
 def find_below(folder: Path, reference: str) -> Path | None:

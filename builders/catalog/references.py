@@ -2,8 +2,8 @@
 
 import re
 import sqlite3
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from urllib.parse import unquote
 
@@ -63,6 +63,25 @@ class References:
         db.executescript(_PUBLISHED + _SCHEMA)
         # Most names that lead nowhere are told here, without a question to the database.
         self._known = {hash(name) for row in db.execute("SELECT name, stem FROM names") for name in row}
+
+    def find_included(self, reference: str, of: str | None, excluded: Mapping[str, str]) -> Found:
+        """Find the image that a reference means, for a row that goes where its image goes.
+
+        Args:
+            reference: As for `find`.
+            of: As for `find`.
+            excluded: Image id → why the image is not published.
+
+        Returns:
+            The image if it is published; else why the row is not, and always what to do.
+        """
+        found = self.find(reference, of)
+        if found.image_id is None:
+            return replace(found, fix=found.fix or self.suggest(reference))
+        if found.image_id in excluded:
+            message = f"the image is excluded itself: {excluded[found.image_id]}"
+            return Found(None, Reason.EXCLUDED, message, "no action is needed")
+        return found
 
     def find(self, reference: str, of: str | None) -> Found:
         """Find the image that a reference means.

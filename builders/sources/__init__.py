@@ -11,6 +11,7 @@ from pathlib import Path
 
 from builders.sources.captions import CaptionSource, has_captions, has_sidecars
 from builders.sources.captions.sidecars import JSON_SUFFIX, TEXT_SUFFIXES, list_sidecars
+from builders.sources.generation import GenerationSource, name_generation, open_generation
 from builders.sources.images import fits as images_fit
 from builders.sources.images import open_images
 from builders.sources.images.folder import ImageFolderSource
@@ -20,6 +21,7 @@ from builders.sources.listing import METADATA_NAMES, FolderListing, list_files
 from builders.sources.preferences import PreferenceSource, forms_of
 from builders.sources.sample import LICENSE, NOTICE, write_sample
 from builders.sources.tables import no_rows, open_table
+from schemas.generation import GENERATION_FILE
 from schemas.problems import Problem, Reason, SourceError
 from schemas.records import ALGORITHMIC_MEDIA
 
@@ -81,9 +83,18 @@ def _has_metadata(folder: Path) -> bool:
     return any((folder / name).is_file() for name in METADATA_NAMES)
 
 
+def _open_sfhq(folder: Path, name: str, options: SourceOptions) -> tuple[Source, ...]:
+    """Open an SFHQ-T2I folder, and what it says of the requests that led to its images."""
+    return open_sfhq_folder(folder, name, options), *open_generation(folder, name)
+
+
 def _open_images(path: Path, name: str, options: SourceOptions) -> tuple[Source, ...]:
-    """Open images, and what an image folder says of them in captions: in a column, or in sidecars."""
+    """Open images, and what the files beside them say: captions, sidecars, or requests."""
     images, listing = open_images(path, name, options)
+    if listing is not None and isinstance(images, SfhqSource):
+        if GENERATION_FILE not in listing.find((GENERATION_FILE,)):
+            return (images,)
+        return images, GenerationSource(listing.open(GENERATION_FILE), name_generation(name), name)
     if listing is None or not isinstance(images, ImageFolderSource):
         return (images,)
     options = replace(options, of=name)
@@ -99,7 +110,7 @@ def _open_images(path: Path, name: str, options: SourceOptions) -> tuple[Source,
 
 SOURCES: Mapping[str, SourceKind] = {
     SAMPLE_KIND: SourceKind(_open_sample, lambda _: False),
-    "sfhq": SourceKind(lambda path, name, options: (open_sfhq_folder(path, name, options),), _is_sfhq),
+    "sfhq": SourceKind(_open_sfhq, _is_sfhq),
     "images": SourceKind(_open_images, images_fit),
     "captions": SourceKind(lambda path, name, options: (CaptionSource(path, name, options),), _is_captions),
     "preferences": SourceKind(

@@ -19,6 +19,7 @@ _EMPTY_WORDS = frozenset(("nan", "na", "n/a", "#n/a", "<na>", "nat", "null", "no
 _MAX_LITERAL_CHARS = 1_000_000
 # Python warns of an escape in such a text that it does not know, with no file and no row.
 warnings.filterwarnings("ignore", module="<unknown>")
+_LARGE_NUMBER = re.compile(r"\d[eE]\+?\d{2}|\d{100}")
 _MISSING_COMMA = re.compile(r"(['\"])\s+(['\"])")  # numpy writes ['a' 'b'], which Python reads as 'ab'
 
 
@@ -181,6 +182,11 @@ def parse_literal(value: object) -> object:
 def plain_json(value: object) -> str:
     """Write a value as JSON; bytes as their number, dates as ISO text."""
     return json.dumps(value, ensure_ascii=False, sort_keys=True, default=_plain)
+
+
+def may_be_infinite(text: str) -> bool:
+    """Return whether JSON may hold a number too large for a float; most texts have none such."""
+    return _LARGE_NUMBER.search(text) is not None
 
 
 def find_infinite(value: object, place: str = "") -> list[str]:

@@ -4,7 +4,8 @@ Nothing else ever removes an image. A list that cannot be read in full stops the
 in what the maintainer wanted out.
 """
 
-from collections.abc import Iterator
+import csv
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -59,6 +60,19 @@ def read_exclusions(path: Path) -> Exclusions:
     if problems:
         raise SourceError(problems)
     return Exclusions(table.name, table.sha256, tuple(rows), noted)
+
+
+def write_exclusions(path: Path, rows: Iterable[tuple[str, str]]) -> None:
+    """Write a list that `read_exclusions` reads.
+
+    Args:
+        path: The CSV file.
+        rows: Image id and reason of each image.
+    """
+    with path.open("w", encoding="utf-8", newline="") as file:
+        table = csv.writer(file, lineterminator="\n")
+        table.writerow(COLUMNS)
+        table.writerows(rows)
 
 
 def _problems(file: str, row: TableRow) -> Iterator[Problem]:

@@ -11,6 +11,7 @@ from builders.images.files import ImageFile
 from builders.preferences.votes import RawVote
 from schemas.captions import CaptionText
 from schemas.configs import Table
+from schemas.generation import GenerationRecord
 from schemas.generators import Generator, OpenSettings
 from schemas.problems import Problem, Severity
 from schemas.records import ID_CHARS
@@ -59,6 +60,21 @@ class CaptionInput:
     image: str
     of: str | None
     text: CaptionText
+
+
+@dataclass(frozen=True, slots=True)
+class GenerationInput:
+    """One request for an image, with its answer.
+
+    Attributes:
+        image: The image that came back, as the source names it; None if the request was refused.
+        of: Name of the source whose file that is.
+        text: What the record says, without the image's name.
+    """
+
+    image: str | None
+    of: str
+    text: GenerationRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +164,7 @@ def pair_id_of(prompt: str | None, references: Iterable[str]) -> str:
 
 
 VotesInput = PairInput | RankInput | RankingInput
-Content = ImageInput | CaptionInput | VotesInput
+Content = ImageInput | CaptionInput | VotesInput | GenerationInput
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 import filecmp
 import os
+import re
 import stat
 import unicodedata
 from abc import ABC, abstractmethod
@@ -25,6 +26,8 @@ STRAY_SUFFIXES = (
     *(".jfif", ".jpe", ".jp2", ".jxl", ".gif", ".bmp", ".tif", ".tiff", ".avif", ".heic", ".heif"),
 )
 _MAX_NAME_BYTES = 255
+# What nearly every name is, so that most are told from bad ones in a microsecond.
+_USUAL_NAME = re.compile(rf"[A-Za-z0-9_][A-Za-z0-9_.-]{{0,{_MAX_NAME_BYTES - 1}}}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,8 @@ _NOT_REGULAR = Fault(
 
 def check_name(name: str) -> Fault | None:
     """Refuse a name that is no plain path below a folder: empty, leading out of it, or unprintable."""
+    if _USUAL_NAME.fullmatch(name):
+        return None
     if not name:
         return Fault(Reason.EMPTY_NAME, "the row names no image", "write the image's file name")
     unsafe = (

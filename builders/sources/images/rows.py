@@ -8,14 +8,14 @@ from typing import Protocol
 from pydantic import ValidationError
 
 from builders.images.files import ImageFile
-from builders.sources.cells import Cells, find_infinite, plain_json, settle_prompt
+from builders.sources.cells import Cells, find_infinite, may_be_infinite, plain_json, settle_prompt
 from builders.sources.intake import ImageInput, ImageText, InputRow, SourceOptions
 from builders.sources.listing import Listing
 from builders.sources.tables.json_rows import parse_json
 from builders.sources.tables.rows import TableRow
 from schemas.generators import GENERATORS, Generator, OpenSettings, advise_on_generator, find_generator
 from schemas.problems import Place, Problem, Reason, SourceError, suggest
-from schemas.records import TRAINED_ALGORITHMIC_MEDIA, ImageRecord
+from schemas.records import ALGORITHMIC_MEDIA, TRAINED_ALGORITHMIC_MEDIA, ImageRecord
 
 IMAGE_COLUMNS = ("file_name", "image_filename", "filename", "image_path", "path", "image")
 # Role → the columns that may have it, the first that is there.
@@ -174,8 +174,13 @@ def describe_image(
     settings, wrong = (None, []) if wrong else _validate(generator, said, config, table, row.number)
     problems += wrong
     original = texts[1] or asked_prompt(settings)
-    text = ImageText(prompt, original, generator.name, settings, config, TRAINED_ALGORITHMIC_MEDIA)
+    text = ImageText(prompt, original, generator.name, settings, config, digital_source_type_of(generator))
     return text, problems
+
+
+def digital_source_type_of(generator: Generator) -> str:
+    """Return the IPTC term for the images of a generator, by whether it is a trained model."""
+    return TRAINED_ALGORITHMIC_MEDIA if generator.is_trained else ALGORITHMIC_MEDIA
 
 
 def find_image(listing: Listing, name: str, place: Place) -> tuple[ImageFile | None, list[Problem]]:
@@ -199,7 +204,10 @@ def asked_prompt(settings: OpenSettings | None) -> str | None:
 
     In the settings of other generators, such a key may have any value.
     """
-    asked = getattr(settings, "orig_prompt", None)
+    if settings is None:
+        return None
+    # Not `getattr`: a model of pydantic's takes 2 µs to say that it has no such field.
+    asked = vars(settings).get("orig_prompt", (settings.model_extra or {}).get("orig_prompt"))
     return asked if isinstance(asked, str) else None
 
 
@@ -232,7 +240,7 @@ def parse_settings(
         message, fix = f"the settings are not a JSON object: {error}", 'write one, such as {"seed": 1}'
         return None, [at(message, column="configs", value=config, fix=fix)]
     # Settings are published as they came, and readers of JSON differ on such numbers.
-    if places := find_infinite(said):
+    if may_be_infinite(config) and (places := find_infinite(said)):
         message, fix = "the number is too large to be a finite number", "correct the value, or write null"
         return None, [at(message, column=f"configs.{place}", value=config, fix=fix) for place in places]
     return _validate(generator, said, config, table, row)

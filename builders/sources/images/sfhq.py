@@ -16,6 +16,7 @@ from builders.files import real_path
 from builders.images.files import ImageFile
 from builders.sources.images.rows import (
     asked_prompt,
+    digital_source_type_of,
     find_image,
     parse_settings,
     read_prompt,
@@ -31,7 +32,6 @@ from builders.sources.tables.rows import TableRow
 from schemas.configs import Table
 from schemas.generators import OpenSettings, find_generator
 from schemas.problems import Place, Problem, Reason, SourceError, name_some
-from schemas.records import TRAINED_ALGORITHMIC_MEDIA
 
 TABLE_NAME = "SFHQ_T2I_dataset.csv"
 COLUMNS = ("image_filename", "model_used", "text_prompt", "configs")
@@ -47,12 +47,12 @@ class Origin:
 
     Attributes:
         kind: Key in `SOURCES`, with the form where there are several.
-        digital_source_type: IPTC term.
+        digital_source_type: IPTC term; None for that of each image's generator.
         notice: What the card must say first.
     """
 
     kind: str
-    digital_source_type: str = TRAINED_ALGORITHMIC_MEDIA
+    digital_source_type: str | None = None
     notice: str | None = None
 
 
@@ -147,9 +147,8 @@ class SfhqSource:
             for key, value in (settings.extras if settings and knows_keys else {}).items()
         ]
         said, noted = read_prompt(prompt, "text_prompt", table, row.number, options.null_texts)
-        text = ImageText(
-            said, asked_prompt(settings), name, settings, config or None, self._digital_source_type
-        )
+        source_type = self._digital_source_type or digital_source_type_of(generator)
+        text = ImageText(said, asked_prompt(settings), name, settings, config or None, source_type)
         return text, [*problems, *noted]
 
 

@@ -25,8 +25,9 @@ def parse_json(text: str) -> object:
         ValueError: It is anything else, is nested too deep, or has an integer of thousands of digits.
     """
     try:
-        value: object = json.loads(text, object_pairs_hook=_unique_keys, parse_constant=_refuse_constant)
-        plain = json.dumps(value, ensure_ascii=False)
+        value = _parse(text)
+        # Without an escape, its texts are as they are written, and raw control characters are not JSON.
+        plain = text if "\\" not in text else _to_json(value)
     except RecursionError as error:
         raise ValueError("it is nested too deep") from error
     plain.encode("utf-8")  # refuses lone surrogates
@@ -95,6 +96,12 @@ def explain(error: ValueError) -> str:
     return f"is not valid: {error}"
 
 
+def _parse(text: str) -> object:
+    if text.startswith("\ufeff"):
+        json.loads(text)  # which refuses it, and says why
+    return _DECODER.decode(text)
+
+
 def _unique_keys(pairs: list[tuple[str, object]]) -> dict[str, object]:
     members = dict(pairs)
     if len(members) < len(pairs):
@@ -106,3 +113,8 @@ def _unique_keys(pairs: list[tuple[str, object]]) -> dict[str, object]:
 
 def _refuse_constant(constant: str) -> object:
     raise ValueError(f"{constant} is not JSON")
+
+
+# Made once: `json.loads` and `json.dumps` with options make one for each call.
+_DECODER = json.JSONDecoder(object_pairs_hook=_unique_keys, parse_constant=_refuse_constant)
+_to_json = json.JSONEncoder(ensure_ascii=False).encode

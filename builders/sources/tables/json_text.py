@@ -61,18 +61,24 @@ class JsonTable:
         path: The file; UTF-8, a byte order mark is accepted.
         chunk_chars: How many characters are read at a time.
         max_chars: How long a line (in bytes) or an element (in characters) may be.
+        is_lines: Whether it is JSON Lines, whatever it looks like; else its form is told from its content.
 
     Raises:
         SourceError: The file cannot be read, or is one object that is not a mapping of rows.
     """
 
     def __init__(
-        self, path: Path, *, chunk_chars: int = CHUNK_CHARS, max_chars: int = MAX_ELEMENT_CHARS
+        self,
+        path: Path,
+        *,
+        chunk_chars: int = CHUNK_CHARS,
+        max_chars: int = MAX_ELEMENT_CHARS,
+        is_lines: bool = False,
     ) -> None:
         self.name, self._path = path.name, path
         self._chunk_chars, self._max_chars = chunk_chars, max_chars
         self.sha256, num_newlines = digest_file(path)
-        self._form = self._find_form()
+        self._form = _Form.LINES if is_lines else self._find_form()
         self.is_mapping = self._form is _Form.MAPPING
         sample = self._sample()
         names = dict.fromkeys(name for row in sample for name in row.cells)

@@ -88,6 +88,8 @@ def is_unicode(text: str) -> bool:
 
 def escape_bytes(text: str) -> str:
     """Write bytes that were not UTF-8 as Python's escapes, so that the text can be stored and shown."""
+    if text.isascii():
+        return text
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
@@ -99,7 +101,7 @@ def text_problems(at: Callable[..., Problem], column: str, text: str) -> Iterato
         column: The cell's column.
         text: Its text, or one of its texts.
     """
-    if not is_unicode(text):
+    if not text.isascii() and not is_unicode(text):
         fix = "save the table as UTF-8"
         yield at(Reason.NOT_UTF8, "the cell is not UTF-8", column=column, value=text, fix=fix)
     if "\0" in text:
