@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import importlib.metadata
-import io
 import os
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -18,7 +17,6 @@ from pathlib import Path
 from typing import Any, Protocol, cast
 
 import open_clip
-import simplejpeg
 import torch
 from PIL import Image
 
@@ -30,12 +28,11 @@ from builders.features.checkpoints import (
     read_digest,
     refuse,
 )
+from builders.features.decoding import DECODING, decode_image
 from builders.features.encoder import NO_FILES, Features, ImageNotEncodedError, ModelFiles
-from builders.images.integrity import upright
 from builders.sample import encoder as demo_encoder
 from schemas.features import Dtype, FeatureSettings, Provenance
 from schemas.problems import Problem, Reason, SettingsError, suggest
-from schemas.records import IMAGE_FORMATS
 
 Preprocess = Callable[[Image.Image], torch.Tensor]
 
@@ -51,12 +48,6 @@ class Tokenize(Protocol):
 
 BATCH_SIZES: Mapping[str, int] = {"cpu": 16, "cuda": 64}
 _GPU_WORKERS = 16  # they decode for one model; each holds a batch of prepared images, 40 MB at 224 pixels
-# Not less than twice the input's size: DECISIONS.md has the difference to decoding in full.
-DECODING = (
-    "JPEGs at 1/2, 1/4 or 1/8 where that leaves at least twice the input's size; others in full, "
-    "and so are those that EXIF says to turn, which are turned"
-)
-_DIVISORS, _MARGIN = (8, 4, 2), 2  # other eighths take longer than decoding in full
 _LIBRARIES = ("open_clip_torch", "torch", "torchvision", "pillow", "simplejpeg")
 # open_clip's `bf16` leaves CoCa's pooler and some text towers in float32, where they fail; `pure_bf16`
 # converts all. Largest 1 - cosine to float32: ViT-B-32 4.3e-5, coca_ViT-B-32 2.3e-5 (images), 7.8e-5 (texts).
@@ -83,6 +74,8 @@ class ClipEncoder:
         self._dtype: torch.dtype = getattr(torch, provenance.dtype)
         self._tokenizing = threading.Lock()  # tokenizers of the library tokenizers refuse a second thread
         self.provenance, self.batch_size = provenance, BATCH_SIZES[parts.device]
+        # Every open_clip model has learned one.
+        self.logit_scale = float(parts.model.logit_scale.detach().float().exp())
         # A core computes a batch; a GPU computes one batch at a time, while cores decode the next ones.
         self.num_workers = os.cpu_count() or 1
         self._turn: contextlib.AbstractContextManager[object] = contextlib.nullcontext()
@@ -127,31 +120,6 @@ class ClipEncoder:
     def _finish(self, vectors: torch.Tensor) -> Features:
         normalized = torch.nn.functional.normalize(vectors.float(), dim=-1)
         return cast("Features", normalized.half().cpu().numpy())
-
-
-def decode_image(data: bytes, input_size: tuple[int, int]) -> Image.Image:
-    """Decode an image file for a model, a JPEG at a reduced scale where that leaves more than it sees.
-
-    Args:
-        data: The file's bytes.
-        input_size: Height and width that the model sees, in pixels.
-
-    Returns:
-        An RGB image, turned as its orientation in EXIF says.
-
-    Raises:
-        Exception: Whatever a decoder raises on data that is not an image.
-    """
-    with Image.open(io.BytesIO(data), formats=list(IMAGE_FORMATS)) as image:
-        turned = upright(image)
-        # simplejpeg knows nothing of EXIF, and Pillow knows how to read CMYK.
-        if turned is not image or image.format != "JPEG" or image.mode not in ("RGB", "L"):
-            return turned.convert("RGB")
-        height, width = image.height, image.width
-    ratio = min(height / input_size[0], width / input_size[1]) / _MARGIN
-    divisor = next((each for each in _DIVISORS if each <= ratio), 1)
-    least = {"min_height": -(-height // divisor), "min_width": -(-width // divisor)}
-    return Image.fromarray(simplejpeg.decode_jpeg(data, **least, min_factor=1))
 
 
 def load_clip(settings: FeatureSettings, files: ModelFiles = NO_FILES) -> ClipEncoder:

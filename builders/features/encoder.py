@@ -9,19 +9,21 @@ print(encoder.encode_texts(['a person with green hair and glasses']))"
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from builders.parallel import Threads
+from builders.parallel import Executor, Threads
 from schemas.features import FeatureSettings, Provenance
 from schemas.problems import BuildError, Problem, Reason, SettingsError
 
 K = TypeVar("K")
 Features = NDArray[np.float16]
 _LARGEST_ERROR = 0.01  # of a vector's length, which float16 rounds
+_IMAGES_PER_TASK = 64  # of another machine: a multiple of all batch sizes, 0.5 s or more of work on one core
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,10 @@ class Encoder(Protocol):
     def num_workers(self) -> int:
         """Batches that are best encoded at the same time, 1 or more."""
 
+    @property
+    def logit_scale(self) -> float:
+        """What the model multiplies cosine similarities by before a softmax over texts, above 0."""
+
     def encode_images(self, images: Iterable[bytes]) -> Features:
         """Encode image files.
 
@@ -90,7 +96,7 @@ class Encoder(Protocol):
 
 
 def load_encoder(settings: FeatureSettings, files: ModelFiles = NO_FILES) -> Encoder:
-    """Load an encoder that runs a model of open_clip's. Nothing is downloaded.
+    """Load an encoder that runs a model of open_clip's, or the demonstration encoder. Nothing is downloaded.
 
     Args:
         settings: Which one, and how it computes.
@@ -100,6 +106,10 @@ def load_encoder(settings: FeatureSettings, files: ModelFiles = NO_FILES) -> Enc
         SettingsError: Libraries or files are missing, there is no such model or device, or the files are
             damaged, could run code, or are another model's.
     """
+    if settings.is_demonstration and settings.device != "cuda" and settings.dtype in ("auto", "float32"):
+        from builders.features.demonstration import DemonstrationEncoder  # noqa: PLC0415 - it imports us
+
+        return DemonstrationEncoder(settings)
     try:
         from builders.features.clip import load_clip  # noqa: PLC0415 - takes seconds, and not everybody has the libraries
     except ImportError as error:
@@ -115,8 +125,47 @@ def load_encoder(settings: FeatureSettings, files: ModelFiles = NO_FILES) -> Enc
     return load_clip(settings, files)
 
 
+@dataclass(frozen=True, slots=True)
+class EncoderLoader:
+    """Loads an encoder once more, in another process or on another machine; plain data.
+
+    Attributes:
+        settings: Which one, and how it computes; without "auto" where that could make other numbers.
+        files: What it is loaded from, as absolute paths.
+        provenance: That of the encoder that was loaded first.
+    """
+
+    settings: FeatureSettings
+    files: ModelFiles
+    provenance: Provenance
+
+    def __call__(self) -> Encoder:
+        """Load it.
+
+        Raises:
+            SettingsError: It cannot be loaded, or would make other numbers than the first one.
+        """
+        encoder = load_encoder(self.settings, self.files)
+        here, there = (each.model_dump(mode="json") for each in (encoder.provenance, self.provenance))
+        if differing := [name for name in there if here[name] != there[name]]:
+            said = ", ".join(f"{name}: {here[name]} and not {there[name]}" for name in differing)
+            message = f"a worker's encoder would make other numbers: {said}"
+            fix = "install the same versions on all machines"
+            column, model = "features.model", self.settings.model
+            raise SettingsError(Problem(Reason.SETTINGS, message, column=column, value=model, fix=fix))
+        return encoder
+
+
+@dataclass(frozen=True, slots=True)
+class Workers:
+    """Who encodes where this process does not: an executor, and what each of its workers loads."""
+
+    executor: Executor
+    load: EncoderLoader
+
+
 def encode_stream(
-    encoder: Encoder, images: Iterable[K], read: Callable[[K], bytes]
+    encoder: Encoder, images: Iterable[K], read: Callable[[K], bytes], workers: Workers | None = None
 ) -> Iterator[tuple[Sequence[K], Features]]:
     """Encode images in batches, several at the same time, in bounded memory.
 
@@ -128,7 +177,8 @@ def encode_stream(
     Args:
         encoder: Encodes a batch.
         images: What images are called; may be endless, and at most a batch for each worker is taken ahead.
-        read: Gives an image file's bytes; called in other threads.
+        read: Gives an image file's bytes; called in other threads, or by workers.
+        workers: Encode in place of this process, if any.
 
     Yields:
         The images of a batch, and their vectors: images x dimension, each of length 1.
@@ -138,23 +188,37 @@ def encode_stream(
         Exception: Whatever `read` raises.
     """
     remaining = iter(images)
-    batches = iter(lambda: list(itertools.islice(remaining, encoder.batch_size)), [])
+    size = encoder.batch_size if workers is None else _IMAGES_PER_TASK
+    batches = iter(lambda: list(itertools.islice(remaining, size)), [])
+    function = partial(_encode_batches, read)
+    if workers is None:
+        yield from Threads(encoder.num_workers).map_loaded(lambda: encoder, function, batches)
+    else:
+        uses_gpu = workers.load.settings.device != "cpu"
+        yield from workers.executor.map_loaded(workers.load, function, batches, uses_gpu=uses_gpu)
 
-    def read_all(batch: list[K]) -> Iterator[bytes]:
+
+def _encode_batches(read: Callable[[K], bytes], encoder: Encoder, images: list[K]) -> Features:
+    """Encode some images, a batch of the encoder at a time."""
+    size = encoder.batch_size
+    starts = range(0, len(images), size)
+    batches = [_encode_batch(read, encoder, images[start : start + size]) for start in starts]
+    return batches[0] if len(batches) == 1 else np.concatenate(batches)
+
+
+def _encode_batch(read: Callable[[K], bytes], encoder: Encoder, batch: list[K]) -> Features:
+    def read_all() -> Iterator[bytes]:
         for image in batch:
             data = read(image)
             yield data
         yield from itertools.repeat(data, encoder.batch_size - len(batch))
 
-    def encode(batch: list[K]) -> Features:
-        names = [str(image) for image in batch]
-        try:
-            features = encoder.encode_images(read_all(batch))[: len(batch)]
-        except ImageNotEncodedError as error:
-            raise BuildError(_problem(names[min(error.position, len(names) - 1)], error.message)) from error
-        return check_features(features, names)
-
-    yield from Threads(encoder.num_workers).map_unordered(encode, batches)
+    names = [str(image) for image in batch]
+    try:
+        features = encoder.encode_images(read_all())[: len(batch)]
+    except ImageNotEncodedError as error:
+        raise BuildError(_problem(names[min(error.position, len(names) - 1)], error.message)) from error
+    return check_features(features, names)
 
 
 def check_features(features: Features, names: Sequence[str]) -> Features:

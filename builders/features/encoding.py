@@ -10,6 +10,7 @@ import hashlib
 import importlib.metadata
 import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Protocol
 
@@ -18,13 +19,13 @@ import pyarrow as pa
 
 from builders.catalog import Catalog, Part, Shown
 from builders.features.adherence import compare_texts
-from builders.features.encoder import Encoder, encode_stream
+from builders.features.encoder import Encoder, EncoderLoader, Workers, encode_stream
 from builders.features.encoder import Features as Vectors
 from builders.features.store import FeatureStore
 from builders.features.vectors import check_vectors, split_group
 from builders.images.hashes import Hashes, hash_image, pack_hashes
 from builders.images.integrity import read_again
-from builders.parallel import Execution, Threads, Track
+from builders.parallel import Execution, Threads
 from schemas.configs import Config, Table, feature_config_names
 from schemas.manifest import Inputs
 from schemas.problems import BuildError, EmbeddingError, Problem, Reason
@@ -68,10 +69,16 @@ class Features:
     Args:
         store: Where it is kept.
         encoders: Config of features → what makes it; the provenances are those of the build's inputs.
+        loaders: Config of features → what loads its encoder on other machines, where those are to encode.
     """
 
-    def __init__(self, store: FeatureStore, encoders: Mapping[str, Encoder] = MappingProxyType({})) -> None:
-        self._store, self._encoders = store, encoders
+    def __init__(
+        self,
+        store: FeatureStore,
+        encoders: Mapping[str, Encoder] = MappingProxyType({}),
+        loaders: Mapping[str, EncoderLoader] = MappingProxyType({}),
+    ) -> None:
+        self._store, self._encoders, self._loaders = store, encoders, loaders
         self._makers = {
             config: encoder.provenance.digest
             for name, encoder in encoders.items()
@@ -109,8 +116,41 @@ class Features:
             self._store.want(shown for part in parts for shown in _shown(catalog, part))
             if previous is not None and self._is_anything_missing(encoder):
                 self._learn(previous, configs, encoder.provenance.dimension)
-            self._encode_images(name, encoder, inputs.build, execution.track)
-            self._compare_texts(name, encoder, execution.track)
+            self._encode_images(name, encoder, inputs.build, execution)
+            self._compare_texts(name, encoder, execution)
+
+    def prepare_images(self, shown: Iterable[Shown], build: BuildSettings, execution: Execution) -> None:
+        """Fill the store with hashes, embeddings and similarities of images that are in no release.
+
+        Args:
+            shown: The images, each with its prompt if it has one.
+            build: Limits for images.
+            execution: Hashes images, and shows progress.
+
+        Raises:
+            BuildError: An image is not the one that was looked at, or cannot be encoded.
+        """
+        self._store.want(shown)
+        self._hash_images(build, execution)
+        for name, encoder in self._encoders.items():
+            self._encode_images(name, encoder, build, execution)
+            self._compare_texts(name, encoder, execution)
+
+    def vectors(self, name: str, digests: Iterable[str]) -> Vectors:
+        """Return what the encoder of a config made of images by the SHA-256 of their bytes: (n, d).
+
+        Raises:
+            KeyError: `prepare_images` was not told of one.
+        """
+        return np.stack([self._vector(self._makers[name], sha256) for sha256 in digests])
+
+    def prompt_similarity(self, name: str, image_id: str, prompt: str | None) -> float | None:
+        """Return how like an image its prompt is to the encoder of a config; None without a prompt.
+
+        Raises:
+            KeyError: `prepare_images` was not told of them.
+        """
+        return self._store.similarity(self._makers[name], image_id, prompt)
 
     def row(self, config: Config, row: Mapping[str, object]) -> Mapping[str, object]:
         """Make the row of a config of features.
@@ -151,50 +191,54 @@ class Features:
         if not (num := self._store.count_missing_images(maker)):
             return
 
-        def run(shown: Shown) -> bytes:
-            return _hash(shown, read_again(shown.file, shown.sha256, build))
-
-        found = execution.threads.map_ordered(run, self._store.missing(), chunk=_IMAGES_PER_READ)
+        hash_one = _HashShown(build)
+        found = execution.images.map_ordered(hash_one, self._store.missing(), chunk=_IMAGES_PER_READ)
         hashed = execution.track(found, "hashing images", num)
         made = ((shown.sha256, data) for shown, data in hashed)
         while batch := list(itertools.islice(made, _IMAGES_PER_COMMIT)):
             self._store.add_images(maker, batch)
 
-    def _encode_images(self, name: str, encoder: Encoder, build: BuildSettings, track: Track) -> None:
+    def _workers(self, name: str, execution: Execution) -> Workers | None:
+        """Return who encodes for a config: None for this process, which has the model in memory."""
+        if execution.images.shares_memory or name not in self._loaders:
+            return None
+        return Workers(execution.images, self._loaders[name])
+
+    def _encode_images(self, name: str, encoder: Encoder, build: BuildSettings, execution: Execution) -> None:
         maker = encoder.provenance.digest
         num = self._store.count_missing_images(maker)
-
-        def read(shown: Shown) -> bytes:
-            return read_again(shown.file, shown.sha256, build)
+        workers = self._workers(name, execution)
 
         def encode() -> Iterator[Shown]:
-            for batch, vectors in encode_stream(encoder, self._store.missing(), read):
+            for batch, vectors in encode_stream(encoder, self._store.missing(), _ReadShown(build), workers):
                 made = zip((one.sha256 for one in batch), vectors.astype(_VECTOR), strict=True)
                 self._store.add_images(maker, [(sha256, vector.tobytes()) for sha256, vector in made])
                 yield from batch
 
-        for _ in track(encode(), f"encoding images, {name}", num) if num else ():
+        for _ in execution.track(encode(), f"encoding images, {name}", num) if num else ():
             pass
 
-    def _compare_texts(self, name: str, encoder: Encoder, track: Track) -> None:
+    def _compare_texts(self, name: str, encoder: Encoder, execution: Execution) -> None:
         maker = encoder.provenance.digest
+        workers = self._workers(name, execution)
         num = self._store.count_missing_texts(maker)
         missing = self._store.missing()
         batches = iter(lambda: list(itertools.islice(missing, _TEXTS_PER_BATCH)), [])
 
-        def run(batch: list[Shown]) -> Vectors:
-            # Filled up, so that a text's vector does not depend on how many others are encoded with it.
-            texts = [one.text or "" for one in batch]
-            return encoder.encode_texts(texts + [""] * (_TEXTS_PER_BATCH - len(texts)))[: len(texts)]
+        def encode() -> Iterator[tuple[list[Shown], Vectors]]:
+            if workers is None:
+                return Threads(encoder.num_workers).map_loaded(lambda: encoder, _encode_texts, batches)
+            uses_gpu = workers.load.settings.device != "cpu"
+            return workers.executor.map_loaded(workers.load, _encode_texts, batches, uses_gpu=uses_gpu)
 
         def compare() -> Iterator[Shown]:
-            for batch, texts in Threads(encoder.num_workers).map_unordered(run, batches):
+            for batch, texts in encode():
                 images = np.stack([self._vector(maker, one.sha256) for one in batch])
                 similarities = compare_texts(images, texts, np.arange(len(batch))).clip(-1, 1)
                 self._store.add_similarities(maker, zip(batch, similarities.tolist(), strict=True))
                 yield from batch
 
-        for _ in track(compare(), f"encoding texts, {name}", num) if num else ():
+        for _ in execution.track(compare(), f"encoding texts, {name}", num) if num else ():
             pass
 
     def _vector(self, maker: str, sha256: str) -> Vectors:
@@ -244,13 +288,36 @@ def _text(value: object) -> str | None:
     return None if value is None else str(value)
 
 
-def _hash(shown: Shown, data: bytes) -> bytes:
-    try:
-        return hash_image(data)
-    except Exception as error:  # Decoders raise many types; what one finds sound, another may not.
-        message = f"the image cannot be compared with others: it does not decode: {error}"
-        fix = "save it again, or remove its row"
-        raise BuildError(Problem(Reason.IMAGE_DAMAGED, message, file=str(shown), fix=fix)) from error
+@dataclass(frozen=True, slots=True)
+class _ReadShown:
+    """Reads an image that was looked at before; plain data, for workers in other processes."""
+
+    build: BuildSettings
+
+    def __call__(self, shown: Shown) -> bytes:
+        return read_again(shown.file, shown.sha256, self.build)
+
+
+@dataclass(frozen=True, slots=True)
+class _HashShown:
+    """Hashes an image that was looked at before; plain data, for workers in other processes."""
+
+    build: BuildSettings
+
+    def __call__(self, shown: Shown) -> bytes:
+        data = read_again(shown.file, shown.sha256, self.build)
+        try:
+            return hash_image(data)
+        except Exception as error:  # Decoders raise many types; what one finds sound, another may not.
+            message = f"the image cannot be compared with others: it does not decode: {error}"
+            fix = "save it again, or remove its row"
+            raise BuildError(Problem(Reason.IMAGE_DAMAGED, message, file=str(shown), fix=fix)) from error
+
+
+def _encode_texts(encoder: Encoder, batch: list[Shown]) -> Vectors:
+    """Encode texts; filled up, so that a text's vector does not depend on how many others are with it."""
+    texts = [one.text or "" for one in batch]
+    return encoder.encode_texts(texts + [""] * (_TEXTS_PER_BATCH - len(texts)))[: len(texts)]
 
 
 def _hash_maker() -> str:

@@ -8,7 +8,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Self
 
+from builders.images.files import ImageFile
 from builders.images.integrity import ImageFacts
+from builders.images.known_files import KnownFiles
 
 CHECKED_NAME = "checked.txt"
 _KEY_BYTES = 16
@@ -24,10 +26,14 @@ class CheckedImages:
 
     Args:
         path: The file; None to keep nothing.
+        files: Files that earlier runs have read; by default, every file is read.
         is_read_only: Whether the file is only read.
     """
 
-    def __init__(self, path: Path | None = None, *, is_read_only: bool = False) -> None:
+    def __init__(
+        self, path: Path | None = None, files: KnownFiles | None = None, *, is_read_only: bool = False
+    ) -> None:
+        self.files = files if files is not None else KnownFiles()
         self._facts: dict[bytes, tuple[int, str, str, int, int]] = {}
         self._lock = threading.Lock()
         self._file = None
@@ -50,6 +56,11 @@ class CheckedImages:
         """Return the facts known about the image with a digest (hexadecimal) and a size, or None."""
         found = self._facts.get(_key(sha256))
         return ImageFacts(sha256, *found) if found is not None and found[0] == num_bytes else None
+
+    def find_file(self, file: ImageFile) -> ImageFacts | None:
+        """Return the facts of the image in a file that has not changed since an earlier run, or None."""
+        known = self.files.find(file)
+        return self.find(known.sha256, known.num_bytes) if known is not None else None
 
     def add(self, facts: ImageFacts) -> None:
         """Note an image that has been found sound."""

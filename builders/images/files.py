@@ -6,7 +6,7 @@ import stat
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import NamedTuple, Self
 
 from schemas.problems import Reason
 
@@ -19,6 +19,10 @@ class ImageRefusedError(Exception):
     def __init__(self, reason: Reason, message: str, value: str | None, fix: str) -> None:
         super().__init__(message)
         self.reason, self.message, self.value, self.fix = reason, message, value, fix
+
+    def __reduce__(self) -> tuple[type[Self], tuple[Reason, str, str | None, str]]:
+        """Travel whole, from the process of a worker to that of the command."""
+        return type(self), (self.reason, self.message, self.value, self.fix)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +61,34 @@ class ImageFile:
         return cls(Path(path), start, num_bytes, is_deflated)
 
 
+class FileState(NamedTuple):
+    """What changes when a file changes: its size in bytes, two times in nanoseconds, and its inode."""
+
+    num_bytes: int
+    mtime_ns: int
+    ctime_ns: int
+    inode: int
+
+    @classmethod
+    def of(cls, status: os.stat_result) -> Self:
+        """Take it from a file's status."""
+        return cls(status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
+
+
 def read_image(file: ImageFile, max_bytes: int) -> bytes:
+    """Read the bytes of an image; see `read_image_and_state` for arguments and errors."""
+    return read_image_and_state(file, max_bytes)[0]
+
+
+def read_image_and_state(file: ImageFile, max_bytes: int) -> tuple[bytes, FileState | None]:
     """Read the bytes of an image.
 
     Args:
         file: Where they are.
         max_bytes: Largest size accepted, in bytes; a larger image is not read.
+
+    Returns:
+        The bytes, and the state of the file that they were read from; None if it changed on the way.
 
     Raises:
         ImageRefusedError: The file is not a regular file, the image is empty or too large, or it cannot be
@@ -86,14 +112,25 @@ def read_image(file: ImageFile, max_bytes: int) -> bytes:
         if num_bytes > max_bytes:
             raise too_large(num_bytes, max_bytes)
         if file.start is None:
-            return b"".join(iter(lambda: os.read(descriptor, num_bytes + 1), b""))
-        data = os.pread(descriptor, num_bytes, file.start)
-        return _inflate(data, max_bytes) if file.is_deflated else data
+            data = _read_whole(descriptor, num_bytes)
+        else:
+            data = os.pread(descriptor, num_bytes, file.start)
+            data = _inflate(data, max_bytes) if file.is_deflated else data
+        state = FileState.of(status)
+        return data, state if state == FileState.of(os.fstat(descriptor)) else None
     except OSError as error:
         message = f"the file cannot be read: {error.strerror}"
         raise ImageRefusedError(Reason.IMAGE_UNREADABLE, message, path.name, "copy it again") from error
     finally:
         os.close(descriptor)
+
+
+def _read_whole(descriptor: int, num_bytes: int) -> bytes:
+    """Read a regular file; asking for one byte more than it has saves the call that finds its end."""
+    data = os.read(descriptor, num_bytes + 1)
+    if len(data) == num_bytes:
+        return data
+    return b"".join((data, *iter(lambda: os.read(descriptor, num_bytes + 1), b"")))
 
 
 def too_large(num_bytes: int, max_bytes: int) -> ImageRefusedError:
