@@ -1,7 +1,7 @@
 """Executors: they run a function on many items in bounded memory, in order or as results come.
 
-Threads are the one executor here. Others, such as processes or a cluster, are handed in; they take work
-units of plain data only. Nothing else in the kit starts a pool.
+Threads are the one executor here. Others are handed in: `publish/clusters/` has those that run on other
+machines. They take work units of plain data only. Nothing else in the kit starts a pool.
 """
 
 import itertools
@@ -11,8 +11,10 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Protocol, TypeVar
 
+L = TypeVar("L")
 T = TypeVar("T")
 R = TypeVar("R")
 _CHUNKS_AHEAD_PER_WORKER = 4
@@ -32,9 +34,14 @@ def untracked(items: Iterable[T], _stage: str, _total: int | None, /) -> Iterabl
 class Executor(Protocol):
     """Runs a function on many items, several at a time, in bounded memory.
 
-    A function and its items must be plain data where the executor is not `Threads`: other processes and
-    machines get copies. Each item is taken only when there is a worker for it, or shortly before.
+    A function and its items must be plain data where memory is not shared: other processes and machines get
+    copies, so a function is one of a module, or an object with fields of plain data. Each item is taken only
+    when there is a worker for it, or shortly before.
     """
+
+    @property
+    def shares_memory(self) -> bool:
+        """Whether functions run in this process, and may use an open file, a cache or a model of it."""
 
     def map_ordered(
         self, function: Callable[[T], R], items: Iterable[T], *, chunk: int = 1
@@ -47,7 +54,8 @@ class Executor(Protocol):
             chunk: Items handed to a worker at once.
 
         Raises:
-            Exception: Whatever `function` raises, at its item's turn.
+            KitError: What `function` raises, at its item's turn.
+            Exception: Likewise, where memory is shared; elsewhere it becomes a `KitError` after a second try.
         """
         ...
 
@@ -60,7 +68,28 @@ class Executor(Protocol):
                 is lost if the process is killed.
 
         Raises:
-            Exception: Whatever `function` raises.
+            Exception: As `map_ordered` does.
+        """
+        ...
+
+    def map_loaded(
+        self,
+        load: Callable[[], L],
+        function: Callable[[L, T], R],
+        items: Iterable[T],
+        *,
+        uses_gpu: bool = False,
+    ) -> Iterator[tuple[T, R]]:
+        """Yield (item, result) as `map_unordered` does, of a function that needs something loaded.
+
+        Args:
+            load: Loads it, such as a model, once for each worker; once for all where memory is shared.
+            function: Called by workers with what was loaded, and an item.
+            items: As for `map_unordered`.
+            uses_gpu: Whether what is loaded is faster on a GPU; workers are then put where GPUs are, if any.
+
+        Raises:
+            Exception: As `map_ordered` does, and what `load` raises.
         """
         ...
 
@@ -74,6 +103,11 @@ class Threads:
     """
 
     num_workers: int = field(default_factory=lambda: os.cpu_count() or 1)
+
+    @property
+    def shares_memory(self) -> bool:
+        """Whether functions run in this process."""
+        return True
 
     def map_ordered(
         self, function: Callable[[T], R], items: Iterable[T], *, chunk: int = 1
@@ -123,6 +157,17 @@ class Threads:
                 future = done.pop()
                 yield running.pop(future), future.result()
 
+    def map_loaded(
+        self,
+        load: Callable[[], L],
+        function: Callable[[L, T], R],
+        items: Iterable[T],
+        *,
+        uses_gpu: bool = False,  # noqa: ARG002 - a model of this process is where it was loaded
+    ) -> Iterator[tuple[T, R]]:
+        """Yield (item, result) as soon as there is a result; what is loaded is used by all threads."""
+        return self.map_unordered(partial(function, load()), items)
+
 
 @dataclass(frozen=True, slots=True)
 class Execution:
@@ -132,20 +177,22 @@ class Execution:
         threads: Runs functions that use this process's memory: a model, the catalog, a cache.
         parts: Runs work units of plain data, such as `PartJob`; may be other processes or machines. Each
             part that is written at the same time holds its row groups in memory.
+        images: Looks at images, hashes and encodes them; may be other processes or machines.
         track: Shows progress.
     """
 
     threads: Threads
     parts: Executor
+    images: Executor
     track: Track = untracked
 
 
 # One part at a time: it reads and compresses on all cores, and each part in work holds row groups in memory.
-IN_THREADS = Execution(threads=Threads(), parts=Threads(1))
+IN_THREADS = Execution(threads=Threads(), parts=Threads(1), images=Threads())
 
 
 @contextmanager
-def open_lane() -> Iterator[ThreadPoolExecutor]:
-    """Open a thread that runs what is submitted to it one call after another, while others go on."""
-    with ThreadPoolExecutor(1) as lane:
-        yield lane
+def open_lanes(number: int = 1) -> Iterator[ThreadPoolExecutor]:
+    """Open threads that each run what is submitted to them one call after another, while others go on."""
+    with ThreadPoolExecutor(number) as lanes:
+        yield lanes

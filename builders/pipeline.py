@@ -44,10 +44,12 @@ from builders.release.changes import (
     ShardChange,
     ShardState,
     arrange,
+    find_column_edits,
     plan_shards,
     read_changes,
     write_changes,
 )
+from builders.release.edits import ColumnEdit
 from builders.release.embeddings import EmbeddingTable
 from builders.release.formats import write_indexes
 from builders.release.journal import Journal
@@ -102,6 +104,11 @@ class Notes:
     exclusions: Exclusions | None = None
 
 
+def read_tools() -> dict[str, str]:
+    """Return the versions of all that decides about bytes: library → version, and Python's."""
+    return {"python": _PYTHON, **{name: importlib.metadata.version(name) for name in _TOOLS}}
+
+
 def describe_inputs(
     version: str,
     settings: ContentSettings,
@@ -116,7 +123,7 @@ def describe_inputs(
         version=version,
         schema_version=SCHEMA_VERSION,
         kit_version=KIT_VERSION,
-        tools={"python": _PYTHON, **{name: importlib.metadata.version(name) for name in _TOOLS}},
+        tools=read_tools(),
         dataset=settings.dataset,
         build=settings.build,
         preferences=settings.preferences,
@@ -146,12 +153,14 @@ class Plan:
         previous: The release that it follows, if any.
         shards: What becomes of each data file.
         changes: What differs from the previous release; None if there is none.
+        edits: Each column in which rows of the previous release are edited.
     """
 
     inputs: Inputs
     previous: PreviousRelease | None
     shards: Sequence[ShardChange]
     changes: Changes | None
+    edits: Sequence[ColumnEdit] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,11 +192,13 @@ def plan_build(catalog: Catalog, inputs: Inputs, previous: PreviousRelease | Non
         message = f"none of the {counts.read:,} rows of images read can be published"
         raise BuildError(Problem(Reason.SOURCE, message, fix="correct the rejected rows"))
     arrange(catalog, inputs.build, inputs.preferences.rule, previous, repack=inputs.repack)
+    edits = find_column_edits(catalog, inputs, previous) if previous is not None else ()
     return Plan(
         inputs=inputs,
         previous=previous,
         shards=plan_shards(catalog, inputs, previous),
-        changes=read_changes(catalog, inputs, previous) if previous is not None else None,
+        changes=read_changes(catalog, inputs, previous, edits) if previous is not None else None,
+        edits=edits,
     )
 
 
@@ -362,7 +373,7 @@ def _write_tables(
 
     def find(change: ShardChange) -> Shard | None:
         shard = change.kept
-        if shard is not None and plan.previous and keep_shard(plan.previous.folder, folder, shard):
+        if shard is not None and plan.previous and keep_shard(plan.previous, folder, shard):
             kept.add(shard.path)
             return shard
         return journal.finished(change.config, change.split, change.number)
@@ -382,7 +393,7 @@ def _write_tables(
     }
     features.prepare(catalog, _parts_by_config(tables.values()), plan.inputs, plan.previous, execution)
     for table, parts in tables.items():
-        jobs = _read_jobs(folder, catalog, parts, plan.inputs, features)
+        jobs = _read_jobs(folder, catalog, parts, plan, features)
         written = _write_parts(jobs, execution)
         num_rows = sum(part.num_rows for part in parts)
         for shard in itertools.chain.from_iterable(
@@ -407,13 +418,18 @@ def _read_jobs(
     folder: Path,
     catalog: Catalog,
     parts: Mapping[Part, Sequence[Config]],
-    inputs: Inputs,
+    plan: Plan,
     features: Features,
 ) -> Iterator[PartJob]:
     """Yield the job of each part, read from the catalog when it is asked for."""
+    inputs, previous = plan.inputs, plan.previous
     for part, configs in parts.items():
         groups = read_groups(catalog, part, configs, inputs.preferences.rule, features.row)
-        yield PartJob(folder, part, tuple(configs), tuple(groups), inputs.build)
+        has_images = any(config.image_columns for config in configs)
+        images = previous.file_of_images(part) if previous is not None and has_images else None
+        # Another machine may work in another folder.
+        where = images.absolute() if images is not None else None
+        yield PartJob(folder, part, tuple(configs), tuple(groups), inputs.build, where)
 
 
 def _write_parts(jobs: Iterable[PartJob], execution: Execution) -> Iterator[Sequence[Shard]]:

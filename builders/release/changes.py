@@ -2,7 +2,7 @@
 
 import itertools
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -10,7 +10,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from builders.catalog import Catalog, Entry, Limits, Part
+from builders.catalog import Catalog, Entry, Limits, Part, RowChange
+from builders.release.edits import ColumnEdit, find_edits
 from builders.release.previous import PreviousRelease, is_decided, row_digest, row_key, row_name, text_digest
 from schemas.columns import arrow_schema, type_names
 from schemas.configs import CONFIG_OF, Config, Table
@@ -19,17 +20,28 @@ from schemas.settings import BuildSettings
 from schemas.versions import Bump
 
 # What a Parquet file's footer will say is held in memory until it is closed, about 1 kB a row with images.
-_MAX_ROWS = {Table.IMAGES: 5_000, Table.CAPTIONS: 250_000, Table.PREFERENCES: 20_000}
+_MAX_ROWS = {
+    Table.IMAGES: 5_000,
+    Table.CAPTIONS: 250_000,
+    Table.PREFERENCES: 20_000,
+    Table.GENERATION: 100_000,
+}
 # The Hub's viewer refuses to scan a row group above 300 MB; with images these stay well below.
 _GROUP_LIMITS = {
-    Table.IMAGES: (100, 90_000_000),
+    Table.IMAGES: (200, 50_000_000),
     Table.CAPTIONS: (5_000, 0),
     Table.PREFERENCES: (100, 90_000_000),
+    Table.GENERATION: (5_000, 0),
 }
 _ROWS_PER_GROUP = 10_000
 _CHANGES_SCHEMA = pa.schema(
-    [(name, pa.string()) for name in ("config", "split", "change", "id")],
-    metadata={"about": "Rows that differ from the previous release, by config and the key of each."},
+    [
+        *((name, pa.string()) for name in ("config", "split", "change", "id")),
+        ("columns", pa.list_(pa.string())),
+    ],
+    metadata={
+        "about": "Rows that differ from the previous release, with the columns in which they are edited."
+    },
 )
 
 
@@ -85,9 +97,13 @@ def arrange(
 
 
 def _entries(catalog: Catalog, table: Table) -> Iterator[Entry]:
-    if table is Table.IMAGES:
-        return catalog.images.entries()
-    return catalog.captions.entries() if table is Table.CAPTIONS else catalog.pairs.entries()
+    entries: Mapping[Table, Callable[[], Iterator[Entry]]] = {
+        Table.IMAGES: catalog.images.entries,
+        Table.CAPTIONS: catalog.captions.entries,
+        Table.PREFERENCES: catalog.pairs.entries,
+        Table.GENERATION: catalog.requests.entries,
+    }
+    return entries[table]()
 
 
 def _compared(catalog: Catalog, table: Table, rule: str, previous: PreviousRelease) -> Iterator[Entry]:
@@ -105,9 +121,10 @@ def _rows(catalog: Catalog, table: Table, rule: str) -> Iterator[tuple[Mapping[s
     if table is Table.IMAGES:
         for record, _ in catalog.images.published():
             yield record, int(str(record["num_bytes"]))
-    elif table is Table.CAPTIONS:
-        for caption in catalog.captions.published():
-            yield caption, 0
+    elif table in (Table.CAPTIONS, Table.GENERATION):
+        of_texts = catalog.captions if table is Table.CAPTIONS else catalog.requests
+        for row in of_texts.published():
+            yield row, 0
     else:
         for pair in catalog.pairs.published(rule):
             yield pair.record.model_dump(), sum(file.num_bytes for file in pair.files if file)
@@ -176,8 +193,28 @@ def _why(config: Config, part: Part, *, is_remade: bool) -> str:
     return "rows had to move to new files" if has_moved else "the columns of its config have changed"
 
 
-def read_changes(catalog: Catalog, inputs: Inputs, previous: PreviousRelease) -> Changes:
+def find_column_edits(catalog: Catalog, inputs: Inputs, previous: PreviousRelease) -> tuple[ColumnEdit, ...]:
+    """Compare the rows that both releases have, column by column."""
+    return tuple(
+        edit
+        for table in Table
+        if CONFIG_OF[table].name in previous.manifest.columns
+        for edit in find_edits(
+            catalog.layout,
+            table,
+            (row for row, _ in _rows(catalog, table, inputs.preferences.rule)),
+            previous,
+        )
+    )
+
+
+def read_changes(
+    catalog: Catalog, inputs: Inputs, previous: PreviousRelease, edits: Iterable[ColumnEdit]
+) -> Changes:
     """Sum up what differs from the previous release, and the bump that this is."""
+    edited: dict[str, dict[str, int]] = {}
+    for edit in edits:
+        edited.setdefault(edit.config, {})[edit.column] = edit.num_rows
     rows = {}
     new_columns: list[str] = []
     lost_columns: list[str] = []
@@ -206,6 +243,7 @@ def read_changes(catalog: Catalog, inputs: Inputs, previous: PreviousRelease) ->
         lost_configs=tuple(lost_configs),
         new_columns=tuple(new_columns),
         lost_columns=tuple(lost_columns),
+        edited_columns=edited,
     )
 
 
@@ -219,7 +257,7 @@ def _count_changes(
         is_remade = previous.is_remade(config)
         rows = config.table, config.decided_only, config.provenance is not None, is_remade
         if rows not in counted:
-            changes = Counter(change for _, _, change in catalog.layout.changes(config, is_remade=is_remade))
+            changes = Counter(row.kind for row in catalog.layout.changes(config, is_remade=is_remade))
             counted[rows] = RowChanges(**{kind: changes[kind] for kind in RowChanges.model_fields})
         differences[config.name] = counted[rows]
     return differences
@@ -231,12 +269,10 @@ def _bump(rows: Collection[RowChanges], new_columns: Collection[str], lost: Coll
     return Bump.MINOR if new_columns or any(change.added for change in rows) else Bump.PATCH
 
 
-def _changed_rows(
-    catalog: Catalog, config: Config, previous: PreviousRelease
-) -> Iterator[tuple[str, str, str]]:
+def _changed_rows(catalog: Catalog, config: Config, previous: PreviousRelease) -> Iterator[RowChange]:
     if config.name in previous.manifest.columns:
         return catalog.layout.changes(config, is_remade=previous.is_remade(config))
-    return ((key, split, "added") for key, split in catalog.layout.rows(config))
+    return (RowChange(key, split, "added") for key, split in catalog.layout.rows(config))
 
 
 def write_changes(
@@ -245,9 +281,9 @@ def write_changes(
     """Write which rows differ, by config and key, as Parquet."""
     with pq.ParquetWriter(path, _CHANGES_SCHEMA, compression="zstd") as writer:
         rows = (
-            {"config": name, "split": split, "change": change, "id": key}
+            {"config": name, "split": row.split, "change": row.kind, "id": row.key, "columns": row.columns}
             for name in changes.rows
-            for key, split, change in _changed_rows(catalog, inputs.configs[name], previous)
+            for row in _changed_rows(catalog, inputs.configs[name], previous)
         )
         while batch := list(itertools.islice(rows, _ROWS_PER_GROUP)):
             writer.write_table(pa.Table.from_pylist(batch, schema=_CHANGES_SCHEMA))

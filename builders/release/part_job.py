@@ -8,16 +8,21 @@ import itertools
 import pickle
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
-from builders.catalog import Catalog, Part
+from builders.catalog import Catalog, Part, Stored
+from builders.images.files import ImageFile
+from builders.release.previous_images import PreviousImages
 from builders.release.rows import StoredRecord, part_rows, read_records
 from builders.release.shards import write_part
 from schemas.configs import Config
 from schemas.manifest import Shard
 from schemas.settings import BuildSettings
+
+_BYTES_PER_READ, _MAX_IMAGES_PER_READ = 1 << 20, 64
 
 # Config of features, row of the image or caption → row of the features.
 FeatureRow = Callable[[Config, Mapping[str, object]], Mapping[str, object]]
@@ -42,13 +47,36 @@ class PackedGroup:
     @classmethod
     def pack(cls, number: int, records: Sequence[StoredRecord]) -> Self:
         """Pack the records of a group."""
-        return cls(number, len(records), zlib.compress(pickle.dumps(records), 1))
+        # Pickle takes five times as long for data classes and paths as for tuples and texts.
+        plain = [(one.row, [_flatten(file) for file in one.files], one.pair, one.features) for one in records]
+        return cls(number, len(records), zlib.compress(pickle.dumps(plain), 1))
 
     def unpack(self) -> Sequence[StoredRecord]:
         """Return the records."""
         # These bytes come from `pack`, here or in the process that handed the job over; never from a file.
-        records: Sequence[StoredRecord] = pickle.loads(zlib.decompress(self.data))  # noqa: S301
-        return records
+        plain = pickle.loads(zlib.decompress(self.data))  # noqa: S301
+        return [
+            StoredRecord(row, tuple(_restore(file) for file in files), pair, features)
+            for row, files, pair, features in plain
+        ]
+
+
+_FlatFile = tuple[str, str, str, str, int]
+
+
+def _flatten(file: Stored | None) -> _FlatFile | None:
+    """Return an image file as texts and a number."""
+    if file is None:
+        return None
+    return file.image_id, file.file.to_text(), file.sha256, file.format, file.num_bytes
+
+
+def _restore(flat: _FlatFile | None) -> Stored | None:
+    """Return the image file that `_flatten` was given."""
+    if flat is None:
+        return None
+    image_id, file, sha256, image_format, num_bytes = flat
+    return Stored(image_id, ImageFile.from_text(file), sha256, image_format, num_bytes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +89,7 @@ class PartJob:
         configs: Which files are made of it.
         groups: Its records, with paths and digests of their images.
         settings: Limits for images.
+        previous: File of the previous release with images of this part; None if there is none.
     """
 
     folder: Path
@@ -68,6 +97,11 @@ class PartJob:
     configs: tuple[Config, ...]
     groups: tuple[PackedGroup, ...]
     settings: BuildSettings
+    previous: Path | None = None
+
+    def __str__(self) -> str:
+        """Name the part in messages."""
+        return f"the part {self.part.split}-{self.part.number:05d} of {self.part.table}"
 
 
 def read_groups(
@@ -94,6 +128,12 @@ def read_groups(
         yield PackedGroup.pack(number, found)
 
 
+def _images_per_read(part: Part) -> int:
+    """Return how many images a thread reads at once: a megabyte, and not so many that others wait."""
+    num_bytes = part.num_bytes // max(1, part.num_rows)
+    return max(1, min(_MAX_IMAGES_PER_READ, _BYTES_PER_READ // max(1, num_bytes)))
+
+
 def write_part_job(job: PartJob) -> tuple[Shard, ...]:
     """Write the files of a part, in any process that has the folders of sources and release.
 
@@ -104,6 +144,8 @@ def write_part_job(job: PartJob) -> tuple[Shard, ...]:
         BuildError: An image is not the one that was looked at.
     """
     records = itertools.chain.from_iterable(group.unpack() for group in job.groups)
-    rows = part_rows(records, job.part.table, job.configs, job.settings)
     groups = [(group.number, group.num_records) for group in job.groups]
-    return write_part(job.folder, job.part, groups, job.configs, rows)
+    with closing(PreviousImages(job.previous)) as previous:
+        chunk = _images_per_read(job.part)
+        rows = part_rows(records, job.part.table, job.configs, job.settings, previous, chunk)
+        return write_part(job.folder, job.part, groups, job.configs, rows)

@@ -5,15 +5,16 @@ import json
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
-from builders.catalog import Placed
+from builders.catalog import Part, Placed
 from builders.files import is_intact
 from builders.images.integrity import ImageFacts
+from builders.parallel import IN_THREADS, Threads
 from builders.release.reader import ReleaseReader, TableFile, open_table
 from schemas.columns import arrow_schema, type_names
 from schemas.configs import CONFIG_OF, CONFIGS, Config, Table
@@ -26,16 +27,18 @@ _GROUPED_AS = {
     Table.IMAGES: CONFIGS["default"],
     Table.CAPTIONS: CONFIGS["captions"],
     Table.PREFERENCES: CONFIGS["binarized"],
+    Table.GENERATION: CONFIGS["generation"],
 }
 _ALSO_NEEDED = {
     Table.IMAGES: ("source", "file_name", "num_bytes", "prompt"),
     Table.CAPTIONS: (),
     Table.PREFERENCES: ("decision",),
+    Table.GENERATION: (),
 }
 # What features compare with the image. A caption has no such column: its key says what it says.
 _TEXT_OF = {Table.IMAGES: "prompt"}
-_PLACE = ("file", "row")
-_DIGEST_BYTES = 16
+_PLACE = ("source", "other_origins", "file", "row")
+DIGEST_BYTES = 16
 _to_json = json.JSONEncoder(ensure_ascii=False, sort_keys=True).encode
 
 
@@ -46,10 +49,13 @@ class PreviousRelease:
     Attributes:
         folder: Where it is.
         manifest: Its manifest.
+        intact: Its files that were compared with the manifest, by path, each with its state at that time.
+            A run reads them for several reasons, and hashes each once.
     """
 
     folder: Path
     manifest: Manifest
+    intact: dict[str, tuple[int, int, int]] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def reader(self) -> ReleaseReader:
@@ -61,13 +67,17 @@ class PreviousRelease:
         """Name it."""
         return PreviousEntry(version=self.manifest.version, manifest_sha256=self.manifest.digest)
 
-    def verify(self) -> None:
+    def verify(self, threads: Threads = IN_THREADS.threads) -> None:
         """Compare the files that are read of it with its manifest.
+
+        Args:
+            threads: Hash files, several at a time.
 
         Raises:
             ReleaseError: Some are missing or damaged.
         """
         names = {config.name for config in CONFIG_OF.values()}
+        needed = [shard for shard in self.manifest.shards if shard.config in names]
         problems = [
             Problem(
                 Reason.RELEASE,
@@ -75,15 +85,27 @@ class PreviousRelease:
                 file=str(self.folder / shard.path),
                 fix="restore it from a copy, or give another release with --previous",
             )
-            for shard in self.manifest.shards
-            if shard.config in names and not _is_intact(self.folder / shard.path, shard)
+            for shard, is_whole in threads.map_ordered(self.is_intact, needed)
+            if not is_whole
         ]
         if problems:
             raise ReleaseError(problems)
 
+    def is_intact(self, shard: Shard) -> bool:
+        """Return whether a file of it is what the manifest says; it is hashed once in a run."""
+        path = self.folder / shard.path
+        state = _state(path)
+        if state is not None and self.intact.get(shard.path) == state:
+            return True
+        if not _is_intact(path, shard):
+            return False
+        if state is not None:
+            self.intact[shard.path] = state
+        return True
+
     def image_facts(self) -> Iterator[ImageFacts]:
         """Yield what is known of each image, which has been decoded and found sound."""
-        names = [field.name for field in fields(ImageFacts)]
+        names = [each.name for each in fields(ImageFacts)]
         for shard in self.reader.shards_of(CONFIG_OF[Table.IMAGES].name):
             for row in _read_rows(self.folder / shard.path, names):
                 yield ImageFacts(*(row[name] for name in names))
@@ -112,11 +134,17 @@ class PreviousRelease:
                     text_digest=text_digest(table, row),
                 )
 
+    def rows(self, table: Table, columns: Sequence[str]) -> Iterator[dict[str, Any]]:
+        """Yield the rows of a table with some columns and those of its key."""
+        config = CONFIG_OF[table]
+        for shard in self.reader.shards_of(config.name):
+            yield from _read_rows(self.folder / shard.path, sorted({*columns, *config.key}))
+
     def shared_columns(self, config: Config) -> list[str]:
         """List the columns that make a row what it is and that the previous release has in the same type.
 
-        Where in a source's file a row stands is not one of them: it changes for every row below one that is
-        put in. A row that is kept says where it stood when its file was written.
+        Where a row stood is not one of them: a folder gets another name, and a row that is put into a file
+        moves all below it. A row that is kept says where it stood when its file was written.
         """
         was = self.manifest.columns.get(config.name, {})
         now = type_names(arrow_schema(config.columns))
@@ -143,6 +171,13 @@ class PreviousRelease:
         """Return the files of a config by split and number."""
         return {(shard.split, shard.number): shard for shard in self.reader.shards_of(config.name)}
 
+    def file_of_images(self, part: Part) -> Path | None:
+        """Return the file with the images that a part had in it, if it had any."""
+        if part.table is not Table.IMAGES:
+            return None
+        shard = self.shards_of(_GROUPED_AS[Table.IMAGES]).get((part.split, part.number))
+        return self.folder / shard.path if shard is not None else None
+
     def feature_files(self, config: Config) -> Iterator[tuple[str, TableFile, TableFile]]:
         """Yield each intact file of a config of features: its name, the file, and that of its texts.
 
@@ -151,7 +186,7 @@ class PreviousRelease:
         tables = self.shards_of(CONFIG_OF[config.table])
         for place, shard in self.shards_of(config).items() if self.makes_alike(config) else ():
             path = self.folder / shard.path
-            if place in tables and _is_intact(path, shard):
+            if place in tables and self.is_intact(shard):
                 with open_table(path) as file, open_table(self.folder / tables[place].path) as texts:
                     yield path.name, file, texts
 
@@ -169,7 +204,7 @@ class PreviousRelease:
         return groups
 
 
-def keep_shard(previous: Path, folder: Path, shard: Shard) -> bool:
+def keep_shard(previous: PreviousRelease, folder: Path, shard: Shard) -> bool:
     """Take a file of the previous release into a new one, without writing its bytes again where possible.
 
     Args:
@@ -180,8 +215,8 @@ def keep_shard(previous: Path, folder: Path, shard: Shard) -> bool:
     Returns:
         Whether it was taken; if not, it is damaged, and nothing was done.
     """
-    source, target = previous / shard.path, folder / shard.path
-    if not _is_intact(source, shard):
+    source, target = previous.folder / shard.path, folder / shard.path
+    if not previous.is_intact(shard):
         return False
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
@@ -192,6 +227,15 @@ def keep_shard(previous: Path, folder: Path, shard: Shard) -> bool:
             target.unlink()
             return False
     return True
+
+
+def _state(path: Path) -> tuple[int, int, int] | None:
+    """Return size, time of change and inode of a file; ctime changes when a file gets another hard link."""
+    try:
+        status = path.lstat()
+    except OSError:
+        return None
+    return status.st_size, status.st_mtime_ns, status.st_ino
 
 
 def _is_intact(path: Path, shard: Shard) -> bool:
@@ -206,7 +250,7 @@ def row_key(config: Config, row: Mapping[str, object]) -> str:
 def row_digest(row: Mapping[str, object], columns: Sequence[str]) -> bytes:
     """Digest what a row says in some columns; that it was written and read again makes no difference."""
     content = _to_json([row[name] for name in columns]).encode("utf-8", "surrogatepass")
-    return hashlib.blake2b(content, digest_size=_DIGEST_BYTES).digest()
+    return hashlib.blake2b(content, digest_size=DIGEST_BYTES).digest()
 
 
 def text_digest(table: Table, row: Mapping[str, object]) -> bytes:

@@ -10,13 +10,12 @@ from dataclasses import dataclass, field
 from builders.catalog import Catalog, Part, Stored
 from builders.images.files import ImageFile
 from builders.images.integrity import read_again
-from builders.parallel import IN_THREADS, Threads
+from builders.parallel import IN_THREADS
+from builders.release.previous_images import PreviousImages
 from schemas.configs import CONFIG_OF, CONFIGS, Config, Format, Table
 from schemas.preferences import BinarizedPair, Decision, PreferencePair
 from schemas.records import EncodedImage, image_path
 from schemas.settings import BuildSettings
-
-_IMAGES_PER_READ = 4
 
 # Config → the row that one record makes of it.
 Rows = Mapping[str, Mapping[str, object]]
@@ -27,7 +26,7 @@ class Record:
     """One published record, from which every config of its table makes its row.
 
     Attributes:
-        row: The row without images: of an image, of a caption, or of a pair.
+        row: The row without images: of an image, of a caption, of a pair, or of a request.
         images: What was read of its images: of an image the one, of a pair the two in the order of its sides
             (None for a side without a file). Empty where no wanted config has images.
         pair: The pair, where it is one.
@@ -61,7 +60,7 @@ def _without_images(record: Record) -> Mapping[str, object]:
 
 def _with_image(record: Record) -> Mapping[str, object]:
     (image,) = record.images
-    return {**record.row, "image": image.model_dump() if image else None}
+    return {**record.row, "image": {"bytes": image.bytes, "path": image.path} if image else None}
 
 
 def _binarized(record: Record) -> Mapping[str, object] | None:
@@ -89,6 +88,7 @@ ROWS: Mapping[str, Callable[[Record], Mapping[str, object] | None]] = {
     "captions": _without_images,
     "preferences": _without_images,
     "binarized": _binarized,
+    "generation": _without_images,
 }
 if CONFIGS.keys() != ROWS.keys():
     raise AssertionError(
@@ -110,6 +110,8 @@ def read_records(
     with_images = any(config.image_columns for config in configs)
     if part.table is Table.CAPTIONS:
         yield from map(StoredRecord, catalog.captions.published(part))
+    elif part.table is Table.GENERATION:
+        yield from map(StoredRecord, catalog.requests.published(part))
     elif part.table is Table.IMAGES:
         for row, file in catalog.images.published(part):
             yield StoredRecord(row, (_stored(row, file),) if with_images else ())
@@ -124,7 +126,8 @@ def part_rows(
     table: Table,
     configs: Iterable[Config],
     settings: BuildSettings,
-    threads: Threads = IN_THREADS.threads,
+    previous: PreviousImages | None = None,
+    chunk: int = 1,
 ) -> Iterator[Rows]:
     """Yield the rows that records make: those of the wanted configs, and of the table's own config.
 
@@ -133,28 +136,34 @@ def part_rows(
         table: Their table.
         configs: Those that are wanted; the rows of configs of features are in the records.
         settings: Limits for images.
-        threads: Read images a little ahead.
+        previous: Where images are taken from that it has; others come from their sources.
+        chunk: Records whose images one thread reads at once, a little ahead.
 
     Raises:
         BuildError: An image is not the one that was looked at.
         KeyError: A config has no line in `ROWS`.
     """
     wanted = [config.name for config in configs if config.provenance is None]
-    makers = {name: ROWS[name] for name in (CONFIG_OF[table].name, *wanted)}
+    names_of: dict[Callable[[Record], Mapping[str, object] | None], list[str]] = {}
+    for name in dict.fromkeys((CONFIG_OF[table].name, *wanted)):
+        names_of.setdefault(ROWS[name], []).append(name)
     with_images = any(config.image_columns for config in configs if config.provenance is None)
 
     def read(record: StoredRecord) -> Record:
-        return Record(record.row, [_read(file, settings) for file in record.files], record.pair)
+        return Record(record.row, [_read(file, settings, previous) for file in record.files], record.pair)
 
-    chunk = _IMAGES_PER_READ if table is Table.IMAGES else 1
     read_ahead = (
-        threads.map_ordered(read, records, chunk=chunk)
+        IN_THREADS.threads.map_ordered(read, records, chunk=chunk)
         if with_images
         else ((each, read(each)) for each in records)
     )
     for stored, record in read_ahead:
-        made = ((name, make(record)) for name, make in makers.items())
-        yield {name: row for name, row in made if row is not None} | dict(stored.features)
+        rows = dict(stored.features)
+        for make, names in names_of.items():
+            row = make(record)
+            if row is not None:
+                rows |= dict.fromkeys(names, row)
+        yield rows
 
 
 def _stored(row: Mapping[str, object], file: ImageFile) -> Stored:
@@ -164,9 +173,13 @@ def _stored(row: Mapping[str, object], file: ImageFile) -> Stored:
     return Stored(image_id, file, sha256, image_format, int(str(row["num_bytes"])))
 
 
-def _read(file: Stored | None, settings: BuildSettings) -> EncodedImage | None:
+def _read(
+    file: Stored | None, settings: BuildSettings, previous: PreviousImages | None
+) -> EncodedImage | None:
     """Read an image again; None for a side without a file."""
     if file is None:
         return None
-    data = read_again(file.file, file.sha256, settings)
+    data = previous.find(file.image_id, file.sha256) if previous is not None else None
+    if data is None:
+        data = read_again(file.file, file.sha256, settings)
     return EncodedImage.model_construct(bytes=data, path=image_path(file.image_id, file.format))

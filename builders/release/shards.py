@@ -13,14 +13,14 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from builders.catalog import Part
-from builders.parallel import open_lane
+from builders.parallel import open_lanes
 from builders.release.formats import FORMATS, ParquetShard, ShardFile
 from schemas.configs import Config, Table
 from schemas.features import PROVENANCE_KEY
 from schemas.manifest import Shard
 
 # Files without images have that many groups of the layout in one row group.
-_GROUPS_OF_TEXT = {Table.IMAGES: 50, Table.CAPTIONS: 1, Table.PREFERENCES: 50}
+_GROUPS_OF_TEXT = {Table.IMAGES: 50, Table.CAPTIONS: 1, Table.PREFERENCES: 50, Table.GENERATION: 1}
 _MAX_GROUPS_WAITING = 2
 _DIGEST_CHARS = 12
 
@@ -48,7 +48,7 @@ def write_part(
     """
     with ExitStack() as stack:
         writers = {
-            config.name: _ShardWriter(folder, part, config, stack.enter_context(open_lane()))
+            config.name: _ShardWriter(folder, part, config, stack.enter_context(open_lanes()))
             for config in configs
         }
         remaining = iter(rows)
@@ -66,10 +66,12 @@ class _ShardWriter:
 
     def __init__(self, folder: Path, part: Part, config: Config, pool: ThreadPoolExecutor) -> None:
         self._folder, self._part, self._config, self._pool = folder, part, config, pool
-        self._open_path = folder / config.folder / f".{part.split}.{config.format}.open"
+        # By part, since a cluster writes several at once; the same for a part that is written again.
+        name = f".{part.split}-{part.number:05d}.{config.format}.open"
+        self._open_path = folder / config.folder / name
         self.has_images = bool(config.image_columns)
-        self._names = [column.name for column in config.columns]
-        self._rows: list[dict[str, object]] = []
+        self._names = {column.name for column in config.columns}
+        self._rows: list[Mapping[str, object]] = []
         self._num_rows = self._row_group = 0
         self._waiting: deque[Future[None]] = deque()
         self._writer: ShardFile | None = None
@@ -78,14 +80,19 @@ class _ShardWriter:
         """Add one row, after handing over the row group if this one is of another.
 
         Args:
-            row: The row.
+            row: The row, with every column of the config; formats leave out others.
             group: Its group; where images are, the piece of that which it is in.
+
+        Raises:
+            KeyError: A column is missing.
         """
+        if not self._names <= row.keys():
+            raise KeyError(f"{self._config.name}: {sorted(self._names - row.keys())}")
         row_group = group if self.has_images else group // _GROUPS_OF_TEXT[self._part.table]
         if self._rows and row_group != self._row_group:
             self._write_group()
         self._row_group = row_group
-        self._rows.append({name: row[name] for name in self._names})
+        self._rows.append(row)
         self._num_rows += 1
 
     def finish(self) -> Shard | None:

@@ -120,8 +120,8 @@ class TextToImage(BaseModel):
 class DiffusersDpoPair(BaseModel):
     """A pair as diffusers' and Salesforce's Diffusion-DPO scripts read it, which is as Pick-a-Pic has it."""
 
-    jpg_0: bytes = Field(description="An image file's bytes; which side it is says nothing.")
-    jpg_1: bytes = Field(description="The other image file's bytes.")
+    jpg_0: bytes = Field(description="Bytes of an image file. Digests decide its side, not the votes.")
+    jpg_1: bytes = Field(description="Bytes of the other image file.")
     label_0: int = Field(description="1 if the first image is the preferred one, 0 if the second is.")
     caption: str = Field(description="Prompt of both images.")
 
@@ -185,7 +185,7 @@ LAYOUTS: Mapping[str, Layout] = {
         "binarized",
         DiffusersDpoPair,
         _diffusers_dpo,
-        "Pairs of images of which people prefer one, for Diffusion-DPO training",
+        "Pairs of a preferred and another image, for Diffusion-DPO training",
         trials=(
             Trial(
                 f"[train_diffusion_dpo.py]({_SCRIPTS}/research_projects/diffusion_dpo/train_diffusion_dpo.py)",

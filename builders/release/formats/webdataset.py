@@ -11,8 +11,8 @@ numbers a later 2.5 becomes 2. So every sample has every field, and each field h
 
 - Text is a string; null is the empty string.
 - Numbers and truth values that are never null are as they are.
-- Everything else (`captions`, `settings`, `other_origins`) is JSON text, which `json.loads` turns into what
-  it was: null is "null", an empty list "[]", and a struct has every key.
+- Everything else (`captions`, `prompt_attributes`, `settings`, `other_origins`) is JSON text, which
+  `json.loads` turns into what it was: null is "null", an empty list "[]", and a struct has every key.
 
 The tars are written with Python's `tarfile`, not with the library's writer, which stamps each member with
 the user and the time.
@@ -22,6 +22,7 @@ An image is called `.jpg` whatever its format, which the field `format` says: `d
 bytes of an image, not at its name, to decode it.
 """
 
+import functools
 import itertools
 import json
 import os
@@ -29,7 +30,7 @@ import re
 import tarfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -48,6 +49,11 @@ SIZES_PATH = f"{CONFIGS['webdataset'].folder}/sizes.json"
 _EXTENSIONS = ("jpg", "json", "txt")
 _BLOCK_BYTES = 512
 _END = bytes(2 * _BLOCK_BYTES)
+# Where a header has its name, size and sum (POSIX.1-1988), and one without them.
+_NAME_BYTES, _MAX_OCTAL = 100, 8**11 - 1
+_SIZE_AT, _SUM_AT = slice(124, 135), slice(148, 154)
+_HEADER = bytearray(tarfile.TarInfo("").tobuf(tarfile.USTAR_FORMAT, "ascii", "strict"))
+_HEADER[_SIZE_AT], _HEADER[148:156] = bytes(11), b" " * 8
 # USTAR has 100 bytes for a name.
 _MAX_GENERATOR_CHARS = 60
 _KEY = re.compile(rf"[A-Za-z0-9_]{{1,{_MAX_GENERATOR_CHARS}}}-(?P<image_id>[0-9a-f]{{{ID_CHARS}}})")
@@ -84,19 +90,24 @@ class TarShard:
 
     def __init__(self, path: Path, columns: Sequence[ColumnSpec] = CONFIGS["webdataset"].columns) -> None:
         self._columns = [column for column in columns if not column.image]
-        self._schema = arrow_schema(self._columns)
+        self._writer = _SampleTexts(self._columns)
+        # What is text, a whole number or a truth value in a row is the same in Parquet. By way of Arrow the
+        # others are what they are there, too: of one type, and with every key.
+        self._typed = arrow_schema([each for each in self._columns if not _is_plain(each.arrow)])
         self.file = HashingFile(path)
 
     def write_group(self, rows: Sequence[Mapping[str, object]]) -> None:
         """Write rows as one sample each."""
-        # By way of Arrow the fields are what they are in Parquet: of one type, and with every key.
-        fields = pa.Table.from_pylist([dict(row) for row in rows], schema=self._schema).to_pylist()
-        for row, values in zip(rows, fields, strict=True):
+        typed = pa.Table.from_pylist(list(rows), schema=self._typed).to_pylist()
+        for row, fields in zip(rows, typed, strict=True):
             image: Any = row["image"]
+            values: dict[str, Any] = {**row, **fields}
             key = sample_key(values["generator"], values["image_id"])
-            contents = (image["bytes"], *sample_texts(values, self._columns))
+            contents = (image["bytes"], *self._writer.texts(values))
             members = zip(_EXTENSIONS, contents, strict=True)
-            self.file.write(b"".join(_member(f"{key}.{extension}", each) for extension, each in members))
+            for extension, each in members:
+                for part in _member(f"{key}.{extension}", each):
+                    self.file.write(part)
 
     def close(self) -> None:
         """Finish the file."""
@@ -104,22 +115,61 @@ class TarShard:
         self.file.close()
 
 
-def sample_texts(row: Mapping[str, Any], columns: Sequence[ColumnSpec]) -> tuple[bytes, bytes]:
-    """Return the fields and the prompt of a sample, as its files hold them.
+def _is_plain(kind: pa.DataType) -> bool:
+    return any(is_kind(kind) for is_kind in (pa.types.is_string, pa.types.is_integer, pa.types.is_boolean))
+
+
+class _SampleTexts:
+    """Writes the fields and the prompts of samples, as their files hold them.
 
     Args:
-        row: The row, as Parquet gives it.
-        columns: Its columns, without images.
+        columns: Columns of the rows, without images.
     """
-    fields = {column.name: _field(column, row[column.name]) for column in columns}
-    return _json(fields).encode(), (row["prompt"] or "").encode()
+
+    def __init__(self, columns: Sequence[ColumnSpec]) -> None:
+        self._kinds = [
+            (
+                column.name,
+                pa.types.is_string(column.arrow),
+                column.nullable or pa.types.is_nested(column.arrow),
+            )
+            for column in columns
+        ]
+
+    def texts(self, row: Mapping[str, Any]) -> tuple[bytes, bytes]:
+        """Return the fields and the prompt of a row, as Parquet gives it.
+
+        Each field has the one type that it has in every sample.
+        """
+        fields = {
+            name: (row[name] or "") if is_text else _nested_json(row[name]) if is_json else row[name]
+            for name, is_text, is_json in self._kinds
+        }
+        return _json(fields).encode(), (row["prompt"] or "").encode()
 
 
-def _member(name: str, content: bytes) -> bytes:
-    header = tarfile.TarInfo(name)  # owner, rights and time are the same for every one
-    header.size = len(content)
-    padding = bytes(_padding(len(content)))
-    return b"".join((header.tobuf(tarfile.USTAR_FORMAT, "ascii", "strict"), content, padding))
+def _nested_json(value: object) -> str:
+    """Return the JSON of a value; most lists are empty, and making an encoder takes 5 µs."""
+    return "null" if value is None else "[]" if value == [] else _json(value)
+
+
+def _member(name: str, content: bytes) -> tuple[bytes, bytes, bytes]:
+    size = len(content)
+    return _header(name.encode("ascii"), size), content, bytes(_padding(size))
+
+
+def _header(name: bytes, size: int) -> bytes:
+    """Return the header of a member: what `tarfile` writes, which takes ten times as long."""
+    if len(name) > _NAME_BYTES or size > _MAX_OCTAL:
+        member = tarfile.TarInfo(name.decode("ascii"))  # owner, rights and time are the same for every one
+        member.size = size
+        return member.tobuf(tarfile.USTAR_FORMAT, "ascii", "strict")
+    block = bytearray(_HEADER)
+    block[: len(name)] = name
+    block[_SIZE_AT] = b"%011o" % size
+    block[_SUM_AT] = b"%06o" % sum(block)  # of a header with spaces in the place of the sum
+    block[_SUM_AT.stop] = 0
+    return bytes(block)
 
 
 def sample_key(generator: str, image_id: str) -> str:
@@ -128,8 +178,13 @@ def sample_key(generator: str, image_id: str) -> str:
     A key ends at the first dot, a slash makes folders, and `datasets` skips what begins with a dot or with
     two underscores.
     """
-    word = re.sub(r"[^A-Za-z0-9]+", "_", generator)[:_MAX_GENERATOR_CHARS].strip("_")
-    return f"{word or 'unknown'}-{image_id}"
+    return f"{_word_of(generator)}-{image_id}"
+
+
+@functools.cache
+def _word_of(generator: str) -> str:
+    """Return the name of a generator as one word; a release has few."""
+    return re.sub(r"[^A-Za-z0-9]+", "_", generator)[:_MAX_GENERATOR_CHARS].strip("_") or "unknown"
 
 
 def read_index(path: Path, split: str) -> Iterator[IndexRow]:
@@ -142,26 +197,36 @@ def read_index(path: Path, split: str) -> Iterator[IndexRow]:
     Raises:
         BuildError: It is no such tar, or not whole.
     """
-    members = _members(path)
+    for sample in _read_samples(path, split):
+        yield IndexRow.model_validate(sample._asdict())
+
+
+class _Sample(NamedTuple):
+    """The fields of `IndexRow`, of which there is one for each image."""
+
+    key: str
+    image_id: str
+    split: str
+    shard: str
+    image_offset: int
+    image_size: int
+    json_offset: int
+    json_size: int
+    txt_offset: int
+    txt_size: int
+
+
+def _read_samples(path: Path, split: str) -> Iterator[_Sample]:
+    """Return what `read_index` does, with the same arguments and errors."""
+    members, shard = _members(path), path.name
     while sample := list(itertools.islice(members, len(_EXTENSIONS))):
         key = sample[0].name.partition(".")[0]
         names = [member.name for member in sample]
         found = _KEY.fullmatch(key)
         if found is None or names != [f"{key}.{extension}" for extension in _EXTENSIONS]:
             raise _refusal(path, "it has members that are no sample as this kit names them", ", ".join(names))
-        image, fields, text = sample
-        yield IndexRow(
-            key=key,
-            image_id=found["image_id"],
-            split=split,
-            shard=path.name,
-            image_offset=image.offset_data,
-            image_size=image.size,
-            json_offset=fields.offset_data,
-            json_size=fields.size,
-            txt_offset=text.offset_data,
-            txt_size=text.size,
-        )
+        places = (number for member in sample for number in (member.offset, member.size))
+        yield _Sample(key, found["image_id"], split, shard, *places)
 
 
 def read_tar(
@@ -182,17 +247,18 @@ def read_tar(
     """
     fields = [column for column in columns if not column.image]
     (image,) = (column.name for column in columns if column.image)
+    writer = _SampleTexts(fields)
     with path.open("rb") as file:
 
         def read(offset: int, size: int) -> bytes:
             file.seek(offset)
             return file.read(size)
 
-        for sample in read_index(path, path.name.partition("-")[0]):  # shards begin with their split
+        for sample in _read_samples(path, path.name.partition("-")[0]):  # shards begin with their split
             texts = read(sample.json_offset, sample.json_size), read(sample.txt_offset, sample.txt_size)
             row = _parse_fields(path, sample.key, texts[0], fields)
             is_own = sample_key(row["generator"], row["image_id"]) == sample.key
-            if not is_own or sample_texts(row, fields) != texts:
+            if not is_own or writer.texts(row) != texts:
                 raise _refusal(path, "the fields or the prompt of a sample are not its own", sample.key)
             if with_images:
                 row[image] = {"bytes": read(sample.image_offset, sample.image_size), "path": None}
@@ -225,8 +291,8 @@ def check_index(folder: Path, shards: Sequence[Shard]) -> Iterator[Problem]:
             yield Problem(Reason.RELEASE, message, file=INDEX_PATH, fix=fix)
             return
         for number, shard in enumerate(shards):
-            samples = [sample.model_dump() for sample in read_index(folder / shard.path, shard.split)]
-            if index.read_group(number).to_pylist() != samples:
+            samples = _tabulate(_read_samples(folder / shard.path, shard.split))
+            if index.read_group(number).to_pydict() != samples.to_pydict():
                 message = "the index does not say what is where in this tar"
                 yield Problem(Reason.RELEASE, message, file=shard.path, fix=fix)
 
@@ -248,10 +314,16 @@ def write_index(path: Path, folder: Path, shards: Iterable[Shard]) -> None:
     with pq.ParquetWriter(path, schema, compression="zstd", write_page_index=True) as writer:
         for shard in shards:
             tar = folder / shard.path
-            rows = [row.model_dump() for row in read_index(tar, shard.split)]
+            rows = _tabulate(_read_samples(tar, shard.split))
             if len(rows) != shard.num_rows:
                 raise _refusal(tar, f"it has {len(rows):,} samples, and should have {shard.num_rows:,}")
-            writer.write_table(pa.Table.from_pylist(rows, schema=schema))
+            writer.write_table(rows)
+
+
+def _tabulate(samples: Iterable[_Sample]) -> pa.Table:
+    """Return the rows of the index on some samples."""
+    columns = list(zip(*samples, strict=True)) or [()] * len(_Sample._fields)
+    return pa.table([list(column) for column in columns], schema=arrow_schema(columns_of(IndexRow)))
 
 
 # The names of tars end in a digest, so `train-{00000..00041}.tar` does not name them. This file lists them
@@ -283,23 +355,48 @@ def _sizes(shards: Iterable[Shard]) -> str:
     return json.dumps(sizes, indent=2) + "\n"
 
 
-def _members(path: Path) -> Iterator[tarfile.TarInfo]:
+class _Member(NamedTuple):
+    """A member of a tar: its name, and where its content is."""
+
+    name: str
+    offset: int
+    size: int
+
+
+def _members(path: Path) -> Iterator[_Member]:
     """Yield the members of a plain tar, seeking over their content.
 
     `tarfile.open` would take a damaged header for the end of the archive.
     """
     with path.open("rb") as file:
-        num_bytes = os.fstat(file.fileno()).st_size
-        while (block := file.read(_BLOCK_BYTES)) != bytes(_BLOCK_BYTES):
-            try:
-                member = tarfile.TarInfo.frombuf(block, "ascii", "surrogateescape")
-            except tarfile.TarError as error:
-                raise _refusal(path, f"it is damaged at byte {file.tell():,}: {error}") from error
-            member.offset_data = file.tell()
-            if member.type != tarfile.REGTYPE or not 0 <= member.size <= num_bytes - member.offset_data:
-                raise _refusal(path, "it has a member that is no plain file inside it", member.name)
+        num_bytes, end = os.fstat(file.fileno()).st_size, bytes(_BLOCK_BYTES)
+        offset = 0
+        while (block := file.read(_BLOCK_BYTES)) != end:
+            offset += _BLOCK_BYTES
+            member = _parse_header(path, block, offset, num_bytes)
             yield member
-            file.seek(member.size + _padding(member.size), os.SEEK_CUR)
+            content = member.size + _padding(member.size)
+            file.seek(content, os.SEEK_CUR)
+            offset += content
+
+
+def _parse_header(path: Path, block: bytes, offset: int, num_bytes: int) -> _Member:
+    """Read the header of a member whose content begins at `offset` of a file of some bytes.
+
+    Raises:
+        BuildError: It is damaged, or the header of what is no plain file inside the tar.
+    """
+    name = block[:_NAME_BYTES].rstrip(b"\0")
+    try:
+        size = int(block[_SIZE_AT], 8)
+        if block == _header(name, size) and size <= num_bytes - offset:  # as `TarShard` writes it
+            return _Member(name.decode("ascii"), offset, size)
+        member = tarfile.TarInfo.frombuf(block, "ascii", "surrogateescape")
+    except (tarfile.TarError, ValueError) as error:
+        raise _refusal(path, f"it is damaged at byte {offset:,}: {error}") from error
+    if member.type != tarfile.REGTYPE or not 0 <= member.size <= num_bytes - offset:
+        raise _refusal(path, "it has a member that is no plain file inside it", member.name)
+    return _Member(member.name, offset, member.size)
 
 
 def _refusal(path: Path, message: str, value: str | None = None) -> BuildError:
@@ -311,15 +408,8 @@ def _padding(size: int) -> int:
     return -size % _BLOCK_BYTES
 
 
-def _field(column: ColumnSpec, value: object) -> object:
-    """Return a field a value of the one type that it has in every sample."""
-    if pa.types.is_string(column.arrow):
-        return value or ""
-    return _json(value) if column.nullable or pa.types.is_nested(column.arrow) else value
-
-
 def _value(column: ColumnSpec, field: Any) -> Any:
-    """Return the value that `_field` was made of."""
+    """Return the value that a field of a sample was made of."""
     if pa.types.is_string(column.arrow):
         return field or None if column.nullable else field
     return json.loads(field) if column.nullable or pa.types.is_nested(column.arrow) else field
