@@ -14,10 +14,14 @@ from pathlib import Path
 def open_whole(path: Path) -> Iterator[Path]:
     """Yield a path to write to, which takes the place of `path` at the end.
 
-    Readers see the old or the new content. If the block fails, `path` is unchanged.
+    Readers see the old or the new content. If the block fails, `path` is unchanged, and nothing is left.
     """
     open_path = path.with_name(f".{path.name}.open")
-    yield open_path
+    try:
+        yield open_path
+    except BaseException:
+        open_path.unlink(missing_ok=True)
+        raise
     open_path.replace(path)
 
 

@@ -20,8 +20,9 @@ from typing import Any
 
 import pyarrow as pa
 
+from builders.card.facts import Facts
 from builders.card.provenance import PROV, provenance
-from builders.card.readme import CardInputs
+from builders.card.readme import CardInputs, describe_config
 from schemas.columns import ColumnSpec
 from schemas.configs import Config, Format
 from schemas.manifest import Shard
@@ -87,7 +88,7 @@ def render_croissant(inputs: CardInputs, citation: Mapping[str, Any], date: str 
         "isLiveDataset": False,
         **provenance(inputs),
         "distribution": [*_distribution(inputs, files)],
-        "recordSet": [_record_set(config, files[config.name]) for config in inputs.configs],
+        "recordSet": [_record_set(config, files[config.name], facts) for config in inputs.configs],
     }
     stated = {key: value for key, value in metadata.items() if value not in (None, "", [])}
     return _to_json(stated) + "\n"
@@ -149,7 +150,7 @@ def _distribution(inputs: CardInputs, files: Mapping[str, list[Shard]]) -> Itera
         }
 
 
-def _record_set(config: Config, files: list[Shard]) -> dict[str, Any]:
+def _record_set(config: Config, files: list[Shard], facts: Facts) -> dict[str, Any]:
     origin = (
         {"fileObject": {"@id": files[0].path}}
         if len(files) == 1
@@ -159,7 +160,7 @@ def _record_set(config: Config, files: list[Shard]) -> dict[str, Any]:
         "@type": "cr:RecordSet",
         "@id": config.name,
         "name": config.name,
-        "description": config.description,
+        "description": describe_config(config, facts),
         "key": _key(config),
         "field": [_field(column, config.name, origin, ()) for column in config.columns],
     }

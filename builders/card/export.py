@@ -7,17 +7,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from datasets import DatasetInfo, SplitDict, SplitInfo
 from datasets.info import DatasetInfosDict
 from datasets.utils.metadata import MetadataConfigs
 from huggingface_hub import DatasetCardData
 
 from builders.card.facts.counting import ranked
-from builders.card.readme import LICENSE_NAME, LICENSES_NAME, dataset_info, render_template
+from builders.card.readme import LICENSE_NAME, LICENSES_NAME, render_template
 from builders.release.exports import DATA_FOLDER, EXPORT_CONFIG, ORIGINS, Export, export_columns
 from builders.release.reader import ReleaseReader
 from builders.release.trainers import PROMPT_SOURCE, ExportOptions, Layout, Option, TextChoice
 from schemas import KIT_VERSION
-from schemas.columns import flatten
+from schemas.columns import features, flatten
 from schemas.generators import Generator, terms_by_model
 from schemas.manifest import SplitCounts
 from schemas.settings import DatasetSettings
@@ -162,7 +163,16 @@ def _header(
         digital_source_type=list(source.digital_source_types),
     )
     download_size = sum(shard.num_bytes for shard in export.shards)
-    info = dataset_info(facts.splits, download_size, export_columns(layout))
+    splits = {
+        name: SplitInfo(name, num_bytes=size.num_bytes, num_examples=size.num_rows)
+        for name, size in facts.splits.items()
+    }
+    info = DatasetInfo(
+        features=features(export_columns(layout)),
+        splits=SplitDict(splits),
+        download_size=download_size,
+        dataset_size=sum(size.num_bytes for size in facts.splits.values()),
+    )
     DatasetInfosDict({EXPORT_CONFIG: info}).to_dataset_card_data(card)
     files = [{"split": split, "path": f"{DATA_FOLDER}/{split}-*.parquet"} for split in facts.splits]
     MetadataConfigs({EXPORT_CONFIG: {"data_files": files}}).to_dataset_card_data(card)

@@ -1,7 +1,8 @@
 """The maintainer's own notes: citation and changelog, checked, and cut to what a release needs."""
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+import textwrap
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import yaml
@@ -15,6 +16,7 @@ CHANGELOG_NAME = "CHANGELOG.md"
 _REQUIRED = ("cff-version", "message", "title", "authors")
 _DATASET_HEADING = re.compile(r"^## Dataset\s*$", re.MULTILINE)
 _NEXT_HEADING = re.compile(r"^## ", re.MULTILINE)
+_MAX_LINE = 90
 
 
 def parse_citation(text: str) -> dict[str, Any]:
@@ -114,6 +116,12 @@ def mark_entry(text: str, version: str, reason: str) -> str:
     return text if marked == part else text[: start.end()] + marked + tail
 
 
+def _count_edits(columns: Mapping[str, int]) -> Iterator[str]:
+    """Yield each column with the number of rows that are edited in it."""
+    for name, number in columns.items():
+        yield f"`{name}` ({number:,} {'row' if number == 1 else 'rows'})"
+
+
 def release_changelog(
     title: str, changelog: str, version: str, previous: str | None, changes: Changes | None
 ) -> str:
@@ -130,9 +138,14 @@ def release_changelog(
     if previous is not None and changes is not None:
         lines = [
             f"- `{name}`: {rows.added:,} rows added, {rows.edited:,} edited, {rows.removed:,} removed"
-            for name, rows in changes.rows.items()
+            for name, rows in changes.changed_rows.items()
+        ]
+        lines += [
+            f"- `{name}` is edited in {', '.join(_count_edits(columns))}"
+            for name, columns in changes.edited_columns.items()
         ]
         lines += [f"- `{name}` is gone" for name in changes.lost_configs]
+        lines = lines or ["- No row was added, edited or removed."]
         counted = "\n".join([f"Since {previous}, a {changes.bump} change:", "", *lines, "", ""])
     heading = entry_heading(version).search(changelog)
     end = heading.end() if heading else 0
@@ -155,7 +168,14 @@ def _bibtex_entry(work: Mapping[str, Any], key: str) -> str:
     }
     kind = "article" if work.get("type") == "article" else "misc"
     lines = [f"  {name} = {{{value}}}," for name, value in fields.items() if value]
-    return "\n".join([f"@{kind}{{{key},", *lines, "}"])
+    return "\n".join([f"@{kind}{{{key},", *map(_wrap, lines), "}"])
+
+
+def _wrap(line: str) -> str:
+    """Break a long field, such as that of many authors, at spaces; BibTeX reads a line break as a space."""
+    return textwrap.fill(
+        line, _MAX_LINE, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False
+    )
 
 
 def _bibtex_author(author: Mapping[str, Any]) -> str:

@@ -8,8 +8,9 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from builders.card.facts import Facts, GenerationSummary
 from builders.card.readme import CardInputs
-from schemas.records import TRAINED_ALGORITHMIC_MEDIA
+from schemas.records import ALGORITHMIC_MEDIA, TRAINED_ALGORITHMIC_MEDIA
 
 PROV = "http://www.w3.org/ns/prov#"
 _NOT_STATED = "Not stated by the maintainer."
@@ -26,7 +27,9 @@ def provenance(inputs: CardInputs) -> dict[str, Any]:
         "rai:dataCollection": " ".join([*inputs.notices, dataset.description or dataset.summary]),
         "rai:dataCollectionType": ["Software Collection"],
         "rai:dataLimitations": dataset.limitations or _NOT_STATED,
-        "rai:dataBiases": dataset.biases or dataset.limitations or _NOT_STATED,
+        "rai:dataBiases": " ".join(
+            [dataset.biases or dataset.limitations or _NOT_STATED, *_measured_biases(inputs.facts)]
+        ),
         "rai:dataUseCases": list(dataset.use_cases or _use_cases(inputs)),
         "rai:dataSocialImpact": dataset.social_impact or _IMPACT,
         "rai:personalSensitiveInformation": [dataset.personal_information or _personal_information(inputs)],
@@ -34,6 +37,22 @@ def provenance(inputs: CardInputs) -> dict[str, Any]:
         "prov:wasDerivedFrom": [*_origins(inputs)],
         "prov:wasGeneratedBy": [*_activities(inputs)],
     }
+
+
+def _measured_biases(facts: Facts) -> Iterator[str]:
+    """Yield each group for which models see less often than for all others what prompts ask for."""
+    for one in facts.fairness.comparisons if facts.fairness is not None else ():
+        for grouping in one.groupings:
+            for group in grouping.groups:
+                if group.is_lower:
+                    share = (
+                        f"{100 * (group.agreement.value or 0.0):.0f} % of {group.agreement.total:,} images"
+                    )
+                    yield (
+                        f"Measured: of {grouping.name} {group.label}, prompt and model "
+                        f"{one.model or 'not named'} agree on {one.attribute} in {share}, less often "
+                        "than of all others together."
+                    )
 
 
 def _use_cases(inputs: CardInputs) -> Iterator[str]:
@@ -89,14 +108,11 @@ def _activities(inputs: CardInputs) -> Iterator[dict[str, Any]]:
     if inputs.notices:
         yield _activity("Demonstration", " ".join(inputs.notices))
     if _has_trained(inputs):
-        yield _activity(
-            "Text-to-image generation",
-            f"{facts.images.total:,} images.",
-            (
-                _software(inputs.generators[name].title, inputs.generators[name].url)
-                for name in facts.images.generators
-            ),
-        )
+        yield _making("Text-to-image generation", inputs, is_trained=True)
+    if not inputs.notices and ALGORITHMIC_MEDIA in facts.images.digital_source_types:
+        yield _making("Drawing by code", inputs, is_trained=False)
+    if facts.generation is not None:
+        yield _requests(facts.generation)
     # The sample invents captions and votes, as its notice says: there is no captioner or annotator.
     if _has_trained(inputs) or not inputs.notices:
         yield from _annotations(inputs)
@@ -104,6 +120,28 @@ def _activities(inputs: CardInputs) -> Iterator[dict[str, Any]]:
         agent = _software(f"{one.model}, weights {one.pretrained}")
         yield _activity("Encoding", f"Embeddings and similarities in the config {config}.", [agent])
     yield from (_activity("Stated by the maintainer", step) for step in inputs.dataset.generated_by)
+
+
+def _making(label: str, inputs: CardInputs, *, is_trained: bool) -> dict[str, Any]:
+    """Describe how the images of trained models, or of code, were made."""
+    made = {
+        name: count
+        for name, count in inputs.facts.images.generators.items()
+        if inputs.generators[name].is_trained == is_trained
+    }
+    makers = (_software(inputs.generators[name].title, inputs.generators[name].url) for name in made)
+    return _activity(label, f"{sum(made.values()):,} images.", makers)
+
+
+def _requests(facts: GenerationSummary) -> dict[str, Any]:
+    """Describe what was asked of the providers of generators."""
+    providers = sorted({one.provider for one in facts.groups})
+    return _activity(
+        "Requests to providers",
+        f"{facts.total:,} requests for images: {facts.num_images:,} led to an image, and "
+        f"{facts.num_refused:,} were refused.",
+        map(_agent, providers),
+    )
 
 
 def _annotations(inputs: CardInputs) -> Iterator[dict[str, Any]]:

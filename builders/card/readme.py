@@ -3,7 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -12,20 +12,37 @@ import pyarrow as pa
 import yaml
 from rich.filesize import decimal
 
+from builders.card.agreement_numbers import (
+    MAX_COMPARISONS,
+    read_agreement_numbers,
+    shown_comparisons,
+    true_agreement_numbers,
+    widest_grouping,
+)
 from builders.card.facts import CaptionerSummary, Facts
+from builders.card.facts.fairness import MIN_IMAGES
+from builders.card.facts.generation import MIN_REQUESTS
+from builders.card.known_errors import known_errors
+from builders.card.request_numbers import (
+    MAX_GROUPS,
+    MAX_VALUES,
+    code,
+    percent_of,
+    read_request_numbers,
+    true_request_numbers,
+)
 from builders.images.hashes import HASH_BITS
-from builders.preferences.agreement import Estimate
+from builders.preferences.agreement import Estimate, proportion
 from builders.preferences.votes import RULES
-from schemas.columns import ColumnSpec, features, flatten
+from schemas.columns import ColumnSpec, flatten
 from schemas.configs import Config, Format, Table, configs_with
 from schemas.features import DEMO_NOTICE, Provenance
 from schemas.generators import Generator, Terms, terms_by_model
-from schemas.manifest import Changes, Counts, PreviousEntry, Shard, SplitCounts
+from schemas.manifest import Changes, Counts, PreviousEntry, Shard
 from schemas.problems import Reason
 from schemas.settings import DatasetSettings, DuplicateSettings, PreferenceSettings
 
 if TYPE_CHECKING:
-    from datasets import DatasetInfo
     from huggingface_hub import DatasetCardData
 
 CARD_NAME = "README.md"
@@ -134,14 +151,10 @@ def read_numbers(card: str) -> dict[str, float]:
     Returns:
         Numbers by name, such as `default/train` and `generator SDXL`; the counterpart of `true_numbers`.
     """
-    from datasets.info import DatasetInfosDict  # noqa: PLC0415 - takes a second, and plans read no card
-    from huggingface_hub import DatasetCardData  # noqa: PLC0415
-
-    header = DatasetCardData(**_yaml_header(card))
     numbers: dict[str, float] = {
-        f"{config}/{split.name}": int(split.num_examples or 0)
-        for config, info in DatasetInfosDict.from_dataset_card_data(header).items()
-        for split in (info.splits or {}).values()
+        f"{info['config_name']}/{split['name']}": int(split["num_examples"])
+        for info in _yaml_header(card).get("dataset_info", [])
+        for split in info["splits"]
     }
     for kind in ("generator", "captioner", "attribute", "decision", "model"):
         table = re.search(rf"<!-- {kind}s -->(.*?)<!-- /{kind}s -->", card, re.DOTALL)
@@ -149,7 +162,7 @@ def read_numbers(card: str) -> dict[str, float]:
             r"^\| `([^`]+)` \|[^|]*\| ([\d,]+) \|", table.group(1) if table else "", re.MULTILINE
         ):
             numbers[f"{kind} {name}"] = int(count.replace(",", ""))
-    return numbers | _read_feature_numbers(card)
+    return numbers | _read_feature_numbers(card) | read_request_numbers(card) | read_agreement_numbers(card)
 
 
 def true_numbers(facts: Facts) -> dict[str, float]:
@@ -162,16 +175,20 @@ def true_numbers(facts: Facts) -> dict[str, float]:
     numbers |= {f"generator {name}": count for name, count in facts.images.generators.items()}
     if facts.captions is not None:
         captions = facts.captions
-        numbers |= {f"captioner {_code(_captioner(one))}": one.num_captions for one in captions.captioners}
+        numbers |= {f"captioner {code(_captioner(one))}": one.num_captions for one in captions.captioners}
         shown = captions.attributes[:MAX_ATTRIBUTES_SHOWN]
-        numbers |= {f"attribute {_code(one.name)}": one.num_images for one in shown}
+        numbers |= {f"attribute {code(one.name)}": one.num_images for one in shown}
     if facts.preferences is not None:
         numbers |= {f"decision {name}": count for name, count in facts.preferences.decisions.items()}
-        numbers |= {f"model {_code(rate.model)}": rate.wins.total for rate in facts.preferences.models}
+        numbers |= {f"model {code(rate.model)}": rate.wins.total for rate in facts.preferences.models}
+    if facts.generation is not None:
+        numbers |= true_request_numbers(facts.generation)
+    if facts.fairness is not None:
+        numbers |= true_agreement_numbers(facts.fairness)
     for one in facts.features:
         for kind, groups in (("prompts", one.prompts), ("captions", one.captions)):
             for group in groups:
-                name = f"{kind} of {one.config} {_code(group.group or '')}"
+                name = f"{kind} of {one.config} {code(group.group or '')}"
                 percentiles = (float(f"{value:.3f}") for value in (group.p5, group.p50, group.p95))
                 numbers |= _named(name, (group.count, *percentiles))
     if (found := facts.near_duplicates) is not None and found.num_groups:
@@ -203,10 +220,33 @@ def _named(name: str, values: Iterable[float]) -> dict[str, float]:
     return {f"{name}, {head}": value for head, value in zip(heads, values, strict=True)}
 
 
+def describe_config(config: Config, facts: Facts) -> str:
+    """Say what a config holds, without columns of `default` and `captions` that are empty in every row."""
+    if config.name == "default":
+        images = facts.images
+        named = {
+            "prompt": images.num_prompts,
+            "captions": images.num_captioned,
+            "generator": images.total,
+            "settings": images.num_settings,
+        }
+        return f"Every image with its {_join(name for name, count in named.items() if count)}."
+    if config.name == "captions" and facts.captions is not None:
+        is_named = any(one.captioner for one in facts.captions.captioners)
+        known = {"captioner": is_named, "attributes": bool(facts.captions.attributes)}
+        names = [name for name, is_known in known.items() if is_known]
+        return f"Every caption{f' with its {_join(names)}' if names else ''}, by `image_id`."
+    return config.description
+
+
+def _join(names: Iterable[str]) -> str:
+    """Write a list: one, two and three."""
+    *most, last = names
+    return f"{', '.join(most)} and {last}" if most else last
+
+
 def _metadata(inputs: CardInputs) -> "DatasetCardData":
-    from datasets.info import DatasetInfosDict  # noqa: PLC0415 - late, as in `read_numbers`
-    from datasets.utils.metadata import MetadataConfigs  # noqa: PLC0415
-    from huggingface_hub import DatasetCardData  # noqa: PLC0415
+    from huggingface_hub import DatasetCardData  # noqa: PLC0415 - plans write no card
 
     dataset, facts = inputs.dataset, inputs.facts
     card = DatasetCardData(
@@ -225,36 +265,26 @@ def _metadata(inputs: CardInputs) -> "DatasetCardData":
         thumbnail=f"https://huggingface.co/datasets/{dataset.repository}/resolve/main/{next(iter(inputs.figures))}",
     )
     sizes = _sizes(inputs.shards)
-    infos = {each.name: dataset_info(facts.splits[each.name], sizes[each.name]) for each in inputs.configs}
-    DatasetInfosDict(infos).to_dataset_card_data(card)
-    files = {config.name: _data_files(config, facts) for config in inputs.configs}
-    MetadataConfigs(files).to_dataset_card_data(card)
+    configs = sorted(inputs.configs, key=lambda config: config.name)  # the order in which `datasets` has them
+    card["dataset_info"] = [_dataset_info(each, facts, sizes[each.name]) for each in configs]
+    card["configs"] = [{"config_name": each.name, **_data_files(each, facts)} for each in configs]
     return card
 
 
-def dataset_info(
-    splits: Mapping[str, SplitCounts], download_size: int, columns: Iterable[ColumnSpec] | None = None
-) -> "DatasetInfo":
-    """Return what a card's header states of one config.
-
-    Args:
-        splits: Split → its size.
-        download_size: Bytes of its files.
-        columns: Columns to list; None where the card has no room. Every Parquet file has them in its schema.
-    """
-    from datasets import DatasetInfo, SplitDict, SplitInfo  # noqa: PLC0415 - late, as in `read_numbers`
-
-    return DatasetInfo(
-        features=None if columns is None else features(columns),
-        splits=SplitDict(
-            {
-                name: SplitInfo(name, num_bytes=size.num_bytes, num_examples=size.num_rows)
-                for name, size in splits.items()
-            }
-        ),
-        download_size=download_size,
-        dataset_size=sum(size.num_bytes for size in splits.values()),
-    )
+# `datasets.DatasetInfo` writes the same, and takes 1.8 CPU seconds to import. The columns of a config are not
+# listed, as every Parquet file has them in its schema.
+def _dataset_info(config: Config, facts: Facts, download_size: int) -> dict[str, Any]:
+    """Return what a card's header states of one config, `download_size` bytes of files."""
+    splits = facts.splits[config.name]
+    return {
+        "config_name": config.name,
+        "splits": [
+            {"name": name, "num_bytes": size.num_bytes, "num_examples": size.num_rows}
+            for name, size in splits.items()
+        ],
+        "download_size": download_size,
+        "dataset_size": sum(size.num_bytes for size in splits.values()),
+    }
 
 
 def _data_files(config: Config, facts: Facts) -> dict[str, Any]:
@@ -271,7 +301,9 @@ def _render(template: str, inputs: CardInputs, more_figures: Mapping[str, str] =
     preferences = inputs.facts.preferences
     models = [rate.model for rate in preferences.models] if preferences else []
     known = terms_by_model(inputs.generators)
-    values |= {"generators": generators, "terms": terms}
+    changed = inputs.differences.changed_rows if inputs.differences is not None else {}
+    facts = _order_groups(inputs.facts, inputs.generators)
+    values |= {"generators": generators, "terms": terms, "facts": facts, "changed_rows": changed}
     return render_template(
         template,
         **values,
@@ -287,6 +319,16 @@ def _render(template: str, inputs: CardInputs, more_figures: Mapping[str, str] =
         rule=RULES[inputs.voting.rule],
         model_terms={model: known[model] for model in models if model in known and model not in used},
     )
+
+
+def _order_groups(facts: Facts, generators: Iterable[str]) -> Facts:
+    """Put the similarities of prompts in the order of generators that the rest of the card has."""
+    places = {name: place for place, name in enumerate(generators)}
+    features = (
+        replace(one, prompts=tuple(sorted(one.prompts, key=lambda each: places[each.group or ""])))
+        for one in facts.features
+    )
+    return replace(facts, features=tuple(features))
 
 
 def render_template(template: str, **values: object) -> str:
@@ -334,14 +376,14 @@ def _cell(value: object) -> str:
     return re.sub(r"([|<>\\`*_\[\]])", r"\\\1", " ".join(str(value).split()))
 
 
+def _link(address: str) -> str:
+    """Turn an address into a link, unless it has other text."""
+    return f"<{address}>" if re.fullmatch(r"(https?://|mailto:)[^\s<>|]+", address) else _cell(address)
+
+
 def _quote(text: str) -> str:
     """Turn Markdown into a block quote."""
     return "\n".join(f"> {line}".rstrip() for line in text.splitlines())
-
-
-def _code(value: str) -> str:
-    """Make a value fit between backticks in a Markdown table."""
-    return " ".join(value.replace("`", "'").replace("|", "/").split())
 
 
 def _captioner(one: CaptionerSummary) -> str:
@@ -379,12 +421,26 @@ def _type_name(column: ColumnSpec) -> str:
 _TEMPLATES.filters.update(
     type_name=_type_name,
     cell=_cell,
-    code=_code,
+    code=code,
     captioner=_captioner,
+    contents=describe_config,
+    link=_link,
     percent=_percent,
     decimal=_decimal,
     quote=_quote,
+    rate=lambda counts: f"{percent_of(*counts):.1f}",
+    comparisons=shown_comparisons,
+    known_errors=known_errors,
+    widest=widest_grouping,
+    share=lambda counts: _percent(proportion(*counts)),
     size=decimal,
     number=lambda value: f"{value:,}",
 )
-_TEMPLATES.globals["max_attributes"] = MAX_ATTRIBUTES_SHOWN
+_TEMPLATES.globals |= {
+    "max_attributes": MAX_ATTRIBUTES_SHOWN,
+    "max_comparisons": MAX_COMPARISONS,
+    "max_groups": MAX_GROUPS,
+    "max_values": MAX_VALUES,
+    "min_images": MIN_IMAGES,
+    "min_requests": MIN_REQUESTS,
+}

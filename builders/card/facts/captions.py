@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from builders.card.facts.counting import quantiles, ranked
 from builders.release.reader import ReleaseReader
-from schemas.attributes import preset_of
+from schemas.attributes import is_personal
 
 _COLUMNS = ("image_id", "caption", "captioner", "captioner_version", "language", "source", "attributes")
 
@@ -45,6 +45,7 @@ class CaptionSummary:
         languages: Language → rows; None where the source does not say.
         sources: Source → rows.
         attributes: Each attribute, the most frequent first.
+        models: The models that inferred them, by name.
     """
 
     total: int
@@ -54,6 +55,7 @@ class CaptionSummary:
     languages: Mapping[str | None, int]
     sources: Mapping[str, int]
     attributes: tuple[AttributeSummary, ...]
+    models: tuple[str, ...]
 
 
 def read_caption_facts(release: ReleaseReader) -> CaptionSummary:
@@ -63,6 +65,7 @@ def read_caption_facts(release: ReleaseReader) -> CaptionSummary:
     values: dict[str, Counter[str]] = {}
     languages: Counter[str | None] = Counter()
     sources: Counter[str] = Counter()
+    models = set[str | None]()
     image, seen = None, set[object]()
     for group in release.row_groups("captions", _COLUMNS):
         for row in group.to_pylist():
@@ -75,6 +78,7 @@ def read_caption_facts(release: ReleaseReader) -> CaptionSummary:
                 words.setdefault(captioner, Counter())[len(row["caption"].split())] += 1
                 seen.add(captioner)
             for attribute in row["attributes"]:
+                models.add(attribute["source_model"])
                 values.setdefault(attribute["attribute"], Counter())[attribute["value"]] += 1
                 seen.add(attribute["attribute"])
             languages[row["language"]] += 1
@@ -94,13 +98,12 @@ def read_caption_facts(release: ReleaseReader) -> CaptionSummary:
         languages=dict(sorted(languages.items(), key=lambda item: (-item[1], item[0] or ""))),
         sources=ranked(sources),
         attributes=tuple(_attribute_facts(values, images)),
+        models=tuple(sorted(filter(None, models))),
     )
 
 
 def _attribute_facts(values: Mapping[str, Counter[str]], images: Counter[object]) -> list[AttributeSummary]:
     facts = []
     for name, counter in values.items():
-        preset = preset_of(name)
-        is_personal = preset is not None and preset.is_personal
-        facts.append(AttributeSummary(name, images[name], len(counter), ranked(counter), is_personal))
+        facts.append(AttributeSummary(name, images[name], len(counter), ranked(counter), is_personal(name)))
     return sorted(facts, key=lambda one: (-one.num_images, one.name))

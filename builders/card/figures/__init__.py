@@ -6,6 +6,7 @@ card shows them in the order of the table.
 
 from collections.abc import Callable, Mapping
 
+from builders.card.figures.fairness import draw_people
 from builders.card.figures.features import (
     draw_duplicate_thresholds,
     draw_duplicates,
@@ -25,6 +26,7 @@ FIGURES: Mapping[str, Callable[[FigureInputs], Mapping[str, str]]] = {
     "generators": draw_generators,
     "prompts and sizes": draw_prompts_and_sizes,
     "preferences": draw_preferences,
+    "people": draw_people,
     "searches": draw_searches,
     "fits": draw_fits,
     "near-duplicates": draw_duplicates,

@@ -17,7 +17,6 @@ from builders.features.likeness import Likeness
 _CHOSEN = SERIES[1]
 _QUIET = "#b9c7cb"
 _BINS = 100
-_MAX_GROUPS = 12
 _LABEL_CHARS = 28
 
 
@@ -107,9 +106,9 @@ def draw_adherence(path: Path, panels: Sequence[AdherencePanel]) -> None:
 
     Args:
         path: A `.png` to write.
-        panels: At least one, each with at least one group; groups beyond twelve are left out.
+        panels: At least one, each with at least one group, in order from the top.
     """
-    shown = [list(panel.groups.items())[:_MAX_GROUPS] for panel in panels]
+    shown = [list(panel.groups.items()) for panel in panels]
     heights = [len(groups) + 0.4 for groups in shown]
     everything = np.concatenate([values for groups in shown for _, values in groups])
     low, high = np.percentile(everything, (0.05, 99.95))

@@ -43,6 +43,9 @@ def figure_style() -> Iterator[None]:
 
 def save_figure(figure: Figure, path: Path) -> None:
     """Write a figure as JPEG or PNG, without a date or a program's version."""
+    if (layout := figure.get_layout_engine()) is not None:  # `savefig` would draw everything twice for it
+        layout.execute(figure)
+        figure.set_layout_engine("none")
     if path.suffix == ".jpg":
         figure.savefig(path, facecolor="white", pil_kwargs={"quality": 88})
     else:

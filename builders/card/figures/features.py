@@ -33,6 +33,7 @@ THRESHOLDS_PATH = "figures/near_duplicate_thresholds.png"
 _FOUND = 8
 _QUERIES_PER_FIGURE = 4
 _GROUPS = 12
+_MAX_GROUPS = 12
 _AUTHORS, _EXAMPLES = 8, 4
 
 
@@ -132,15 +133,22 @@ def _draw_adherence(
 
 
 def _groups(compared: Compared, titles: Mapping[str, str]) -> dict[str, Float64]:
-    """Return each group's similarities under its title."""
-    groups = split_by_group(compared.similarities, compared.groups)
-    return {titles.get(name or "", name or "not stated"): values for name, values in groups.items()}
+    """Return the similarities of the largest groups under their titles, in the order of `titles`."""
+    groups = itertools.islice(split_by_group(compared.similarities, compared.groups).items(), _MAX_GROUPS)
+    found = {name or "not stated": values for name, values in groups}
+    return {titles.get(name, name): found[name] for name in _in_order(found, titles)}
+
+
+def _in_order(names: Iterable[str], titles: Mapping[str, str]) -> list[str]:
+    """Put generators in the order of `titles`, which the rest of the card has; captioners keep theirs."""
+    places = {name: place for place, name in enumerate(titles)}
+    return sorted(names, key=lambda name: places.get(name, len(places)))
 
 
 def lowest_prompts(
     release: ReleaseReader, compared: Compared, titles: Mapping[str, str]
 ) -> dict[str, list[TextExample]]:
-    """Show the prompts least like their images: generator's title → the lowest first."""
+    """Show the prompts least like their images: title of each generator → the lowest first."""
     places = _lowest_places(compared)
     rows = [int(compared.rows[place]) for place in itertools.chain(*places.values())]
     said = release.rows("prompts", rows, ["prompt"])
@@ -151,7 +159,8 @@ def lowest_prompts(
         image, text = shown[row]["image"]["bytes"], said[row]["prompt"]
         return TextExample(image, text, float(compared.similarities[place]))
 
-    return {titles.get(name, name): [example(place) for place in own] for name, own in places.items()}
+    ordered = _in_order(places, titles)
+    return {titles.get(name, name): [example(place) for place in places[name]] for name in ordered}
 
 
 def lowest_captions(release: ReleaseReader, compared: Compared) -> dict[str, list[TextExample]]:

@@ -6,10 +6,13 @@ They take the images' own bytes, so that the caller reads no more of a release t
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.image import BboxImage
 from matplotlib.lines import Line2D
+from matplotlib.transforms import Bbox, TransformedBbox
 from PIL import Image
 
 from builders.card.figures.drawing import (
@@ -32,6 +35,7 @@ _POINTS_PER_INCH, _LINE_HEIGHT = 72, 1.35
 _TITLE_LINE, _CAPTION_LINE = 0.21, 0.17
 _TITLE_CHARS = 16  # in the width of a tile
 _CAPTION_CHARS = 22
+_NAME_CHARS = 20  # with underscores and digits, which are wide
 _TEXT_WIDTH, _TEXT_CHARS, _TEXT_LINES = 4.4, 54, 7
 
 
@@ -55,6 +59,15 @@ class AlikeImage:
     generator: str
     similarity: float | None
     hash_distance: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class FoundTile:
+    """An image on a sheet of findings: lines below it, and the text beside it if there is one."""
+
+    image: bytes
+    lines: tuple[str, ...]
+    text: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +101,22 @@ def draw_search(path: Path, results: Sequence[GalleryRow], note: str = "") -> No
                 sheet.tile(column * _STEP, one.image, caption)
             sheet.advance(_STEP + 2 * _CAPTION_LINE + 0.08)
         sheet.advance(0.08)
+    sheet.save(path)
+
+
+def draw_rows(path: Path, rows: Mapping[str, Sequence[bytes]]) -> None:
+    """Draw lines of images, at most eight in each.
+
+    Args:
+        path: A `.jpg` or `.png` to write.
+        rows: Title of each line → its images, at least one.
+    """
+    sheet = _Sheet(_COLUMNS * _STEP)
+    for title, images in rows.items():
+        sheet.title(wrap_text(title, _COLUMNS * _TITLE_CHARS, 1))
+        for column, image in enumerate(images[:_COLUMNS]):
+            sheet.tile(column * _STEP, image, "")
+        sheet.advance(_STEP + 0.08)
     sheet.save(path)
 
 
@@ -141,9 +170,71 @@ def draw_examples(path: Path, title: str, groups: Mapping[str, Sequence[TextExam
     sheet.save(path)
 
 
-def _lines_of_groups(groups: Sequence[Sequence[AlikeImage]]) -> Iterator[list[Sequence[AlikeImage]]]:
+def draw_findings(path: Path, title: str, groups: Sequence[Sequence[FoundTile]]) -> None:
+    """Draw images that something speaks against, each with its name and its score.
+
+    Args:
+        path: A `.jpg` or `.png` to write.
+        title: What is shown.
+        groups: At least one; images of a group stand side by side. Images with a text stand alone, two in a
+            line, with the text beside them.
+    """
+    has_texts = any(tile.text for group in groups for tile in group)
+    num_tiles = sum(len(group) for group in groups)
+    columns = min(_COLUMNS, max(_LEAST_COLUMNS, num_tiles))
+    text_columns = min(2, num_tiles)
+    sheet = _Sheet(text_columns * (_TILE + 0.15 + _TEXT_WIDTH) if has_texts else columns * _STEP)
+    sheet.title(wrap_text(title, columns * _TITLE_CHARS, 2))
+    if has_texts:
+        _place_texts(sheet, [tile for group in groups for tile in group])
+    else:
+        _place_groups(sheet, groups)
+    sheet.save(path)
+
+
+def _place_groups(sheet: "_Sheet", groups: Sequence[Sequence[FoundTile]]) -> None:
+    pieces = [group[start : start + _COLUMNS] for group in groups for start in range(0, len(group), _COLUMNS)]
+    top = 0.1 if any(len(piece) > 1 for piece in pieces) else 0.0  # room for the line over a group
+    for line in _lines_of_groups(pieces):
+        x = 0.0
+        for piece in line:
+            if len(piece) > 1:
+                sheet.rule(x, x + len(piece) * _STEP - 0.14)
+            for tile in piece:
+                sheet.tile(x, tile.image, "\n".join(map(_wrap_name, tile.lines)), top=top)
+                x += _STEP
+        num_lines = max(len(tile.lines) + 1 for piece in line for tile in piece)
+        sheet.advance(top + _STEP + num_lines * _CAPTION_LINE + 0.1)
+
+
+def _wrap_name(name: str) -> str:
+    """Break the name of a file into two lines, at a sign if there is one; the end stays if it is too long."""
+    if len(name) <= _NAME_CHARS:
+        return wrap_text(name, _NAME_CHARS, 1)
+    place = max(name.rfind(sign, 0, _NAME_CHARS) for sign in "_- /") + 1 or _NAME_CHARS
+    rest = name[place:]
+    rest = rest if len(rest) <= _NAME_CHARS else f"…{rest[1 - _NAME_CHARS :]}"
+    return f"{wrap_text(name[:place], _NAME_CHARS, 1)}\n{wrap_text(rest, _NAME_CHARS, 1)}"
+
+
+def _place_texts(sheet: "_Sheet", tiles: Sequence[FoundTile]) -> None:
+    for start in range(0, len(tiles), 2):
+        for column, tile in enumerate(tiles[start : start + 2]):
+            x = column * (_TILE + 0.15 + _TEXT_WIDTH)
+            sheet.tile(x, tile.image, "")
+            x += _TILE + 0.15
+            for number, line in enumerate(tile.lines):
+                sheet.text(x, 0.2 * number, wrap_text(line, _TEXT_CHARS, 1), weight="bold")
+            sheet.text(x, 0.2 * len(tile.lines) + 0.07, wrap_text(tile.text, _TEXT_CHARS, _TEXT_LINES - 1))
+        sheet.advance(_STEP + 0.1)
+
+
+_Group = TypeVar("_Group", bound=Sequence[object])
+
+
+def _lines_of_groups(groups: Sequence[_Group]) -> Iterator[list[_Group]]:
     """Put as many whole groups into a line as fit."""
-    line: list[Sequence[AlikeImage]] = []
+    line: list[_Group] = []
     for group in groups:
         if sum(min(len(each), _COLUMNS) for each in (*line, group)) > _COLUMNS:
             yield line
@@ -198,7 +289,7 @@ class _Sheet:
         Lines are placed one by one on their base lines, so that letters beside each other stand level.
         """
         em = size / _POINTS_PER_INCH
-        for number, line in enumerate(text.split("\n")):
+        for number, line in enumerate(text.split("\n") if text else ()):
             base_line = self._y + top + (0.95 + _LINE_HEIGHT * number) * em
             self._texts.append((x, base_line, line, {"size": size, **look}))
 
@@ -211,11 +302,12 @@ class _Sheet:
         width, height = self.width + 2 * _MARGIN, self._y + 2 * _MARGIN
         with figure_style():
             figure = Figure(figsize=(width, height))
-            for x, y, image in self._tiles:
+            for x, y, image in self._tiles:  # without axes, which took half of the time
                 left, bottom = (_MARGIN + x) / width, 1 - (_MARGIN + y + _TILE) / height
-                axis = figure.add_axes((left, bottom, _TILE / width, _TILE / height))
-                axis.imshow(image, interpolation="nearest", aspect="auto")
-                axis.set_axis_off()
+                box = Bbox.from_bounds(left, bottom, _TILE / width, _TILE / height)
+                tile = BboxImage(TransformedBbox(box, figure.transFigure), interpolation="nearest")
+                tile.set_data(np.asarray(image))
+                figure.add_artist(tile)
             for x, y, text, look in self._texts:
                 place = ((_MARGIN + x) / width, 1 - (_MARGIN + y) / height)
                 figure.text(*place, text, va="baseline", **look)

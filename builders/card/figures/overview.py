@@ -1,14 +1,15 @@
 """Figures of a release, drawn from its written files."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.patches import Patch
 
 from builders.card.facts import ImageSummary, PreferenceSummary
-from builders.card.figures.drawing import FAINT, INK, SERIES, figure_style, make_tile, save_figure, shrink
+from builders.card.figures.drawing import FAINT, INK, SERIES, figure_style, save_figure, shrink
+from builders.card.figures.galleries import draw_rows
 from builders.card.figures.inputs import FigureInputs
 from builders.preferences.agreement import Estimate
 from builders.release.reader import ReleaseReader
@@ -21,7 +22,7 @@ PROMPTS_PATH = "figures/prompts.png"
 PREFERENCES_PATH = "figures/preferences.png"
 
 _COLUMNS = 8
-_EXAMPLE_PIXELS = 320
+_EXAMPLE_PIXELS = 224
 _MAX_BARS, _MAX_SIZES = 40, 8
 _CONDITIONS = {
     Conditions.NONE: "#2a9d8f",
@@ -45,8 +46,8 @@ def draw_sample(inputs: FigureInputs) -> dict[str, str]:
         row: values["image"]["bytes"] for row, values in release.rows("default", wanted, ["image"]).items()
     }
     shrink(read[example], _EXAMPLE_PIXELS).save(release.folder / EXAMPLE_PATH, quality=88)
-    with figure_style():
-        save_figure(_sample_figure(picks, read, inputs.titles), release.folder / SAMPLE_PATH)
+    lines = {inputs.titles[name]: [read[row] for row in rows] for name, rows in picks.items()}
+    draw_rows(release.folder / SAMPLE_PATH, lines)
     return {
         SAMPLE_PATH: f"Images, one row for each of {len(names)} generators",
         EXAMPLE_PATH: "Image of the example row",
@@ -60,7 +61,8 @@ def draw_prompts_and_sizes(inputs: FigureInputs) -> dict[str, str]:
         return {}
     with figure_style():
         save_figure(_prompts_figure(images), inputs.release.folder / PROMPTS_PATH)
-    return {PROMPTS_PATH: "Words in a prompt, and sizes of the images"}
+    caption = "Words in a prompt, and sizes of the images" if images.prompt_lengths else "Sizes of the images"
+    return {PROMPTS_PATH: caption}
 
 
 def draw_generators(inputs: FigureInputs) -> dict[str, str]:
@@ -78,23 +80,6 @@ def draw_preferences(inputs: FigureInputs) -> dict[str, str]:
     with figure_style():
         save_figure(_preferences_figure(preferences), inputs.release.folder / PREFERENCES_PATH)
     return {PREFERENCES_PATH: "Share of decided pairs that each model won, with 95 % intervals"}
-
-
-def _sample_figure(
-    picks: Mapping[str, Sequence[int]], images: Mapping[int, bytes], titles: Mapping[str, str]
-) -> Figure:
-    names = list(picks)
-    tiles = {row: make_tile(images[row]) for rows in picks.values() for row in rows}
-    layout = ConstrainedLayoutEngine(w_pad=0.02, h_pad=0.05, wspace=0.02, hspace=0.02)
-    figure = Figure(figsize=(_COLUMNS * 1.62 + 0.1, len(names) * 1.9 + 0.1), layout=layout)
-    axes = figure.subplots(len(names), _COLUMNS, squeeze=False)
-    for line, name in zip(axes, names, strict=True):
-        line[0].set_title(titles[name], loc="left", fontweight="bold", fontsize=11)
-        for axis, row in zip(line, picks[name], strict=False):
-            axis.imshow(tiles[row])
-        for axis in line:
-            axis.set_axis_off()
-    return figure
 
 
 def _generators_figure(inputs: FigureInputs) -> Figure:
@@ -120,15 +105,11 @@ def _generators_figure(inputs: FigureInputs) -> Figure:
 
 def _prompts_figure(images: ImageSummary) -> Figure:
     figure = Figure(figsize=(8, 3), layout="constrained")
-    lengths, sizes = figure.subplots(1, 2, width_ratios=(3, 2))
-    words = list(images.prompt_lengths)
-    if words:
-        bins = min(_MAX_BARS, max(words) - min(words) + 1)
-        edges = (min(words) - 0.5, max(words) + 0.5)
-        counts = list(images.prompt_lengths.values())
-        lengths.hist(words, bins=bins, range=edges, weights=counts, color=SERIES[2])
-    lengths.set_title(f"Words in a prompt ({images.num_prompts:,} prompts)", loc="left", fontsize=11)
-    lengths.set_ylabel("prompts")
+    if images.prompt_lengths:
+        lengths, sizes = figure.subplots(1, 2, width_ratios=(3, 2))
+        _draw_lengths(lengths, images)
+    else:
+        sizes = figure.subplots()
     shown = [(f"{width} x {height}", count) for (width, height), count in images.sizes.items()]
     others = sum(count for _, count in shown[_MAX_SIZES:])
     shown = shown[:_MAX_SIZES] + ([("other sizes", others)] if others else [])
@@ -139,11 +120,20 @@ def _prompts_figure(images: ImageSummary) -> Figure:
     sizes.set_ylim(min(-0.5, len(names) / 2 - 3), len(names) - 0.5)  # one size is no thick bar
     sizes.xaxis.set_visible(False)
     sizes.set_title("Image size in pixels", loc="left", fontsize=11)
-    for axis in (lengths, sizes):
+    for axis in figure.axes:
         axis.spines[["top", "right"]].set_visible(False)
         axis.spines[["left", "bottom"]].set_color(FAINT)
     sizes.spines["bottom"].set_visible(False)
     return figure
+
+
+def _draw_lengths(axis: Axes, images: ImageSummary) -> None:
+    words, counts = zip(*images.prompt_lengths.items(), strict=True)
+    bins = min(_MAX_BARS, max(words) - min(words) + 1)
+    edges = (min(words) - 0.5, max(words) + 0.5)
+    axis.hist(words, bins=bins, range=edges, weights=counts, color=SERIES[2])
+    axis.set_title(f"Words in a prompt ({images.num_prompts:,} prompts)", loc="left", fontsize=11)
+    axis.set_ylabel("prompts")
 
 
 def _preferences_figure(facts: PreferenceSummary) -> Figure:
