@@ -6,13 +6,16 @@ bytes, the card's numbers, the viewer's limits; and `datasets` loads every confi
 
 import hashlib
 import itertools
+import json
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
+from builders.card.agreement_numbers import has_agreement_table
 from builders.card.facts import read_facts
 from builders.card.readme import CARD_NAME, read_numbers, true_numbers
 from builders.parallel import Track, untracked
@@ -33,7 +36,7 @@ from schemas.problems import KitError, Problem, Reason, ReleaseError
 from schemas.records import image_id_of
 
 # The Hub's viewer refuses to scan a row group above 300 MB; these keep well below it.
-MAX_IMAGE_ROWS_PER_GROUP = 100
+MAX_IMAGE_ROWS_PER_GROUP = 200
 MAX_BYTES_PER_GROUP = 100_000_000
 _FIX = "build the release again"
 # What reading a damaged file raises; see `builders.release.formats.ReadRows`.
@@ -41,8 +44,10 @@ _UNREADABLE = (KitError, pa.ArrowException, OSError, ValueError, KeyError, TypeE
 _CHECKED = (
     *("image", "image_id", "sha256", "captions", "caption_id", "caption", "source", "id"),
     *("chosen", "chosen_id", "rejected", "rejected_id"),
-    *("prompt", "embedding", *SIMILARITIES),
+    *("prompt", "embedding", *SIMILARITIES, "request_key", "prompt_attributes"),
 )
+# The column that says what a prompt asks for, by config.
+_ASKED = {"default": "prompt_attributes", "prompts": "prompt_attributes", "generation": "attributes"}
 
 
 def check_release(
@@ -78,7 +83,7 @@ def check_release(
             *_check_copies(folder, manifest, track, verified),
             *_check_card(folder, manifest),
         ]
-    return problems or list(check_loading(folder, manifest, scratch, load))
+    return problems or list(check_loading(folder, manifest, scratch, load, track))
 
 
 def _check_tables(
@@ -100,7 +105,8 @@ def _check_tables(
                 yield from check_feature_file(file, config, shard.path)
                 rows[shard.config, shard.split] += file.num_rows
                 left_out = config.image_columns if shard.path in verified else ()
-                columns = [name for name in _CHECKED if name in file.schema.names and name not in left_out]
+                wanted = dict.fromkeys((*_CHECKED, _ASKED.get(config.name, "")))
+                columns = [name for name in wanted if name in file.schema.names and name not in left_out]
                 for group, batch in enumerate(file.row_groups(columns)):
                     place = f"{shard.path}, row group {group}"
                     keys.add(config, batch)
@@ -163,6 +169,8 @@ class _Keys:
         self._orders: dict[str, Any] = {}
         self._texts: dict[str, Any] = {}
         self._captions: dict[str, Counter[bytes]] = {}
+        self._asked: dict[str, dict[bytes, bytes]] = {}
+        self._requested: set[bytes] = set()
 
     def add(self, config: Config, batch: pa.Table) -> None:
         """Take in one row group."""
@@ -181,6 +189,24 @@ class _Keys:
         for image_id, caption in _captions(config, batch):
             said = self._captions.setdefault(config.name, Counter())
             said[_short_digest(image_id)] += int.from_bytes(_short_digest(caption), "big")
+        self._add_asked(config, batch)
+
+    def _add_asked(self, config: Config, batch: pa.Table) -> None:
+        """Take in which image was asked for with which attributes."""
+        column = _ASKED.get(config.name)
+        if column not in batch.column_names:  # not of this config, or of an older kit
+            return
+        asked = self._asked.setdefault(config.name, {})
+        for image_id, attributes in zip(
+            batch["image_id"].to_pylist(), batch[column].to_pylist(), strict=True
+        ):
+            if image_id is None:  # a refused request
+                continue
+            image = _short_digest(image_id)
+            if config.name == "generation":
+                self._requested.add(image)
+            if attributes:
+                asked[image] = _short_digest(json.dumps(attributes, sort_keys=True))
 
     def check(self) -> Iterator[Problem]:
         """Check that keys are unique, and that every config speaks of the same things."""
@@ -195,6 +221,10 @@ class _Keys:
         if not default == prompts == captions:
             message = "the lists of captions are not the captions of the config captions"
             yield _problem(message, "captions", _FIX)
+        asked = [self._asked.get(name, {}) for name in ("default", "prompts", "generation")]
+        if any(each != asked[0] for each in asked) or self._requested - self._keys.get("prompts", set()):
+            message = "images and attributes of requests are not those of the configs default and prompts"
+            yield _problem(message, "generation", _FIX)
         if self._keys.get("binarized", set()) - self._keys.get("preferences", set()):
             yield _problem("pairs are in binarized that are not in preferences", "binarized", _FIX)
         yield from self._check_features()
@@ -320,9 +350,12 @@ def _text_or_null(value: object) -> object:
 
 def _check_card(folder: Path, manifest: Manifest) -> Iterator[Problem]:
     """Check the card's numbers against the files."""
+    reader = ReleaseReader(folder, manifest.shards)
     try:
-        stated = read_numbers((folder / CARD_NAME).read_text(encoding="utf-8"))
-        true = true_numbers(read_facts(ReleaseReader(folder, manifest.shards)))
+        card, facts = (folder / CARD_NAME).read_text(encoding="utf-8"), read_facts(reader)
+        if not has_agreement_table(card):  # as those of earlier kits
+            facts = replace(facts, fairness=None)
+        stated, true = read_numbers(card), true_numbers(facts)
     except KitError as error:  # tables that belong together do not fit
         yield from error.problems
         return

@@ -11,27 +11,30 @@ from typing import Any
 
 from publish.hosts.hub.settings import HubSettings
 from publish.hosts.kaggle.settings import KaggleSettings
-from publish.hosts.protocol import Host, HostKind
+from publish.hosts.protocol import Host, HostKind, HostOptions
 from schemas.configs import Format
 from schemas.settings import DatasetSettings
 
 FOLDER = "folder"
 
 
-def _open_hub(dataset: DatasetSettings, settings: HubSettings, _: Path) -> Host[Any]:
-    from publish.hosts.hub.target import HubTarget  # noqa: PLC0415 - only who publishes needs the client
+def _open_hub(dataset: DatasetSettings, settings: HubSettings, _: Path, options: HostOptions) -> Host[Any]:
+    from publish.hosts.hub.client import Limits  # noqa: PLC0415 - only who publishes needs the client
+    from publish.hosts.hub.target import HubTarget  # noqa: PLC0415
 
-    return HubTarget(dataset.repository, private=settings.private)
+    limits = Limits(options.times)
+    return HubTarget(dataset.repository, private=settings.private, limits=limits, note=options.note)
 
 
 def _hub_line(dataset: DatasetSettings, version: str) -> str:
     return f'load_dataset("{dataset.repository}", revision="v{version}", split="train")'
 
 
-def _open_kaggle(_: DatasetSettings, settings: KaggleSettings, out: Path) -> Host[Any]:
-    from publish.hosts.kaggle.target import KaggleTarget  # noqa: PLC0415 - as above
+def _open_kaggle(_: DatasetSettings, settings: KaggleSettings, out: Path, options: HostOptions) -> Host[Any]:
+    from publish.hosts.kaggle.access import Limits  # noqa: PLC0415 - as above
+    from publish.hosts.kaggle.target import KaggleTarget  # noqa: PLC0415
 
-    return KaggleTarget(settings.dataset, settings.page, out / "uploads")
+    return KaggleTarget(settings.dataset, settings.page, out / "uploads", Limits(options.times), options)
 
 
 def table_of(*kinds: HostKind) -> Mapping[str, HostKind]:
@@ -56,6 +59,7 @@ HOSTS = table_of(
         formats=tuple(Format),
         default_formats=tuple(Format),
         keeps_tars=True,
+        is_atomic=True,
         open=_open_hub,
         loading_line=_hub_line,
     ),
@@ -67,6 +71,7 @@ HOSTS = table_of(
         formats=(Format.PARQUET,),
         default_formats=(Format.PARQUET,),
         keeps_tars=False,
+        is_atomic=False,
         open=_open_kaggle,
     ),
 )

@@ -1,13 +1,14 @@
 """What a host is: its kind, its plan of a run, and the calls that every host answers."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
+from publish.network import TimeLimits
 from schemas.configs import Format
 from schemas.manifest import Inputs, Manifest, Receipt
 from schemas.problems import Problem
@@ -134,12 +135,14 @@ class Held:
         manifest_sha256: Digest of its manifest; None where that cannot be read.
         missing: What has still to happen there, in words; empty if nothing has.
         withdrawn: Why it should not be used, as the host shows it; empty if it does not say so.
+        remark: What else is worth knowing, in words.
     """
 
     revision: str
     manifest_sha256: str | None
     missing: str = ""
     withdrawn: str = ""
+    remark: str = ""
 
 
 P = TypeVar("P", bound=HostPlan)
@@ -192,10 +195,13 @@ class Host(Protocol[P]):
         watcher: Watcher = ...,
         *,
         exact: bool = False,
-    ) -> None:
+    ) -> bool:
         """Send what is missing of a checked release; nothing if all is there.
 
         If `exact`, what is there must be as it was when `plan` was made.
+
+        Returns:
+            False where another run has published the release since `plan`, on a host that lets one win.
 
         Raises:
             ReleaseError: It is refused, or the host did not do it.
@@ -203,7 +209,7 @@ class Host(Protocol[P]):
         ...
 
     def verify(self, manifest: Manifest) -> tuple[Problem, ...]:
-        """Compare what is there with the manifest, as far as the host can tell.
+        """Compare what is there with the manifest, as far as the host can tell; a warning is no difference.
 
         Raises:
             ReleaseError: The host does not say.
@@ -248,6 +254,23 @@ class Host(Protocol[P]):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class HostOptions:
+    """What the flags of a command say of all hosts.
+
+    Attributes:
+        times: Time limits, with the command's `--patience`.
+        note: Shows a line about a host that is silent; may be called from another thread.
+        waits: Whether to stay until a request without an answer is decided.
+        trusts_rights: Whether to go on where a host does not say if this user may write there.
+    """
+
+    times: TimeLimits = field(default_factory=TimeLimits)
+    note: Callable[[str], object] = UNWATCHED.note
+    waits: bool = False
+    trusts_rights: bool = False
+
+
 class HostTable(BaseModel):
     """A host's table in `release.toml`."""
 
@@ -270,7 +293,9 @@ class HostKind:
         formats: Formats that it takes.
         default_formats: Formats that it is given where the settings do not say.
         keeps_tars: Whether a tar that is sent stays a tar.
-        open: Makes the host from the dataset's settings, its own table and the output folder; asks nothing.
+        is_atomic: Whether of two runs that write at once only one can win: such hosts are written to first.
+        open: Makes the host from the dataset's settings, its own table, the output folder and the run's
+            options; asks nothing.
         loading_line: Returns the Python line that loads a version from there; empty if there is none.
 
     Raises:
@@ -284,7 +309,8 @@ class HostKind:
     formats: tuple[Format, ...]
     default_formats: tuple[Format, ...]
     keeps_tars: bool
-    open: Callable[[DatasetSettings, Any, Path], Host[Any]]
+    is_atomic: bool
+    open: Callable[[DatasetSettings, Any, Path, HostOptions], Host[Any]]
     loading_line: Callable[[DatasetSettings, str], str] = lambda _dataset, _version: ""
 
     def __post_init__(self) -> None:

@@ -4,16 +4,19 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
+from secrets import SystemRandom
 from typing import Any, Protocol
 
 from publish.hosts import HOSTS
-from publish.hosts.protocol import Action, Held, Host, HostPlan, HostTable, Watcher
+from publish.hosts.protocol import Action, Held, Host, HostOptions, HostPlan, HostTable, Watcher
 from publish.hosts.refusals import withdrawn
 from schemas.manifest import Manifest, Receipt
-from schemas.problems import KitError, Problem, Reason, ReleaseError
+from schemas.problems import KitError, Problem, Reason, ReleaseError, Severity
 from schemas.settings import DatasetSettings
 
 Hosts = Mapping[str, Host[Any]]
+NUM_SAMPLED = 5  # files that are read back from a host, beside the manifest
+_MAX_READ_WHOLE_BYTES = 32_000_000  # a release of this size is read back whole
 
 
 class HostChoice(Protocol):
@@ -49,18 +52,25 @@ class Published:
     Attributes:
         receipts: Of each host that holds the release now, verified.
         problems: Of those that do not.
+        warnings: What is worth knowing of those that do.
         is_new: Whether anything was to be done.
     """
 
     receipts: list[Receipt] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
+    warnings: list[Problem] = field(default_factory=list)
     is_new: bool = False
 
 
-def open_hosts(settings: HostChoice, out: Path) -> Hosts:
-    """Make every host that the settings name; nothing is asked yet."""
+def open_hosts(settings: HostChoice, out: Path, options: HostOptions) -> Hosts:
+    """Make every host that the settings name, in the order in which they are written to; ask nothing.
+
+    Hosts where only one of two runs can win come first: the other run stops there.
+    """
+    tables = settings.host_tables
     return {
-        name: HOSTS[name].open(settings.dataset, table, out) for name, table in settings.host_tables.items()
+        name: HOSTS[name].open(settings.dataset, tables[name], out, options)
+        for name in sorted(tables, key=lambda name: not HOSTS[name].is_atomic)
     }
 
 
@@ -130,7 +140,9 @@ def publish(
     screen: Screen,
     confirm: Callable[[Mapping[str, str]], None] | None = None,
 ) -> Published:
-    """Return each host what it lacks of a release; one that fails keeps none of the others from being done.
+    """Give each host what it lacks of a release; one that fails keeps none of the others from being done.
+
+    Where another run was first on a host that lets one win, the hosts that would let both win are left out.
 
     Args:
         hosts: By name.
@@ -153,11 +165,18 @@ def publish(
     if confirm is not None:
         confirm(read_states(hosts, manifest))
     published = Published(is_new=any(plan.action is not Action.KEEP for plan in plans.values()))
+    ahead: str | None = None  # where another run was first
     for name, host in hosts.items():
+        if ahead is not None and plans[name].action is not Action.KEEP:
+            published.problems.append(_behind(manifest.version, ahead, name))
+            continue
         try:
-            published.receipts.append(
-                _publish_to(host, plans[name], manifest, folder, screen, exact=confirm is not None)
+            warnings, is_first = _publish_to(
+                host, plans[name], manifest, folder, screen, exact=confirm is not None
             )
+            published.warnings += warnings
+            ahead = ahead if is_first else name
+            published.receipts.append(host.receipt(manifest))
         except KitError as error:
             published.problems += error.problems
         except OSError as error:  # of this machine: the hosts' own are problems
@@ -172,17 +191,55 @@ def publish(
 
 def _publish_to(
     host: Host[Any], plan: HostPlan, manifest: Manifest, folder: Path, screen: Screen, *, exact: bool
-) -> Receipt:
+) -> tuple[Sequence[Problem], bool]:
+    """Publish to one host.
+
+    Returns:
+        The warnings, and whether no other run was first.
+
+    Raises:
+        ReleaseError: What is there is not the release.
+    """
+    is_first = True
     if plan.action is not Action.KEEP:
         screen.note(f"{plan.target}: {', '.join(plan.steps)}")
         with screen.transfer() as watcher:
-            host.upload(folder, manifest, plan, watcher, exact=exact)
-    screen.note(f"{plan.target}: comparing what is there with the manifest")
-    problems = host.verify(manifest)
-    if problems:
-        raise ReleaseError(problems)
+            is_first = host.upload(folder, manifest, plan, watcher, exact=exact)
+    screen.note(f"{plan.target}: comparing what is there with the manifest, and reading some of it back")
+    warnings = _refuse_differences(host.verify(manifest))
+    with screen.transfer() as watcher:
+        _refuse_differences(host.read_back(manifest, sample_paths(manifest, plan.target), watcher))
     host.finish(manifest)
-    return host.receipt(manifest)
+    return warnings, is_first
+
+
+def _behind(version: str, ahead: str, name: str) -> Problem:
+    """Return why a run stops: another one may be publishing to a host that would let both win."""
+    message = f"another run has put release {version} on {ahead} while this one was working"
+    fix = f"wait until that run has ended, and run the same command again: it may be publishing to {name} now"
+    return Problem(Reason.RELEASE, message, file=name, fix=fix, code="host/moved")
+
+
+def _refuse_differences(problems: Sequence[Problem]) -> Sequence[Problem]:
+    if differences(problems):
+        raise ReleaseError(problems)
+    return problems
+
+
+def differences(problems: Iterable[Problem]) -> list[Problem]:
+    """Return the problems that make a release unsound; warnings do not."""
+    return [problem for problem in problems if problem.severity is not Severity.WARNING]
+
+
+def sample_paths(manifest: Manifest, target: str) -> list[str]:
+    """Choose files to read back from a host: the manifest, and others at random.
+
+    Another sample each time, so that many runs see all. A small release is read whole.
+    """
+    *others, own = manifest.entries_for(target)
+    if sum(entry.num_bytes for entry in others) > _MAX_READ_WHOLE_BYTES:
+        others = SystemRandom().sample(others, min(NUM_SAMPLED, len(others)))
+    return [own.path, *(entry.path for entry in others)]
 
 
 def without_repeats(problems: Iterable[Problem]) -> tuple[Problem, ...]:

@@ -1,1 +1,1 @@
-"""What the Hub target is made of: the client with limits, what a repository holds, and plans."""
+"""The Hub as a host: a client with time limits, the contents of a repository, plans and writes."""

@@ -1,9 +1,9 @@
-"""What a card on the Hub has beside what was built: hand-written parts and marks, which a release keeps.
+"""Parts of a card on the Hub that a release keeps: texts written by hand, and marks of withdrawn versions.
 
-What stands between the two markers is text written by hand. A new release puts it into the places that its
-card has for it (a pair of markers, each on its line), in order, and what is left at the end. The manifest
-holds the digest of the card as it was built, so that is compared with the card without these parts, and
-without the lines that say which versions are withdrawn.
+A text written by hand is between two markers. A new release puts such texts into the places that its own card
+has for them (a pair of markers, each on its line), in order, and the rest at the end. The manifest holds the
+digest of the built card. So the card on the Hub is compared without these texts, and without the lines that
+mark withdrawn versions.
 """
 
 import hashlib
@@ -23,7 +23,7 @@ def read_kept(card: bytes) -> list[str]:
     """Return the hand-written parts of a card, in order.
 
     Raises:
-        ValueError: The markers are not pairs, so it is unknown what is to be kept.
+        ValueError: The markers do not pair up, so the parts to keep are unknown.
     """
     text = _decode(card)
     parts = _PART.findall(text)
@@ -33,7 +33,7 @@ def read_kept(card: bytes) -> list[str]:
 
 
 def put_back(built: bytes, kept: Sequence[str], marks: dict[str, str] | None = None) -> bytes:
-    """Put hand-written parts into a card as it was built, and marks of withdrawn versions."""
+    """Return a built card with hand-written parts and marks of withdrawn versions."""
     left = list(kept)
     text = carry_over(_decode(built), marks or {})
     text = _PART.sub(lambda place: f"{BEGIN}{left.pop(0)}{END}" if left else place[0], text)
@@ -41,7 +41,7 @@ def put_back(built: bytes, kept: Sequence[str], marks: dict[str, str] | None = N
 
 
 def is_card(card: bytes, sha256: str) -> bool:
-    """Whether a card, without its hand-written parts, is the one built that has this digest."""
+    """Return whether a card without its hand-written parts is the built card with this digest."""
     text = _decode(card)
     return any(_is_built(each, sha256) for each in (text, *without_marks(text)))
 
@@ -49,7 +49,7 @@ def is_card(card: bytes, sha256: str) -> bool:
 def _is_built(text: str, sha256: str) -> bool:
     if _digest(_encode(text)) == sha256:
         return True
-    # Unknown here: how many parts stand in places that the card was built with; the others are additions.
+    # The number of parts in places of the built card is unknown here; the others were added at the end.
     return any(
         _digest(_encode(_without_parts(text, num_places))) == sha256
         for num_places in range(min(text.count(BEGIN), _MAX_PARTS) + 1)
@@ -58,7 +58,7 @@ def _is_built(text: str, sha256: str) -> bool:
 
 def _without_parts(text: str, num_places: int) -> str:
     pieces = _PART.split(text)
-    texts = pieces[::2]  # every second piece is what stands in a pair of markers
+    texts = pieces[::2]  # every second piece is inside a pair of markers
     whole = texts[0]
     for number, after in enumerate(texts[1:]):
         if number < num_places:

@@ -1,7 +1,6 @@
-"""What a dataset repository on the Hub holds: branches, tags, files of a commit, and the release in it.
+"""The contents of a dataset repository on the Hub: branches, tags, files of a commit, and the release in it.
 
-A commit never changes, and neither does what git's id of a file stands for. So what has been read once is not
-asked again.
+A commit never changes, and neither does the file that a git id names. So each is read once.
 """
 
 import hashlib
@@ -34,7 +33,7 @@ _MAX_MANIFEST_BYTES = 100_000_000
 
 @dataclass(frozen=True, slots=True)
 class Refs:
-    """What the names of a repository stand for.
+    """The branches and tags of a repository.
 
     Attributes:
         head: The sha of `main`'s last commit; None where there is no such branch.
@@ -49,7 +48,7 @@ class Refs:
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """A release as a commit holds it, told by the manifest in it, of whatever version of the kit.
+    """The release of a commit, as its manifest states it; any version of the kit may have written that.
 
     Attributes:
         version: The dataset's version.
@@ -97,7 +96,8 @@ class Contents:
             return {entry.path: entry for entry in tree if isinstance(entry, RepoFile)}
 
         if sha not in self._trees:
-            self._trees[sha] = self._hub.ask(list_files)
+            # An empty listing is asked for twice: a release upon it would keep nothing of the card.
+            self._trees[sha] = self._hub.ask(list_files) or self._hub.ask(list_files)
         return self._trees[sha]
 
     def release(self, sha: str) -> Release | None:
@@ -136,7 +136,7 @@ class Contents:
         return (read_kept(card) if card else []), dict(self.withdrawn(sha))
 
     def marked(self, sha: str, version: str, reason: str) -> Mapping[str, bytes]:
-        """Return the texts of a commit that do not say yet that a version is withdrawn, as they should be."""
+        """Return the new content of each text of a commit that does not mark a version as withdrawn yet."""
         texts = {}
         for path, mark in ((CARD, mark_text), (CHANGELOG, mark_changelog)):
             data = self._text(path, sha)
@@ -148,8 +148,13 @@ class Contents:
                 texts[path] = new
         return texts
 
+    def lost(self, paths: Iterable[str], sha: str) -> Iterator[Problem]:
+        """Yield a problem for each path that a commit lacks."""
+        for path in sorted(set(paths) - self.files(sha).keys()):
+            yield self.file_problem("the file is missing", path)
+
     def learn(self, manifest: Manifest, folder: Path, sha: str) -> None:
-        """Note which small files are there as they are in a folder, which spares downloading them."""
+        """Note which small files equal those of a folder, so that they need no download."""
         files = self.files(sha)
         for entry in all_entries(manifest):
             file = files.get(entry.path)
@@ -180,14 +185,14 @@ class Contents:
         return None if self._sha256(file, sha) == entry.sha256 else "the file has another digest"
 
     def compare(self, entries: Iterable[FileEntry], sha: str) -> Iterator[Problem]:
-        """Compare files of a commit with what they should be: by size and digest, all of them."""
+        """Compare the size and digest of every file of a commit with its entry."""
         for entry in entries:
             difference = self.difference(entry, sha)
             if difference is not None:
                 yield self.file_problem(difference, entry.path)
 
     def strays(self, manifest: Manifest, paths: Iterable[str]) -> Iterator[Problem]:
-        """Name files of no release that `datasets` would load with the data, or use in place of the card."""
+        """Yield a problem for each file of no release that changes what `datasets` loads."""
         script = f"{self._hub.repository.rpartition('/')[2]}.py"
         data = {(path.parent, path.suffix) for path in (PurePosixPath(s.path) for s in manifest.shards)}
         for path in sorted(paths):
@@ -199,7 +204,7 @@ class Contents:
                 yield self.file_problem(message, path, "remove it from the repository")
 
     def is_new(self, refs: Refs) -> bool:
-        """Whether a repository is as making it leaves it: one commit, and in it nothing of anybody's."""
+        """Return whether a repository is unchanged since it was made: one commit without files of a user."""
         if refs.head is None or refs.tags or refs.branches != {BRANCH}:
             return False
         return self.files(refs.head).keys() <= {ATTRIBUTES} and len(self.commits()) == 1
@@ -209,13 +214,17 @@ class Contents:
         return self._hub.ask(lambda api: api.list_repo_commits(self._hub.repository, repo_type=REPO_TYPE))
 
     def download(self, entry: FileEntry, sha: str) -> Problem | None:
-        """Download a file and compare its bytes with what they should be."""
+        """Download a file and compare its bytes with its entry."""
+        size = 0
 
         def digest(_: HfApi) -> str:
-            found, card = hashlib.sha256(), bytearray()
+            nonlocal size
+            found, card, size = hashlib.sha256(), bytearray(), 0
             is_a_card = entry.path == CARD
 
             def take(piece: bytes) -> None:
+                nonlocal size
+                size += len(piece)
                 found.update(piece)
                 if is_a_card:
                     card.extend(piece)
@@ -224,8 +233,11 @@ class Contents:
             same = is_a_card and is_card(bytes(card), entry.sha256)
             return entry.sha256 if same else found.hexdigest()
 
-        if self._hub.ask(digest) == entry.sha256:
-            return None
+        for _ in range(self._hub.limits.retry.tries):
+            if self._hub.ask(digest) == entry.sha256:
+                return None
+            if size == entry.num_bytes:
+                break  # bytes of this size are the file; others may be a page of a proxy's
         return self.file_problem("the bytes that come back are not those that were published", entry.path)
 
     def absent(self, version: str) -> Problem:
@@ -297,7 +309,7 @@ def _git_id(data: bytes) -> str:
 
 
 def _parse_release(data: bytes) -> Release | None:
-    """Read what is needed of a manifest, which another version of the kit may have written."""
+    """Read the version and the files of a manifest that any version of the kit may have written."""
     try:
         value = json.loads(data)
         listed = [

@@ -1,4 +1,4 @@
-"""What a run would do to a repository on the Hub: found out by reading alone."""
+"""Plans of what a run would do to a repository on the Hub; planning only reads."""
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -24,11 +24,10 @@ from schemas.problems import Problem, printable
 from schemas.versions import tag_of
 from schemas.withdrawals import withdrawals
 
-# What is sent in one go and tried again in one go. The client says nothing in between, so large files go
-# alone, and the end of each is seen; small ones share the two requests that each batch costs.
+# A batch is sent, and sent again, as a whole. Large files go alone, so that less is repeated; small ones
+# share the two requests of a batch.
 _BATCH_FILES = 20
-# 250 MB instead of 1 GB costs two more requests each and shows the end of each large file: the client reports
-# bytes to its own bars only.
+# 250 MB in place of 1 GB costs two more requests each, and a failed try repeats less.
 _BATCH_BYTES = 250_000_000
 _ADVISED_FILES = 100  # in one commit, says the Hub
 _MAX_NAMED = 5
@@ -41,16 +40,15 @@ class HubPlan:
     Attributes:
         url: The repository.
         action: `KEEP` where the release is there, whole and tagged.
-        problems: Every reason for a refusal that lies in what is there.
-        access: What keeps the present token from doing it. A plan needs no more than to read.
-        add: Files to send, each with its size in bytes: new ones and ones with other content. What the store
-            has of them already is not sent.
-        keep: Files that are there with the same content.
-        remove: Files of the release before that are in this one no longer.
-        base: The commit that all this is measured against; None where there is no repository.
+        problems: Every reason to refuse the release that the repository gives.
+        access: Why the token cannot write. Planning only needs to read.
+        add: New and changed files, each with its size in bytes. Content that the store has is not sent.
+        keep: Files that the repository has with the same content.
+        remove: Files of the release before that this one lacks.
+        base: The commit that the plan compares with; None where there is no repository.
         commits: Commits to make: 1 or 0.
         tags: Tags to make: 1 or 0.
-        notes: What is worth knowing before.
+        notes: Facts to know before the run.
     """
 
     target: str = "hub"
@@ -78,7 +76,7 @@ class HubPlan:
 
     @property
     def steps(self) -> tuple[str, ...]:
-        """What is to be done, in order."""
+        """The steps, in order."""
         done = {"create the repository": self.creates, "1 commit": self.commits, "1 tag": self.tags}
         return tuple(step for step, is_due in done.items() if is_due)
 
@@ -90,14 +88,14 @@ class HubPlan:
 
 
 class Planner:
-    """Finds out what is to be done, within a stage of `hub`."""
+    """Makes plans, within a stage of `hub`."""
 
     def __init__(self, hub: Hub, contents: Contents) -> None:
         self._hub, self._contents = hub, contents
         self._who: dict[str, Any] | None = None  # the Hub limits strictly how often it says this
 
     def plan(self, manifest: Manifest, folder: Path | None) -> HubPlan:
-        """See what is there.
+        """Return the plan of a release.
 
         Args:
             manifest: The release.
@@ -172,7 +170,7 @@ class Planner:
         )
 
     def _refused_version(self, version: str, refs: Refs, before: Release | None) -> Iterator[Problem]:
-        """Hold a version against all that are tagged, and against the one that `main` holds."""
+        """Compare a version with all tagged ones, and with the one on `main`."""
         there = {found for tag in refs.tags if (found := version_of(tag))}
         url, on_main = self._contents.url, {before.version} if before else set()
         yield from filter(None, (respelled(version, other, url) for other in sorted(there | on_main)))
@@ -183,7 +181,7 @@ class Planner:
         try:
             self._contents.kept(head)
         except ValueError as error:
-            message = f"it is unknown what of the card is to be kept: {error}"
+            message = f"the keep markers in the card do not pair up: {error}"
             yield self._contents.file_problem(message, CARD, "correct the markers on the Hub")
 
     def _notes(
@@ -193,7 +191,7 @@ class Planner:
             yield f"{num_changes} files in one commit; the Hub advises fewer than {_ADVISED_FILES}"
         if before is None:
             if CARD in self._contents.files(head):
-                yield f"{CARD} is of no release: all of it but what stands between markers is replaced"
+                yield f"{CARD} is of no release: it is replaced, except the parts between keep markers"
             return
         if before.version == manifest.version and before.manifest_sha256 != manifest.digest:
             yield f"{BRANCH} holds {before.version} with other content and no tag: it is replaced"
@@ -218,7 +216,7 @@ class Planner:
         return replace(plan, access=tuple(self.access()))
 
     def access(self) -> Iterator[Problem]:
-        """Ask who the token is, and say what keeps it from writing; a fine-grained one is known by trying."""
+        """Yield why the token cannot write; the rights of a fine-grained one show only when it writes."""
         if self._hub.token is None:
             fix = "make a token with write access, and put it into HF_TOKEN or use `hf auth login`"
             yield self._contents.problem("no token is set", fix, "host/sign-in")
@@ -256,7 +254,7 @@ class Planner:
 
 
 def batches(sizes: Mapping[str, int]) -> Iterator[list[str]]:
-    """Share files out over what is sent in one go, in order.
+    """Yield the paths of each batch, in order.
 
     Args:
         sizes: Path → bytes.
@@ -273,7 +271,7 @@ def batches(sizes: Mapping[str, int]) -> Iterator[list[str]]:
 
 
 def _foreign(paths: Collection[str]) -> Iterator[str]:
-    """Name files of no release, which stay as they are; not more of them than can be read."""
+    """Yield a note with the first files of no release; they stay unchanged."""
     if paths:
         named = ", ".join(printable(path) for path in sorted(paths)[:_MAX_NAMED])
         more = f" and {len(paths) - _MAX_NAMED} more" if len(paths) > _MAX_NAMED else ""
@@ -281,7 +279,7 @@ def _foreign(paths: Collection[str]) -> Iterator[str]:
 
 
 def _dig(value: object, *keys: str) -> object:
-    """Follow keys into an answer, which may be anything."""
+    """Return the value below some keys of an answer; None if the answer has another form."""
     for key in keys:
         value = value.get(key) if isinstance(value, dict) else None
     return value

@@ -1,18 +1,18 @@
 """The Hub target: a release is one commit on `main` of a dataset repository, and then the tag `vVERSION`.
 
-What is there is always asked, never remembered: the files of a commit by their listed size and digest, the
-release that a commit holds by the manifest in it. So a run that was ended anywhere is finished by the same
-command, and where all is done nothing is sent.
+Each run asks the Hub for its state: the files of a commit by their listed size and digest, the release of a
+commit by its manifest. So the same command finishes a run that ended anywhere, and sends nothing if all is
+done.
 
     plan    refs, tree, manifest.json              only reads
     upload  create, send content, one commit       on the commit that was planned on
     verify  tree, small files; `datasets` loads    at the commit that was made
-    tag                                            only what has been verified
+    tag                                            only after verify
 
-Where the branch moves under a run, maybe by its own commit whose answer was lost, all is planned anew.
+If the branch moves during a run, maybe by the run's own commit whose answer was lost, the run plans again.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import takewhile
 from pathlib import Path
 
@@ -45,10 +45,11 @@ class HubTarget:
 
     Args:
         repository: `namespace/name`.
-        private: Make the repository private if it has to be made. One that is there is left as it is.
+        private: Make a new repository private. An existing one stays unchanged.
         endpoint: The Hub's address; what `HF_ENDPOINT` or the client says if None.
         limits: Time limits and retries.
         clock: The time; the real one if None.
+        note: Shows a line about a Hub that is silent; may be called from another thread.
     """
 
     def __init__(
@@ -59,8 +60,9 @@ class HubTarget:
         endpoint: str | None = None,
         limits: Limits | None = None,
         clock: Clock | None = None,
+        note: Callable[[str], object] = UNWATCHED.note,
     ) -> None:
-        self._hub = Hub(repository, endpoint, limits, clock)
+        self._hub = Hub(repository, endpoint, limits, clock, note)
         self._contents = Contents(self._hub)
         self._planner = Planner(self._hub, self._contents)
         self._sender, self._loader = Sender(self._hub, self._contents), Loader(self._hub, self._contents)
@@ -70,7 +72,7 @@ class HubTarget:
         self._verified: set[str] = set()
 
     def ready(self) -> tuple[Problem, ...]:
-        """Return what prevents the present token from writing, as far as that is known without trying."""
+        """Return what prevents the present token from writing, as far as reading shows it."""
         try:
             with self._hub.stage("asking whose token it is"):
                 return tuple(self._planner.access())
@@ -86,7 +88,7 @@ class HubTarget:
         Raises:
             ReleaseError: The Hub does not say.
         """
-        with self._hub.stage("reading what is there"):
+        with self._hub.stage("reading the repository"):
             refs = self._contents.refs()
             if refs is None:
                 return {}
@@ -107,7 +109,7 @@ class HubTarget:
         Raises:
             ReleaseError: The Hub does not say.
         """
-        with self._hub.stage("reading what is there"):
+        with self._hub.stage("reading the repository"):
             refs = self._contents.refs()
             if refs is None or self._contents.is_new(refs):
                 return "no repository, or an empty one"
@@ -119,7 +121,7 @@ class HubTarget:
         Raises:
             ReleaseError: The release is not there, or its manifest cannot be read.
         """
-        with self._hub.stage("reading what is there"):
+        with self._hub.stage("reading the repository"):
             refs = self._contents.refs()
             sha = self._contents.find(refs, version) if refs else None
             data = self._contents.manifest(sha) if sha else None
@@ -130,7 +132,7 @@ class HubTarget:
             return manifest
 
     def plan(self, manifest: Manifest, folder: Path | None = None) -> HubPlan:
-        """See what is there and what is to be done, changing nothing and needing no right to write.
+        """Return the plan of a release; this changes nothing and needs no right to write.
 
         Args:
             manifest: The release.
@@ -139,7 +141,7 @@ class HubTarget:
         Raises:
             ReleaseError: The client is set to work offline, or cannot get its token.
         """
-        with self._hub.stage("reading what is there"):
+        with self._hub.stage("reading the repository"):
             try:
                 return self._plan(manifest, folder)
             except HubError as error:
@@ -154,39 +156,36 @@ class HubTarget:
         watcher: Watcher = UNWATCHED,
         *,
         exact: bool = False,
-    ) -> None:
+    ) -> bool:
         """Send what is missing, and make one commit of it; nothing if it is there already.
 
         Args:
             folder: The checked release.
             manifest: Its manifest.
-            plan: What was shown before. Where the repository has changed since, that is told.
-            watcher: Is told how far it is.
+            plan: The plan that was shown. If the repository has changed since, the watcher gets a note.
+            watcher: Gets the progress.
             exact: Refuse where the repository has changed since `plan`.
+
+        Returns:
+            False where another run has made the commit since `plan`.
 
         Raises:
             ReleaseError: It is refused, or the Hub did not do it. The same call continues.
         """
-        seen, is_made = None if plan is None else (plan.base,), False
+        seen = None if plan is None else (plan.base,)
         with self._hub.stage("sending files", sum(entry.num_bytes for entry in manifest.all_files)):
             for _ in range(_MAX_PLANS):
                 current = self._plan(manifest, folder)
                 _refuse((*current.problems, *current.access))
                 if not current.commits:
-                    return
+                    return plan is None or not plan.commits or self._sender.has_committed()
                 if seen is not None and seen != (current.base,):
                     self._tell_who_moved(seen[0], watcher, exact)
-                if current.base is None and is_made:
-                    message = "the repository has been made, and cannot be seen"
-                    raise ReleaseError(
-                        self._contents.problem(message, "see that the token may read there", "host/no-rights")
-                    )
                 if current.base is None:
                     self._sender.create(private=self._private)
-                    is_made = True
                 elif made := self._sender.publish(folder, manifest, current, current.base, watcher):
                     self._commits[manifest.digest] = made
-                    return
+                    return True
                 seen = None if current.base is None else (current.base,)
         message = f"{BRANCH} has moved {_MAX_PLANS} times while this run was sending"
         raise ReleaseError(
@@ -208,7 +207,7 @@ class HubTarget:
         Raises:
             HubError: The Hub does not say.
         """
-        with self._hub.stage("comparing what is there"):
+        with self._hub.stage("comparing the files with the manifest"):
             sha, is_named = self._find(manifest)
             if sha is None:
                 return (self._contents.absent(manifest.version),)
@@ -237,7 +236,7 @@ class HubTarget:
         Args:
             manifest: The release.
             paths: Which files; all if None.
-            watcher: Is told how far it is.
+            watcher: Gets the progress.
 
         Raises:
             HubError: The Hub does not give them.
@@ -258,7 +257,7 @@ class HubTarget:
         return tuple(problems)
 
     def finish(self, manifest: Manifest) -> None:
-        """Return the commit that `verify` has found right its tag. A tag that is there is never moved.
+        """Give the commit that `verify` has found right its tag. An existing tag is never moved.
 
         Raises:
             ReleaseError: The commit is not verified, the tag is elsewhere, or the Hub did not do it.
@@ -266,7 +265,7 @@ class HubTarget:
         if manifest.digest not in self._verified:
             raise ReleaseError(
                 self._contents.problem(
-                    "only what is verified is tagged", "verify it first", "host/unfinished"
+                    "only a verified commit gets a tag", "verify it first", "host/unfinished"
                 )
             )
         with self._hub.stage("tagging"):
@@ -307,19 +306,21 @@ class HubTarget:
             ReleaseError: The release is not there, or the Hub did not do it.
         """
         with self._hub.stage("marking a release"):
+            sent: set[str] = set()
             for _ in range(_MAX_PLANS):
                 refs = self._contents.refs()
                 if refs is None or refs.head is None or self._contents.find(refs, version) is None:
                     raise ReleaseError(self._contents.absent(version))
                 marked = self._contents.marked(refs.head, version, reason)
-                if not marked:
-                    return False
+                if not marked:  # read back, so the answer to the commit does not count
+                    _refuse([*self._contents.lost(sent, refs.head)])
+                    return bool(sent)
                 operations: list[CommitOperation] = [
                     CommitOperationAdd(path, data) for path, data in marked.items()
                 ]
                 title, text = f"Withdraw release {version}", " ".join(reason.split())
-                if self._sender.commit(operations, refs.head, title, text, UNWATCHED) is not None:
-                    return True
+                self._sender.commit(operations, refs.head, title, text, UNWATCHED)
+                sent |= marked.keys()
         message = f"{BRANCH} has moved {_MAX_PLANS} times while this run was marking a release"
         raise ReleaseError(
             self._contents.problem(message, "see who else publishes here, then run it again", "host/moved")
@@ -367,7 +368,7 @@ class HubTarget:
             raise ReleaseError(
                 self._contents.problem(message, "make a new plan, and look at it", "run/plan-changed")
             )
-        watcher.note(f"{message}; planned anew")
+        watcher.note(f"{message}; planned again")
 
 
 def _refuse(problems: Sequence[Problem]) -> None:

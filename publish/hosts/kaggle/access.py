@@ -5,14 +5,15 @@ import importlib
 import io
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from importlib import metadata
 from typing import TYPE_CHECKING
 
 from packaging.version import InvalidVersion, Version
 
-from publish.network import Clock, RequestError, RetryPolicy, TimeLimits
+from publish.hosts.protocol import UNWATCHED
+from publish.network import Clock, RequestError, RetryPolicy, TimeLimits, Watch
 from schemas.problems import Problem, Reason, ReleaseError
 
 if TYPE_CHECKING:
@@ -21,8 +22,14 @@ if TYPE_CHECKING:
 # Older ones leave a file out whose upload failed, create the version, and say that all is well.
 MIN_CLIENT = "2.2.5"
 
+# Two runs that ask in the same moment see each other's versions when this time has passed.
+OTHERS_SECONDS = 3.0
+
 # The client knows more names, and sends all of them but these two to the real site, whatever they say.
 _PLACES = {"PROD": "https://www.kaggle.com", "LOCALHOST": "http://localhost"}
+
+
+Note = Callable[[str], object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +41,12 @@ class Limits:
         retry: How often a request is tried.
         upload_seconds: How long sending one file may take altogether, with all tries.
         download_seconds: How long fetching one file may take altogether, with all tries.
-        settle_seconds: How long a run looks for a version after the answer to its creation was lost.
+        settle_seconds: How long a run looks for a version after the answer to its creation was lost, if it is
+            not told to stay.
         doubt_seconds: How long such a version may still appear, counted from when Kaggle was asked for it:
-            until then no run asks for another.
+            until then no run asks for another. For a new dataset `settle_seconds` are enough.
+        others_seconds: How long after making a version to look for that of another run, which asked at the
+            same time.
         processing_seconds: How long the site may process a version.
         poll_seconds: Pause between two looks at it.
         clock: The time.
@@ -46,8 +56,9 @@ class Limits:
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     upload_seconds: float = 6 * 3600
     download_seconds: float = 6 * 3600
-    settle_seconds: float = 300
+    settle_seconds: float = 60
     doubt_seconds: float = 3600
+    others_seconds: float = field(default_factory=lambda: OTHERS_SECONDS)
     processing_seconds: float = 2 * 3600
     poll_seconds: float = 10
     clock: Clock = field(default_factory=Clock, compare=False)
@@ -81,12 +92,13 @@ class SiteError(ReleaseError, RequestError):
         return self.status is None or self.status == 408 or (self.status >= 500 and self.status != 507)
 
 
-def open_client(dataset: str, limits: Limits) -> "Client":
+def open_client(dataset: str, limits: Limits, note: Note = UNWATCHED.note) -> "Client":
     """Load the client, make sure where it writes to, and sign in.
 
     Args:
         dataset: The dataset as "owner/slug".
         limits: How long to wait for what.
+        note: Shows a line about a site that is silent; may be called from another thread.
 
     Raises:
         ReleaseError: The client is missing, too old, or would write elsewhere; there are no credentials, or
@@ -95,10 +107,11 @@ def open_client(dataset: str, limits: Limits) -> "Client":
     problems = list(_check_setup())
     if problems:
         raise ReleaseError(problems)
-    _load(limits.times.read_seconds)
+    with Watch("loading Kaggle's client", limits.times, note):
+        _load(limits.times.read_seconds)
     from publish.hosts.kaggle.client import Client  # noqa: PLC0415 - its import may reach the site
 
-    client = Client(dataset, limits)
+    client = Client(dataset, limits, note)
     client.check_endpoint(_PLACES[_place()])
     client.sign_in()
     return client

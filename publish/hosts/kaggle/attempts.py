@@ -2,6 +2,7 @@
 
 import shutil
 from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -20,7 +21,8 @@ class Attempts(BaseModel):
     Attributes:
         num_taken: How often it took the files: it said so, or was seen to process them.
         asked_at: When it was asked, in seconds since 1970, while it is unknown whether it heard; else None.
-        above: Number of its newest version when it was asked.
+        above: Number of its newest version when it was asked; 0 where it was asked for a new dataset.
+        spoilt: Numbers of its versions from which other bytes came back than were sent.
     """
 
     model_config = ConfigDict(frozen=True, allow_inf_nan=False)
@@ -28,24 +30,32 @@ class Attempts(BaseModel):
     num_taken: int = 0
     asked_at: float | None = None
     above: int = 0
+    spoilt: tuple[int, ...] = ()
 
     def doubt_ends(self, limits: Limits) -> float | None:
         """Return when an unanswered request can no longer produce a version; None if none is pending."""
-        if self.asked_at is None or abs(limits.clock.unix_seconds() - self.asked_at) >= limits.doubt_seconds:
+        # A dataset's name is taken once, so that Kaggle refuses a second request for a new one.
+        seconds = limits.doubt_seconds if self.above else limits.settle_seconds
+        if self.asked_at is None or abs(limits.clock.unix_seconds() - self.asked_at) >= seconds:
             return None
-        return self.asked_at + limits.doubt_seconds
+        return self.asked_at + seconds
 
     def asked(self, limits: Limits, above: int) -> "Attempts":
         """Return what holds from just before Kaggle is asked."""
-        return Attempts(num_taken=self.num_taken, asked_at=limits.clock.unix_seconds(), above=above)
+        return self.model_copy(update={"asked_at": limits.clock.unix_seconds(), "above": above})
 
     def refused(self) -> "Attempts":
-        """Return what holds when Kaggle has said no."""
-        return Attempts(num_taken=self.num_taken)
+        """Return what holds when Kaggle has said no, or has not heard."""
+        return self.model_copy(update={"asked_at": None, "above": 0})
 
     def taken(self) -> "Attempts":
         """Return what holds when Kaggle has said yes, or is seen to have heard."""
-        return Attempts(num_taken=self.num_taken + (self.asked_at is not None))
+        num_taken = self.num_taken + (self.asked_at is not None)
+        return self.model_copy(update={"num_taken": num_taken, "asked_at": None, "above": 0})
+
+    def found_spoilt(self, number: int) -> "Attempts":
+        """Return what holds when other bytes than were sent came back from a version."""
+        return self.model_copy(update={"spoilt": tuple({*self.spoilt, number})})
 
 
 def read_attempts(place: Path) -> Attempts:
@@ -82,10 +92,30 @@ class Uploads:
         with suppress(OSError):  # there is none, or another release's upload is unfinished
             self._state.rmdir()
 
+    def spoilt(self, manifest: Manifest) -> tuple[int, ...]:
+        """Return the numbers of the versions that hold other bytes of a release than were sent."""
+        return read_attempts(self.place(manifest)).spoilt
+
+    def note_spoilt(self, manifest: Manifest, number: int) -> None:
+        """Remember that a version holds other bytes of a release than were sent."""
+        place = self.place(manifest)
+        place.mkdir(mode=0o700, parents=True, exist_ok=True)
+        write_attempts(place, read_attempts(place).found_spoilt(number))
+
     def num_tries(self, site: Site, manifest: Manifest) -> int:
         """Return how often Kaggle was given a release."""
         # Kaggle may list what it could not process, or not.
         return max(len(site.holding(manifest)), read_attempts(self.place(manifest)).num_taken)
+
+    def outlook(self, site: Site) -> str:
+        """Return in one sentence what comes after a request without an answer; empty if there is none."""
+        if (end := self.doubt(site)) is None:
+            return ""
+        minutes = max(end - self._limits.clock.unix_seconds(), 0) / 60
+        return (
+            f"If a version appears by {datetime.fromtimestamp(end, UTC):%H:%M} UTC (in {minutes:.0f} min), "
+            "the same command finishes it; after that it asks Kaggle once more"
+        )
 
     def doubt(self, site: Site) -> float | None:
         """Return when an unanswered request for any release can no longer produce a version.

@@ -6,56 +6,33 @@ What it already does well is left to it: the store of credentials, upload state,
 
 import base64
 import os
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
-from urllib.request import getproxies
 
-import requests
 from kaggle.api.kaggle_api_extended import KaggleApi
 from kaggle.models.kaggle_models_extended import ResumableUploadResult
 from kagglesdk import get_access_token_from_env
 from kagglesdk.blobs.types.blob_api_service import ApiBlobType
 from kagglesdk.datasets.types import dataset_api_service as api
 from kagglesdk.datasets.types.dataset_types import DatasetSettings, SettingsLicense
+from kagglesdk.users.types.users_enums import CollaboratorType
 
-from publish.hosts.kaggle.access import Limits, SiteError, silence
+from publish.hosts.kaggle.access import Limits, Note, SiteError, silence
+from publish.hosts.kaggle.asking import Asker, Words, senseless
+from publish.hosts.kaggle.contents import RemoteDataset, RemoteVersion
 from publish.hosts.kaggle.page import KagglePage
-from publish.hosts.kaggle.transfer import Body, TimedAdapter, UploadState, arriving, bytes_there, copy, unpack
-from publish.network import asks_to_wait, is_transient_error, is_transient_status, redact, retry, retry_after
+from publish.hosts.kaggle.storage import DifferentBytesError, Storage
+from publish.hosts.kaggle.transfer import TimedAdapter, UploadState, arriving, before_body, copy, unpack
 
 T = TypeVar("T")
 _PAGE_SIZE, _MAX_PAGES = 200, 1000
+_SIGN_INS = 2  # the client takes an answer that is none for a refusal
 # An update of the metadata sets all of it: what it leaves out is emptied, and a private dataset made public.
 _KEPT = (
     *("title", "subtitle", "keywords", "licenses", "is_private", "collaborators", "data"),
     *("user_specified_sources", "expected_update_frequency"),
 )
-
-
-@dataclass(frozen=True, slots=True)
-class RemoteVersion:
-    """One version of a dataset as Kaggle lists it."""
-
-    number: int
-    notes: str
-    status: str
-
-
-@dataclass(frozen=True, slots=True)
-class RemoteDataset:
-    """A dataset as Kaggle shows it.
-
-    Attributes:
-        newest: Number of the newest version.
-        versions: What Kaggle says of each; empty where it says nothing.
-        description: The text of its page.
-    """
-
-    newest: int
-    versions: tuple[RemoteVersion, ...]
-    description: str
 
 
 class Client(KaggleApi):  # type: ignore[misc] # it is not typed
@@ -64,14 +41,19 @@ class Client(KaggleApi):  # type: ignore[misc] # it is not typed
     Args:
         dataset: As "owner/slug".
         limits: How long to wait for what.
+        note: Shows a line about a site that is silent; may be called from another thread.
     """
 
-    def __init__(self, dataset: str, limits: Limits) -> None:
+    def __init__(self, dataset: str, limits: Limits, note: Note) -> None:
         super().__init__()
         self._dataset = dataset
         self._owner, _, self._slug = dataset.partition("/")
+        self._words = Words(dataset, limits.times, self._secrets)
+        self._asker = Asker(limits, self._words, note)
         self._limits = limits
         self._told: Callable[[int], None] = lambda _: None
+        self._digests: Mapping[str, str] = {}
+        self._uploads = UploadState(Path())
         self._failure: SiteError | None = None  # the last one of sending a file
         self.MAX_UPLOAD_RESUME_ATTEMPTS = limits.retry.tries
 
@@ -96,10 +78,13 @@ class Client(KaggleApi):  # type: ignore[misc] # it is not typed
         Raises:
             SiteError: There are none, or they are not accepted.
         """
-        try:
-            self._ask("sign in", self.authenticate)
-        except SystemExit:
-            raise self._no_credentials() from None
+        for _ in range(_SIGN_INS):
+            try:
+                self._asker.ask("sign in", self.authenticate)
+            except SystemExit:
+                continue
+            return
+        raise self._no_credentials()
 
     @staticmethod
     def _no_credentials() -> SiteError:
@@ -117,16 +102,56 @@ class Client(KaggleApi):  # type: ignore[misc] # it is not typed
     # What the site has
 
     @property
-    def is_own(self) -> bool:
-        """Whether the dataset belongs to the signed-in user, not to an organisation or another user."""
-        return self._owner == str(self.config_values.get(self.CONFIG_NAME_USER, "")).lower()
+    def user(self) -> str:
+        """Name of the signed-in user."""
+        return str(self.config_values.get(self.CONFIG_NAME_USER, "")).lower()
+
+    def role(self) -> str | None:
+        """Return the user's role: "owner", "admin", "writer", "reader"; None where Kaggle does not say it."""
+        if self.user == self._owner.lower():
+            return "owner"
+        try:
+            found = self._metadata()
+        except SiteError as error:
+            if error.status in (400, 403, 404):  # not shown to everybody
+                return None
+            raise
+        roles = {each.username.lower(): each.role for each in found.collaborators or () if each.username}
+        role = roles.get(self.user, CollaboratorType.COLLABORATOR_TYPE_UNSPECIFIED)
+        return None if role is CollaboratorType.COLLABORATOR_TYPE_UNSPECIFIED else role.name.lower()
+
+    def _metadata(self) -> Any:
+        """Read the settings of the dataset."""
+        request = api.ApiGetDatasetMetadataRequest()
+        request.owner_slug, request.dataset_slug = self._owner, self._slug
+        what = "read the metadata"
+
+        def read() -> Any:
+            answer = self._send("get_dataset_metadata", request)
+            if answer.error_message:
+                raise self._words.refused(what, answer.error_message)
+            # Settings of another dataset, or none, would be written into this one.
+            info = answer.info
+            if info is None or not _is_of(self._slug, info.dataset_slug, info.title):
+                raise senseless(what)
+            return info
+
+        return self._asker.ask(what, read)
 
     def dataset(self) -> RemoteDataset | None:
         """Look at the dataset; None if there is none that these credentials may see."""
         request = api.ApiGetDatasetRequest()
         request.owner_slug, request.dataset_slug = self._owner, self._slug
+        what = "look at the dataset"
+
+        def look() -> Any:
+            answer = self._send("get_dataset", request)
+            if not _is_of(self._dataset, (answer.ref or "").strip("/"), answer.title):
+                raise senseless(what)
+            return answer
+
         try:
-            found = self._call("look at the dataset", "get_dataset", request)
+            found = self._asker.ask(what, look)
         except SiteError as error:
             # Kaggle answers 403 for missing and hidden datasets alike. Treat both as missing: creation fails
             # if it exists, and the upload is kept for the next run.
@@ -134,7 +159,8 @@ class Client(KaggleApi):  # type: ignore[misc] # it is not typed
                 return None
             raise
         versions = (
-            RemoteVersion(v.version_number, v.version_notes or "", v.status or "") for v in found.versions
+            RemoteVersion(v.version_number, v.version_notes or "", v.status or "", v.creator_ref or "")
+            for v in found.versions
         )
         return RemoteDataset(
             newest=found.current_version_number or 0,
@@ -149,7 +175,7 @@ class Client(KaggleApi):  # type: ignore[misc] # it is not typed
         answer = self._call("look at the state of the dataset", "get_dataset_status", request)
         return str(answer.status.name).lower()
 
-    def files(self, number: int, folders: Iterator[str]) -> Mapping[str, int]:
+    def files(self, number: int, folders: Collection[str]) -> Mapping[str, int]:
         """List the files of a version.
 
         Args:
@@ -159,6 +185,14 @@ class Client(KaggleApi):  # type: ignore[misc] # it is not typed
         Returns:
             Size in bytes by path.
         """
+        # A release has files: a listing without any is no listing.
+        for _ in range(self._limits.retry.tries):
+            if listed := self._files(number, folders):
+                return listed
+            self._limits.clock.sleep(self._limits.poll_seconds)
+        raise senseless("list the files")
+
+    def _files(self, number: int, folders: Collection[str]) -> dict[str, int]:
         request = api.ApiListDatasetFilesRequest()
         found = dict(self._pages(request, number, "list_dataset_files", "dataset_files"))
         for folder in folders:
@@ -181,7 +215,7 @@ class Client(KaggleApi):  # type: ignore[misc] # it is not typed
         for _ in range(_MAX_PAGES):
             answer = self._call("list the files", method, request)
             if getattr(answer, "error_message", None):
-                raise self._refused("list the files", answer.error_message)
+                raise self._words.refused("list the files", answer.error_message)
             for file in getattr(answer, field):
                 yield (file.name or "").strip("/"), file.total_bytes
             if not answer.next_page_token:
@@ -214,21 +248,34 @@ class Client(KaggleApi):  # type: ignore[misc] # it is not typed
                 copy(self._until(end, arriving(answer)), file, max_bytes)
             unpack(file, max_bytes)
 
-        self._ask(f"download {path}", save, end=end)
+        self._asker.ask(f"download {path}", save, end=end)
 
     def _until(self, end: float, chunks: Iterator[bytes]) -> Iterator[bytes]:
         for chunk in chunks:
+            self._asker.watch.flow()
             yield chunk
             if self._limits.clock.seconds() > end:
                 raise SiteError("fetching a file takes too long", "run the same command again")
 
+    def _secrets(self) -> Iterator[str | None]:
+        """Yield what no message may hold."""
+        user, key, token = (
+            str(self.config_values.get(name) or "")
+            for name in (self.CONFIG_NAME_USER, self.CONFIG_NAME_KEY, self.CONFIG_NAME_TOKEN)
+        )
+        basic = base64.b64encode(f"{user}:{key}".encode()).decode()
+        yield from (key, token, os.environ.get("KAGGLE_API_TOKEN"), basic)
+
     # What changes it
 
-    def send_files(self, folder: Path, state: UploadState, progress: Callable[[int], None]) -> Any:
+    def send_files(
+        self, digests: Mapping[Path, str], folder: Path, state: UploadState, progress: Callable[[int], None]
+    ) -> Any:
         """Upload a folder's files, as many as its sub-folders hold, or what is missing of them.
 
         Args:
-            folder: Holds nothing but what is to be sent.
+            digests: SHA-256 of each file that is to be sent, by its path.
+            folder: Holds nothing else.
             state: What has been sent already.
             progress: Is told how many bytes more are through; fewer where some must be sent again.
 
@@ -236,26 +283,36 @@ class Client(KaggleApi):  # type: ignore[misc] # it is not typed
             The folder as a request names it.
 
         Raises:
-            SiteError: A file could not be uploaded; the next run continues.
+            SiteError: A file could not be uploaded, or is not as it should be; the next run continues.
         """
-        self._told = progress
+        self._digests = {str(path): digest for path, digest in digests.items()}
+        self._told, self._uploads = progress, state
+        return self._send_folder(folder)
+
+    def _send_folder(self, folder: Path) -> Any:
         tree = api.ApiUploadDirectoryInfo()
         tree.name = folder.name
         try:
             with silence():
-                self.upload_files(tree, None, str(folder), ApiBlobType.DATASET, state, quiet=True)
+                self.upload_files(tree, None, str(folder), ApiBlobType.DATASET, self._uploads, quiet=True)
         except ValueError as error:
-            message = f"Kaggle did not take all of a file: {self._clean(str(error))}"
+            message = f"Kaggle did not take all of a file: {self._words.clean(str(error))}"
             if self._failure is not None:
                 message = f"{message} ({self._failure.problems[0].message})"
             raise SiteError(message, "run the same command again: it continues") from error
-        tree.directories = [
-            self.send_files(below, state, progress) for below in sorted(folder.iterdir()) if below.is_dir()
-        ]
+        tree.directories = [self._send_folder(below) for below in sorted(folder.iterdir()) if below.is_dir()]
         return tree
 
-    def create_dataset(self, tree: Any, page: KagglePage, description: str) -> None:
+    def create_dataset(
+        self, tree: Any, page: KagglePage, description: str, before: Callable[[], None]
+    ) -> None:
         """Ask once for a new dataset of uploaded files.
+
+        Args:
+            tree: The files.
+            page: What Kaggle shows around them.
+            description: The text of the page.
+            before: Is called right before the request is written to the network.
 
         Raises:
             SiteError: The site refuses, or (`is_unknown`) it is unknown whether it did it.
@@ -263,10 +320,19 @@ class Client(KaggleApi):  # type: ignore[misc] # it is not typed
         request = api.ApiCreateDatasetRequest()
         request.owner_slug, request.slug = self._owner, self._slug
         request.title, request.license_name, request.is_private = page.title, page.license, page.private
-        self._create("create_dataset", request, request, tree, page, description)
+        self._create("create_dataset", request, request, (tree, page, description), before)
 
-    def create_version(self, tree: Any, page: KagglePage, description: str, notes: str) -> None:
+    def create_version(
+        self, tree: Any, page: KagglePage, description: str, notes: str, before: Callable[[], None]
+    ) -> None:
         """Ask once for a new version of uploaded files, which replace all those of the version before.
+
+        Args:
+            tree: The files.
+            page: What Kaggle shows around them.
+            description: The text of the page.
+            notes: What the list of versions says of it.
+            before: Is called right before the request is written to the network.
 
         Raises:
             SiteError: The site refuses, or (`is_unknown`) it is unknown whether it did it.
@@ -275,19 +341,36 @@ class Client(KaggleApi):  # type: ignore[misc] # it is not typed
         request.owner_slug, request.dataset_slug = self._owner, self._slug
         request.body = api.ApiCreateDatasetVersionRequestBody()
         request.body.version_notes = notes
-        self._create("create_dataset_version", request, request.body, tree, page, description)
+        self._create("create_dataset_version", request, request.body, (tree, page, description), before)
 
     def _create(
-        self, method: str, request: Any, body: Any, tree: Any, page: KagglePage, description: str
+        self,
+        method: str,
+        request: Any,
+        body: Any,
+        content: tuple[Any, KagglePage, str],
+        before: Callable[[], None],
     ) -> None:
         what = "create the version" if body is not request else "create the dataset"
+        (tree, page, body.description), is_written = content, False
         body.files, body.directories = tree.files, tree.directories
-        body.subtitle, body.description, body.category_ids = page.subtitle, description, list(page.keywords)
-        answer = self._call(what, method, request, repeat=False)
-        if answer.error or (answer.status or "").lower() != "ok":
-            raise self._refused(what, answer.error or answer.status or "it does not say why")
-        if answer.ref and not answer.ref.lower().endswith(self._dataset):
-            raise self._refused(what, f"it has put the files into {answer.ref}")
+        body.subtitle, body.category_ids = page.subtitle, list(page.keywords)
+
+        def note_writing() -> None:
+            nonlocal is_written
+            self._asker.watch.check()  # a request that was given up must not go out after all
+            is_written = True
+            before()
+
+        with before_body(note_writing):
+            answer = self._asker.ask(
+                what, lambda: self._send(method, request), may_repeat=lambda: not is_written
+            )
+        if answer.error:
+            raise self._words.refused(what, answer.error)
+        is_other = answer.ref and not answer.ref.lower().endswith(self._dataset.lower())
+        if (answer.status or "").lower() != "ok" or is_other:
+            raise senseless(what)  # so Kaggle may have done it, or not
 
     def update_page(self, description: str, page: KagglePage | None = None) -> None:
         """Set what the page shows; who may see it, and what else was set by hand, stays.
@@ -299,14 +382,10 @@ class Client(KaggleApi):  # type: ignore[misc] # it is not typed
         Raises:
             SiteError: The site refuses, or does not answer.
         """
-        request = api.ApiGetDatasetMetadataRequest()
-        request.owner_slug, request.dataset_slug = self._owner, self._slug
-        there = self._call("read the metadata", "get_dataset_metadata", request)
-        if there.error_message or there.info is None:
-            raise self._refused("read the metadata", there.error_message or "there is none")
+        there = self._metadata()
         settings = DatasetSettings()
         for name in _KEPT:
-            setattr(settings, name, getattr(there.info, name))
+            setattr(settings, name, getattr(there, name))
         settings.description = description
         if page is not None:
             settings.title, settings.subtitle, settings.keywords = (
@@ -319,7 +398,7 @@ class Client(KaggleApi):  # type: ignore[misc] # it is not typed
         update.owner_slug, update.dataset_slug, update.settings = self._owner, self._slug, settings
         answer = self._call("update the metadata", "update_dataset_metadata", update)
         if answer.errors:
-            raise self._refused("update the metadata", "; ".join(map(str, answer.errors)))
+            raise self._words.refused("update the metadata", "; ".join(map(str, answer.errors)))
 
     # What the client does by itself, within limits
 
@@ -333,7 +412,7 @@ class Client(KaggleApi):  # type: ignore[misc] # it is not typed
 
     def with_retry(self, func: Callable[[Any], T], *_: object, **__: object) -> Callable[[Any], T]:
         """Send the requests that the client repeats by itself as we repeat ours."""
-        return lambda request: self._ask("begin an upload", lambda: func(request))
+        return lambda request: self._asker.ask("begin an upload", lambda: func(request))
 
     def upload_complete(self, path: str, url: str, quiet: bool, resume: bool = False) -> int:  # noqa: ARG002
         """Send a file, or the rest of it; the client calls again as long as it is incomplete.
@@ -350,146 +429,41 @@ class Client(KaggleApi):  # type: ignore[misc] # it is not typed
             One of `ResumableUploadResult`'s constants.
         """
         end = self._limits.clock.seconds() + self._limits.upload_seconds
-        may_continue = resume
+        storage, expected, may_continue = Storage(self._limits, self._tell_sent), self._digests[path], resume
+        if not url.startswith(("https://", "http://")):
+            return int(ResumableUploadResult.EXPIRED)  # the answer that began this upload was none
 
-        def send() -> int:
+        def send() -> tuple[int, bool]:
             nonlocal may_continue
             may_ask, may_continue = may_continue, True
-            return self._send(Path(path), url, may_ask, end)
+            return storage.send(Path(path), url, expected, resumes=may_ask, end=end)
 
         try:
-            return self._ask(f"send {Path(path).name}", send, end=end)
+            result, is_proven = self._asker.ask(f"send {Path(path).name}", send, end=end)
+        except DifferentBytesError:
+            self._uploads.begin_anew(path)
+            raise
         except SiteError as failure:
             if failure.status not in (400, 401, 403, 404, 410):
                 raise
             self._failure = failure
-        return int(ResumableUploadResult.EXPIRED)  # the address, which is as good as a token
+            return int(ResumableUploadResult.EXPIRED)  # the address, which is as good as a token
+        if not is_proven:
+            self._uploads.mark_unproven(path)
+        return result
 
-    def _send(self, path: Path, url: str, resume: bool, end: float) -> int:
-        size, start = path.stat().st_size, 0
-        if resume:
-            answer = self._put(url, b"", {"Content-Range": f"bytes */{size}"})
-            if answer.status_code in (200, 201):
-                self._told(size)
-                return int(ResumableUploadResult.COMPLETE)
-            start = bytes_there(answer, size)
-        body = Body(path, start, self._told, self._limits.clock, end)
-        headers = {"Content-Range": f"bytes {start}-{size - 1}/{size}"} if start else {}
-        try:
-            self._told(start)
-            answer = self._put(url, body if size > start else b"", headers)
-        except BaseException:
-            self._told(-start - body.sent)
-            raise
-        finally:
-            body.close()
-        if answer.status_code == 308:
-            self._told(-start - body.sent)
-            return int(ResumableUploadResult.INCOMPLETE)
-        return int(ResumableUploadResult.COMPLETE)
+    def _tell_sent(self, num_bytes: int) -> None:
+        self._asker.watch.flow()
+        self._told(num_bytes)
 
-    def _put(self, url: str, body: Any, headers: Mapping[str, str]) -> requests.Response:
-        timeout = self._limits.times.connect_seconds, self._limits.times.read_seconds
-        answer = requests.put(url, data=body, headers=dict(headers), timeout=timeout, allow_redirects=False)
-        if answer.status_code not in (200, 201, 308):
-            raise requests.HTTPError("", response=answer)
-        return answer
+    def _call(self, what: str, method: str, request: Any) -> Any:
+        return self._asker.ask(what, lambda: self._send(method, request))
 
-    def _call(self, what: str, method: str, request: Any, *, repeat: bool = True) -> Any:
-        def send() -> Any:
-            with self.build_kaggle_client() as kaggle:
-                return getattr(kaggle.datasets.dataset_api_client, method)(request)
+    def _send(self, method: str, request: Any) -> Any:
+        with self.build_kaggle_client() as kaggle:
+            return getattr(kaggle.datasets.dataset_api_client, method)(request)
 
-        return self._ask(what, send, repeat=repeat)
 
-    def _ask(self, what: str, send: Callable[[], T], *, repeat: bool = True, end: float | None = None) -> T:
-        """Send a request, and again where it failed for a while and can be repeated without harm.
-
-        Args:
-            what: What it asks for, for messages.
-            send: Sends it.
-            repeat: Whether it may be sent twice where its outcome is not known.
-            end: When no further try may begin, in seconds of the clock.
-        """
-        clock = self._limits.clock
-
-        def send_once() -> T:
-            try:
-                with silence():
-                    return send()
-            except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema) as error:
-                failure = self._explain(what, error)  # they are ValueErrors, too
-            except (ValueError, TypeError, KeyError, AttributeError):  # first: bad JSON is one of both kinds
-                failure = SiteError(
-                    f"Kaggle's answer to the request to {what} makes no sense",
-                    "run the same command again, or see whether the kaggle client has a newer version",
-                )
-            except requests.RequestException as error:
-                failure = self._explain(what, error)
-            # What was turned away with 429 was not done, so even a version may be asked for again.
-            failure.is_transient &= repeat or failure.status == 429
-            raise failure  # outside of the handlers: their errors can hold secrets
-
-        if end is None:
-            end = clock.seconds() + self._limits.times.total_seconds
-        return retry(send_once, self._limits.retry, clock, end)
-
-    # What to say of failures
-
-    def _refused(self, what: str, answer: str) -> SiteError:
-        fix = "fix that, and run the same command again"
-        return SiteError(
-            f"Kaggle refused to {what}: {self._clean(answer)}", fix, status=400, code="host/refused"
-        )
-
-    def _explain(self, what: str, error: requests.RequestException) -> SiteError:
-        again = "run the same command again: it continues"
-        if error.response is None:
-            unusable = (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema)
-            if isinstance(error, unusable) and getproxies():
-                # Its text has the address, and that may have a password.
-                message = f"the proxy in the environment cannot be used to {what}"
-                return SiteError(message, "correct HTTPS_PROXY, HTTP_PROXY or ALL_PROXY, or unset them")
-            if isinstance(error, requests.Timeout):
-                is_connect = isinstance(error, requests.ConnectTimeout)
-                times = self._limits.times
-                seconds = times.connect_seconds if is_connect else times.read_seconds
-                message = f"Kaggle said nothing for {seconds:g} s when asked to {what}"
-            else:
-                message = f"the connection to Kaggle broke when it was asked to {what}"
-            return SiteError(message, again, is_transient=is_transient_error(error))
-        status, said = error.response.status_code, self._clean(str(error))
-        asked_seconds = retry_after(error.response.headers.get("Retry-After", ""))
-        asks = asks_to_wait(asked_seconds)
-        if status == 401:
-            message = f"Kaggle does not accept the credentials when asked to {what}: wrong, or expired"
-            again = "make a new token in Kaggle's settings, and run the same command again: it continues"
-        elif status == 403:
-            message = f"Kaggle does not allow these credentials to {what}, if {self._dataset} is there at all"
-            message = f"{message}: {said}" if said else message
-            again = (
-                "see that the owner's name is right and that the token may write; then run the command again"
-            )
-        elif status == 429:
-            message = f"Kaggle is asked too often to {what}{asks}"
-        elif status >= 500 and is_transient_status(status):
-            message = f"Kaggle has a fault of its own ({status}) when asked to {what}{asks}"
-        else:
-            message = f"Kaggle answers {status} to the request to {what}: {said}"
-            again = "fix that, and run the same command again: it continues"
-        return SiteError(
-            message,
-            again,
-            status=status,
-            is_transient=is_transient_status(status),
-            asked_seconds=asked_seconds,
-        )
-
-    def _clean(self, text: str) -> str:
-        """Make what the site or the client says fit for a terminal: short, one line, and without secrets."""
-        user, key = (
-            str(self.config_values.get(name, "")) for name in (self.CONFIG_NAME_USER, self.CONFIG_NAME_KEY)
-        )
-        basic = base64.b64encode(f"{user}:{key}".encode()).decode()
-        token = self.config_values.get(self.CONFIG_NAME_TOKEN)
-        return redact(text, [key, token, os.environ.get("KAGGLE_API_TOKEN"), basic])
+def _is_of(asked: str, named: str | None, title: str | None) -> bool:
+    """Return whether an answer speaks of what was asked for: it names that, or nothing but a title."""
+    return named.lower() == asked.lower() if named else bool(title)

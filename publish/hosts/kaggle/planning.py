@@ -2,13 +2,12 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 
 from publish.hosts.kaggle.access import problem
 from publish.hosts.kaggle.attempts import Uploads
-from publish.hosts.kaggle.contents import SETTLED, TARGET, Contents, Site, sent_entries
+from publish.hosts.kaggle.contents import SETTLED, TARGET, Contents, KaggleVersion, Site, sent_entries
 from publish.hosts.kaggle.page import KagglePage, check_new_name, page_mark
 from publish.hosts.protocol import Action, TargetPlan
 from publish.hosts.refusals import older, other_content, respelled
@@ -19,6 +18,7 @@ MAX_FILE_BYTES = 2_000_000_000  # Kaggle does not say what happens above 2 GB, s
 MAX_TOP_FILES = 50  # what Kaggle takes outside of folders
 # A version that Kaggle has broken is sent once more, not for ever.
 MAX_TRIES = 2
+_WRITERS = ("owner", "admin", "writer")  # in Kaggle's words
 
 
 class Step(StrEnum):
@@ -27,7 +27,7 @@ class Step(StrEnum):
     WAIT = "wait for Kaggle to process its newest version"
     CREATE = "create the dataset"
     SEND = "create a version"
-    SEND_AGAIN = "create a version once more, since Kaggle has lost files of the one that is there"
+    SEND_AGAIN = "create a version once more, since the one that is there lacks files or has other bytes"
     DESCRIBE = "update the page"
 
 
@@ -43,6 +43,7 @@ class KagglePlan(TargetPlan):
         left_out: Paths of the release that Kaggle does not get.
         num_requests: How many requests would change something.
         notes: What is worth knowing before.
+        access: What keeps this user from writing.
     """
 
     steps: tuple[Step, ...] = ()
@@ -52,11 +53,7 @@ class KagglePlan(TargetPlan):
     left_out: tuple[str, ...] = ()
     num_requests: int = 0
     notes: tuple[str, ...] = ()
-
-    @property
-    def access(self) -> tuple[Problem, ...]:
-        """What keeps this user from writing: nothing, since all who can look are signed in."""
-        return ()
+    access: tuple[Problem, ...] = ()
 
     @property
     def remove(self) -> Mapping[str, int]:
@@ -72,10 +69,14 @@ class Planner:
         url: The dataset's page.
         page: What it should say.
         uploads: What earlier runs have asked for.
+        trusts_rights: Whether to go on where Kaggle does not say if the user may write.
     """
 
-    def __init__(self, dataset: str, url: str, page: KagglePage, uploads: Uploads) -> None:
+    def __init__(
+        self, dataset: str, url: str, page: KagglePage, uploads: Uploads, *, trusts_rights: bool = False
+    ) -> None:
         self._dataset, self._url, self._page, self._uploads = dataset, url, page, uploads
+        self._trusts_rights = trusts_rights
 
     def plan(self, contents: Contents, manifest: Manifest, problems: Sequence[Problem]) -> KagglePlan:
         """Look at what is there.
@@ -105,8 +106,33 @@ class Planner:
             keep={} if is_sent else files,
             left_out=left_out,
             num_requests=2 * len(files) * is_sent + len([step for step in steps if step is not Step.WAIT]),
-            notes=tuple(self.notes(contents, site, num_left_out=len(left_out))),
+            notes=tuple(self.notes(site, num_left_out=len(left_out))),
+            access=tuple(self.access(contents, site) if steps else ()),
         )
+
+    def access(self, contents: Contents, site: Site) -> Iterator[Problem]:
+        """Yield what keeps the signed-in user from writing, as far as Kaggle shows it.
+
+        Kaggle shows the collaborators of a dataset and who made each version, but not who may write for an
+        organisation.
+        """
+        client, dataset = contents.client, self._dataset
+        role = client.role()
+        if role in _WRITERS or (role is None and site.is_made_by(client.user)):
+            return
+        user, owner = client.user, dataset.partition("/")[0]
+        if role == "reader":
+            message = f"{user} may only read {dataset} on Kaggle"
+            fix = f"ask {owner} to let {user} edit it, or use the token of one who may"
+            yield problem(message, fix, code="host/no-rights")
+        elif not self._trusts_rights:
+            is_shown = f"Kaggle does not say whether {user} may write to {dataset}"
+            is_hidden = f"Kaggle shows no {dataset} to {user}: it is missing, or hidden from this account"
+            fix = (
+                f"see on Kaggle that {user} may publish for {owner}, and add --force-unknown-rights; or "
+                "correct kaggle.dataset; or use another token"
+            )
+            yield problem(is_shown if site.exists else is_hidden, fix, code="host/unknown-rights")
 
     def steps(self, contents: Contents, site: Site, manifest: Manifest) -> tuple[Step, ...]:
         """Return what is left to do, in order.
@@ -126,8 +152,11 @@ class Planner:
         newest = held[-1]
         if newest.state not in SETTLED:
             return (Step.WAIT, Step.DESCRIBE)
-        problems = [] if newest.state == "failed" else contents.compare(newest.number, manifest)
-        if newest.state == "failed" or problems:
+        is_spoilt = newest.state == "failed" or newest.number in self._uploads.spoilt(manifest)
+        problems = [] if is_spoilt else contents.compare(newest.number, manifest)
+        if problems:
+            _refuse_wrong_listing(contents, newest, manifest, problems)
+        if is_spoilt or problems:
             if num_tries < MAX_TRIES:
                 return (Step.SEND_AGAIN, Step.DESCRIBE)
             raise self._no_third_time(site, manifest, problems)
@@ -136,17 +165,12 @@ class Planner:
         stale = is_shown and page_mark(self._page, manifest) not in site.description
         return (Step.DESCRIBE,) if stale else ()
 
-    def notes(self, contents: Contents, site: Site, num_left_out: int = 0) -> Iterator[str]:
+    def notes(self, site: Site, num_left_out: int = 0) -> Iterator[str]:
         """Yield what is worth knowing before anything is sent."""
         if num_left_out:
             yield f"{num_left_out} files of WebDataset are left out, since Kaggle would unpack them"
-        if not site.exists and not contents.client.is_own:
-            yield (
-                f"Kaggle shows no {self._dataset} to this account: it is missing, or not visible to it. Only "
-                "its creation tells, when all files are sent; to know before, create it by hand"
-            )
-        if (doubt := self._uploads.doubt(site)) is not None:
-            yield f"Kaggle's answer to an earlier run got lost: {until(doubt)} a run only looks for it"
+        if outlook := self._uploads.outlook(site):
+            yield f"Kaggle did not answer an earlier run. {outlook}"
 
     def _no_third_time(
         self, site: Site, manifest: Manifest, problems: Sequence[Problem] = ()
@@ -187,9 +211,22 @@ def missing_files(folder: Path, manifest: Manifest) -> Iterator[Problem]:
             )
 
 
-def until(wall_seconds: float) -> str:
-    """Return a moment in words, from seconds since 1970."""
-    return f"until {datetime.fromtimestamp(wall_seconds, UTC):%Y-%m-%d %H:%M} UTC"
+def _refuse_wrong_listing(
+    contents: Contents, version: KaggleVersion, manifest: Manifest, problems: Sequence[Problem]
+) -> None:
+    """Refuse to send a release again because of a listing that what can be downloaded contradicts.
+
+    Raises:
+        ReleaseError: The files that the listing lacks, or shows in other sizes, are there.
+    """
+    named = {problem.value for problem in problems}
+    entries = [entry for entry in sent_entries(manifest) if entry.path in named]
+    if entries and not contents.is_lost(version, entries):
+        message = (
+            f"Kaggle lists the files of its version {version.number} wrongly: {entries[0].path} is there"
+        )
+        fix = "run the same command again later; if it stays so, ask Kaggle's support"
+        raise ReleaseError(problem(message, fix, code="host/unfinished"))
 
 
 def _refuse_conflicts(site: Site, manifest: Manifest) -> None:

@@ -1,7 +1,8 @@
 """Sending a release to Kaggle: upload the files, ask once for a version, wait until it can be read.
 
-An answer that got lost is no refusal: then Kaggle is looked at until the request can no longer produce a
-version.
+No answer counts, only what can be read afterwards. A request of which nothing was written to the network was
+not heard, and is sent again at once. After one that was written and not answered, Kaggle is looked at until
+the request can no longer produce a version.
 """
 
 import shutil
@@ -15,7 +16,7 @@ from publish.hosts.kaggle.access import Limits, SiteError, error, silence
 from publish.hosts.kaggle.attempts import Uploads, read_attempts, write_attempts
 from publish.hosts.kaggle.contents import Contents, Site, sent_entries
 from publish.hosts.kaggle.page import KagglePage, note
-from publish.hosts.kaggle.planning import MAX_TRIES, until
+from publish.hosts.kaggle.planning import MAX_TRIES
 from publish.hosts.protocol import Watcher
 from schemas.manifest import Manifest
 from schemas.problems import ReleaseError
@@ -24,6 +25,8 @@ from schemas.problems import ReleaseError
 _REFUSED = (400, 404, 409, 410, 422)
 # Kaggle does not say how long it keeps files that are in no version yet; a refusal of older ones may be that.
 _MAX_TOKEN_SECONDS = 24 * 3600
+_PAGE_LOOKS = 6  # after each update of the page, which may be shown late
+_COUNTDOWN_SECONDS = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,17 +51,23 @@ class Sender:
 
     Args:
         contents: Of the dataset.
-        url: Its page.
         uploads: Where uploads that are not done are kept.
         limits: How long to wait for what.
         watcher: Is told how far it is.
+        waits: Whether to stay until a request that was not answered is decided.
     """
 
     def __init__(
-        self, contents: Contents, url: str, uploads: Uploads, limits: Limits, watcher: Watcher
+        self,
+        contents: Contents,
+        uploads: Uploads,
+        limits: Limits,
+        watcher: Watcher,
+        *,
+        waits: bool = False,
     ) -> None:
-        self._contents, self._url, self._uploads = contents, url, uploads
-        self._limits, self._watcher = limits, watcher
+        self._contents, self._url, self._uploads = contents, contents.url, uploads
+        self._limits, self._watcher, self._waits = limits, watcher, waits
 
     def send(self, site: Site, parcel: Parcel) -> None:
         """Upload all files, make a version of them, and wait until it can be read.
@@ -73,11 +82,31 @@ class Sender:
         problems = list(check_files(parcel.folder, parcel.manifest))
         if problems:
             raise ReleaseError(problems)
-        if self._uploads.doubt(site) is not None:
-            self._settle(site, parcel.manifest)
-        else:
+        if self._uploads.doubt(site) is None or not self._appears(site, parcel.manifest):
             self._send_files(site, parcel)
         self._wait_for(site, parcel.manifest)
+        # Then a version of another run, which asked at the same time, can be seen.
+        self._limits.clock.sleep(self._limits.others_seconds)
+
+    def write_page(self, description: str, page: KagglePage | None, is_there: Callable[[str], bool]) -> None:
+        """Set what the page shows, and see that it shows it.
+
+        Args:
+            description: Its text.
+            page: What stands around the text; if left out, that stays.
+            is_there: Whether a text of the page is the new one; Kaggle may change some of it.
+
+        Raises:
+            ReleaseError: Kaggle refuses, or does not show it.
+        """
+        for _ in range(self._limits.retry.tries):
+            self._contents.client.update_page(description, page)
+            for _ in range(_PAGE_LOOKS):
+                if is_there(self._contents.look().description):
+                    return
+                self._limits.clock.sleep(self._limits.poll_seconds)
+        message = "Kaggle answered that it has set the text of the page, and shows another"
+        raise error(message, "run the same command again later", code="host/unfinished")
 
     def wait(self, above: int = 0) -> Site:
         """Wait until Kaggle processes nothing and has a version above a number, telling so once a minute.
@@ -112,8 +141,10 @@ class Sender:
         uploads = place / "uploads"
         is_resumed = uploads.is_dir() and any(uploads.iterdir())
         with silence(), UploadState(uploads) as state:
-            tree = self._contents.client.send_files(staged, state, self._tell(parcel.manifest))
-            if _count(tree) != len(sent_entries(parcel.manifest)):
+            entries = sent_entries(parcel.manifest)
+            digests = {staged / entry.path: entry.sha256 for entry in entries}
+            tree = self._contents.client.send_files(digests, staged, state, self._tell(parcel.manifest))
+            if _count(tree) != len(entries):
                 raise error(
                     "the client has left out files", "see whether it has a newer version", code="host/client"
                 )
@@ -122,8 +153,8 @@ class Sender:
             except SiteError as failure:
                 # Tokens expire at an undocumented time, and Kaggle answers a quota refusal like one for
                 # tokens. Send files again only after a refusal that names tokens, or after a day.
-                is_old = _is_about_tokens(failure) or state.age_seconds > _MAX_TOKEN_SECONDS
-                if is_resumed and failure.status in _REFUSED and is_old:
+                is_old = is_resumed and state.age_seconds > _MAX_TOKEN_SECONDS
+                if failure.status in _REFUSED and (is_old or _is_about_tokens(failure)):
                     shutil.rmtree(uploads)
                 raise
 
@@ -139,47 +170,65 @@ class Sender:
         return tell
 
     def _create(self, site: Site, tree: Any, parcel: Parcel) -> None:
-        """Ask for the version, once: while it is unknown whether that was heard, no run asks again."""
-        if site.exists:
-            self.wait()  # so that what is processed after this is what was asked for
-        if self._has_appeared(site, parcel.manifest):
-            return
-        client, place = self._contents.client, self._uploads.place(parcel.manifest)
-        attempts = read_attempts(place).asked(self._limits, site.newest_number)
-        write_attempts(place, attempts)
-        try:
-            if not site.exists:
-                client.create_dataset(tree, parcel.page, parcel.description)
-            else:
-                client.create_version(tree, parcel.page, parcel.description, note(parcel.manifest))
-        except SiteError as failure:
-            if not failure.is_unknown:
-                write_attempts(place, attempts.refused())
-                raise
-            self._settle(site, parcel.manifest)
-        else:
-            write_attempts(place, attempts.taken())
-
-    def _settle(self, site: Site, manifest: Manifest) -> None:
-        """Look for a version that Kaggle may be making.
+        """Ask for the version; while it is unknown whether that was heard, no run asks again.
 
         Raises:
-            ReleaseError: None appears, or another one than that of the release.
+            ReleaseError: Kaggle refuses, or it is not known yet whether it heard.
         """
-        self._watcher.note(
-            "Kaggle's answer to the creation of a version got lost: looking whether one appears"
-        )
-        end = self._limits.clock.seconds() + self._limits.settle_seconds
-        while self._limits.clock.seconds() < end:
+        if site.exists:
+            self.wait()  # so that what is processed after this is what was asked for
+        for _ in range(self._limits.retry.tries):
+            if self._has_appeared(site, parcel.manifest) or self._create_once(site, tree, parcel):
+                return
+        message = f"Kaggle has answered none of {self._limits.retry.tries} requests to make the version"
+        raise error(message, "run the same command again later", code="host/unreachable")
+
+    def _create_once(self, site: Site, tree: Any, parcel: Parcel) -> bool:
+        """Ask for the version once; return False if Kaggle did not make it and will not do so any more."""
+        client, place = self._contents.client, self._uploads.place(parcel.manifest)
+        attempts, is_asked = read_attempts(place), False
+
+        def note_asking() -> None:
+            nonlocal is_asked
+            is_asked = True
+            write_attempts(place, attempts.asked(self._limits, site.newest_number))
+
+        try:
+            if not site.exists:
+                client.create_dataset(tree, parcel.page, parcel.description, note_asking)
+            else:
+                notes = note(parcel.manifest)
+                client.create_version(tree, parcel.page, parcel.description, notes, note_asking)
+        except SiteError as failure:
+            if failure.is_unknown and is_asked:
+                self._watcher.note(f"{failure.problems[0].message}: looking whether Kaggle makes a version")
+                return self._appears(site, parcel.manifest)
+            if is_asked and not site.exists and self._contents.look().holding(parcel.manifest):
+                return True  # the name is taken, by the request of which the answer was lost
+            write_attempts(place, attempts.refused())
+            raise
+        write_attempts(place, attempts.asked(self._limits, site.newest_number).taken())
+        return True
+
+    def _appears(self, site: Site, manifest: Manifest) -> bool:
+        """Look for a version that Kaggle may be making; return whether it appears in time.
+
+        Raises:
+            ReleaseError: It is not decided yet, or there is a version of another client's.
+        """
+        start = told = self._limits.clock.seconds()
+        while outlook := self._uploads.outlook(site):
+            if self._limits.clock.seconds() >= start + self._limits.settle_seconds and not self._waits:
+                message = "Kaggle has not said whether it makes a version of the release, and shows none yet"
+                fix = f"run the same command again, or with --wait. {outlook}"
+                raise error(message, fix, code="host/unfinished")
+            if self._waits and (told == start or self._limits.clock.seconds() >= told + _COUNTDOWN_SECONDS):
+                told = self._limits.clock.seconds()
+                self._watcher.note(f"Kaggle shows no new version yet. {outlook}")
             self._limits.clock.sleep(self._limits.poll_seconds)
             if self._has_appeared(site, manifest):
-                return
-        message = "it is unknown whether Kaggle has taken the release: its answer was lost"
-        doubt = self._uploads.doubt(site)
-        then = f"; {until(doubt)} it only looks" if doubt is not None else ""
-        raise error(
-            message, f"nothing is lost: run the same command again later{then}", code="host/unfinished"
-        )
+                return True
+        return False
 
     def _has_appeared(self, site: Site, manifest: Manifest) -> bool:
         """Whether there is a version that was not there before.

@@ -25,9 +25,9 @@ from publish.hosts.kaggle.contents import (
 from publish.hosts.kaggle.page import KagglePage, check_page, describe, page_mark
 from publish.hosts.kaggle.planning import KagglePlan, Planner, Step, check_layout, missing_files
 from publish.hosts.kaggle.sending import Parcel, Sender
-from publish.hosts.protocol import UNWATCHED, Action, Held, Watcher
+from publish.hosts.protocol import UNWATCHED, Action, Held, HostOptions, Watcher
 from schemas.manifest import MANIFEST_NAME, Manifest, Receipt
-from schemas.problems import Problem, ReleaseError, printable
+from schemas.problems import Problem, Reason, ReleaseError, printable
 from schemas.versions import VERSION_PATTERN
 from schemas.withdrawals import MAX_REASON_CHARS, carry_over, mark_text, withdrawals
 
@@ -41,20 +41,31 @@ class KaggleTarget:
         state: Folder of ours for uploads that are not done, made if missing. A run that continues another
             needs the same one.
         limits: How long to wait for what.
+        options: What the run may do.
     """
 
-    def __init__(self, dataset: str, page: KagglePage, state: Path, limits: Limits | None = None) -> None:
+    def __init__(
+        self,
+        dataset: str,
+        page: KagglePage,
+        state: Path,
+        limits: Limits | None = None,
+        options: HostOptions | None = None,
+    ) -> None:
+        self._options = options or HostOptions()
         self._dataset, self._page = dataset, page
         self._limits = limits or Limits()
         self._url = f"https://www.kaggle.com/datasets/{dataset}"
         self._uploads = Uploads(state, self._limits)
-        self._planner = Planner(dataset, self._url, page, self._uploads)
+        self._planner = Planner(
+            dataset, self._url, page, self._uploads, trusts_rights=self._options.trusts_rights
+        )
         self._manifests: dict[int, tuple[str, str] | None] = {}  # of versions, which never change
 
     def ready(self) -> tuple[Problem, ...]:
         """Return what prevents a write there: broken rules, the client, the credentials."""
         try:
-            open_client(self._dataset, self._limits)
+            open_client(self._dataset, self._limits, self._options.note)
         except ReleaseError as failure:
             return (*check_page(self._dataset, self._page), *failure.problems)
         return tuple(check_page(self._dataset, self._page))
@@ -79,6 +90,7 @@ class KaggleTarget:
                 found.manifest_sha256,
                 contents.missing(found, is_compared=found.number == newest),
                 printable(marks.get(version, ""))[:MAX_REASON_CHARS],
+                _as_versions(contents.twins(site, found.manifest_sha256 or "")),
             )
             for version, found in there.items()
         }
@@ -125,7 +137,7 @@ class KaggleTarget:
         watcher: Watcher = UNWATCHED,
         *,
         exact: bool = False,
-    ) -> None:
+    ) -> bool:
         """Do what is left to do of a release; after a failure, the same call continues.
 
         Args:
@@ -135,13 +147,16 @@ class KaggleTarget:
             watcher: Is told how many bytes are through.
             exact: Refuse where the site has changed since `plan`.
 
+        Returns:
+            True: where two runs ask at once, Kaggle lets both win.
+
         Raises:
             ReleaseError: It cannot be done, the site has changed since the plan, or the end is not known.
         """
         if plan is not None and plan.problems:
             raise ReleaseError(plan.problems)
         contents = self._open()
-        sender = Sender(contents, self._url, self._uploads, self._limits, watcher)
+        sender = Sender(contents, self._uploads, self._limits, watcher, waits=self._options.waits)
         site = contents.look()
         if plan is not None and site.newest_number != plan.newest and not site.holding(manifest):
             message = (
@@ -152,7 +167,7 @@ class KaggleTarget:
             watcher.note(f"{message}; planned anew")
         if not site.is_settled:
             site = sender.wait()
-        for text in self._planner.notes(contents, site):
+        for text in self._planner.notes(site):
             watcher.note(text)
         steps = self._planner.steps(contents, site, manifest)
         if exact and plan is not None and not set(steps) <= set(plan.steps):
@@ -162,16 +177,31 @@ class KaggleTarget:
         description = carry_over(text, withdrawals(site.description))
         if steps and steps[0] is not Step.DESCRIBE:
             sender.send(site, Parcel(folder, manifest, self._page, description))
+            self._read_unproven(manifest)
         if steps:
             # The mark comes only here: a version takes no title and no licence, so its text proves neither.
-            marked = f"{description}\n\n{page_mark(self._page, manifest)}\n"
-            contents.client.update_page(marked, self._page)
-        self._uploads.forget(manifest)
+            mark = page_mark(self._page, manifest)
+            sender.write_page(f"{description}\n\n{mark}\n", self._page, lambda text: mark in text)
+        return True
+
+    def _read_unproven(self, manifest: Manifest) -> None:
+        """Read back files that were sent in parts of which Kaggle's storage gave no digest.
+
+        Raises:
+            ReleaseError: Other bytes come back.
+        """
+        from publish.hosts.kaggle.transfer import unproven  # noqa: PLC0415 - see access
+
+        place = self._uploads.place(manifest)
+        paths = [str(path.relative_to(place / "files")) for path in unproven(place / "uploads")]
+        if problems := self.read_back(manifest, paths):
+            raise ReleaseError(problems)
 
     def verify(self, manifest: Manifest) -> tuple[Problem, ...]:
         """Compare paths, sizes and the manifest's bytes with the manifest."""
         contents = self._open()
-        held = contents.look().holding(manifest)
+        site = contents.look()
+        held = site.holding(manifest)
         if not held:
             return (absent(manifest.version),)
         if held[-1].state != "ready":
@@ -181,6 +211,10 @@ class KaggleTarget:
         if MANIFEST_NAME not in {found.value for found in problems}:
             (entry,) = (entry for entry in sent_entries(manifest) if entry.path == MANIFEST_NAME)
             problems += contents.read_back(held[-1], entry)
+        if twins := contents.twins(site, manifest.digest, manifest):
+            message = f"Kaggle holds release {manifest.version} {_as_versions(twins)}"
+            fix = "leave it so, since people get the newer one and both are alike; or delete one on the page"
+            problems.append(Problem(Reason.RELEASE_TWICE, message, file=TARGET, fix=fix))
         return tuple(problems)
 
     def read_back(
@@ -206,10 +240,13 @@ class KaggleTarget:
             problems += contents.read_back(held[-1], entry)
             done += entry.num_bytes
             watcher.advance("reading from Kaggle", done, total)
+        if problems:
+            self._uploads.note_spoilt(manifest, held[-1].number)  # the next release run sends it once more
         return tuple(problems)
 
     def finish(self, manifest: Manifest) -> None:
-        """Do nothing: the notes name a version from the beginning, and Kaggle has no tags."""
+        """Forget what is kept of the upload; nothing is to be named, since the notes name the version."""
+        self._uploads.forget(manifest)
 
     def receipt(self, manifest: Manifest) -> Receipt:
         """Return the receipt of a release.
@@ -257,7 +294,8 @@ class KaggleTarget:
         description = mark_text(site.description, version, reason)
         if description == site.description:
             return False
-        contents.client.update_page(description)
+        sender = Sender(contents, self._uploads, self._limits, UNWATCHED)
+        sender.write_page(description, None, lambda text: version in withdrawals(text))
         return True
 
     def _open(self) -> Contents:
@@ -266,8 +304,12 @@ class KaggleTarget:
         Raises:
             ReleaseError: The client or the credentials are not fit for it, or the site does not answer.
         """
-        client = open_client(self._dataset, self._limits)
+        client = open_client(self._dataset, self._limits, self._options.note)
         return Contents(client, self._url, self._limits, self._manifests)
+
+
+def _as_versions(numbers: Sequence[int]) -> str:
+    return f"twice, as versions {' and '.join(map(str, numbers))}" if numbers else ""
 
 
 def _read_card(folder: Path) -> str:
