@@ -13,7 +13,7 @@ if __package__ in (None, ""):  # run as a file: `publish/` must not stand for th
 import argparse
 from collections.abc import Sequence
 
-from publish.run.command import make_parser, run_command
+from publish.run.command import add_patience_flag, make_parser, run_command
 from publish.run.terminal import Terminal
 from schemas.versions import VERSION_PATTERN
 
@@ -54,6 +54,12 @@ def _parser() -> argparse.ArgumentParser:
         metavar="HOST",
         help="publish to this host, such as hub or kaggle, in place of the configured ones; repeatable",
     )
+    parser.add_argument(
+        "--on",
+        metavar="EXECUTOR",
+        help="what looks at images, encodes them and writes shards: threads (default) or ray, a cluster at "
+        "RAY_ADDRESS or else on this machine; the release is the same",
+    )
     doing = parser.add_mutually_exclusive_group()
     doing.add_argument(
         "--plan",
@@ -70,6 +76,8 @@ def _parser() -> argparse.ArgumentParser:
         help="do exactly what this saved plan says, or refuse because something has changed since",
     )
     _add_version_flags(parser)
+    add_patience_flag(parser)
+    _add_host_options(parser)
     return parser
 
 
@@ -117,6 +125,11 @@ def _add_sources(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="download images that preference results name by address and no source has",
     )
+    parser.add_argument(
+        "--read-again",
+        action="store_true",
+        help="read every image file, even one whose size and times have not changed since an earlier run",
+    )
 
 
 def _add_version_flags(parser: argparse.ArgumentParser) -> None:
@@ -140,6 +153,19 @@ def _add_version_flags(parser: argparse.ArgumentParser) -> None:
         "--strict",
         action="store_true",
         help="fail if any row is rejected for a reason other than the exclusion list",
+    )
+
+
+def _add_host_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--wait",
+        action="store_true",
+        help="where an answer of a host was lost, stay until it is known whether the host has heard",
+    )
+    parser.add_argument(
+        "--force-unknown-rights",
+        action="store_true",
+        help="publish though a host does not say whether you may write there",
     )
 
 

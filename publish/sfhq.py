@@ -26,6 +26,11 @@ VERBS: Mapping[str, str] = {
     "verify": "Read a release again in the folder and on the hosts.",
     "yank": "Mark a release as withdrawn; remove nothing.",
     "search": "Search a release's images by text or by image.",
+    "prompts": "Make prompts with known attributes, or check them.",
+    "generate": "Make images from prompts, with a journal and a budget.",
+    "screen": "Look for images to leave out of a release.",
+    "caption": "Say what images show, as a source of captions.",
+    "report": "Compare what models see with what prompts asked for, by group.",
     "export": "Write a release's images or decided pairs for a trainer.",
     "explain": "Explain the code of a problem.",
 }

@@ -12,7 +12,7 @@ if __package__ in (None, ""):  # run as a file: `publish/` must not stand for th
 import argparse
 from collections.abc import Sequence
 
-from publish.run.command import NUM_SAMPLED, add_host_flags, make_parser, run_command
+from publish.run.command import add_host_flags, make_parser, run_command
 from publish.run.terminal import Terminal
 
 
@@ -31,9 +31,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = make_parser("sfhq verify", "Read a release again in the folder and on the hosts.")
     add_host_flags(parser)
     parser.add_argument("--version", required=True, help="the release")
-    parser.add_argument(
-        "--all", action="store_true", help=f"download every file, not {NUM_SAMPLED} and the manifest"
-    )
+    parser.add_argument("--all", action="store_true", help="download every file, and not only a sample")
     return parser
 
 

@@ -154,11 +154,7 @@ class ImageFetcher:
             total = _total_bytes(response)
             self._check_size(total or 0)
             with open_whole(path) as open_path:
-                try:
-                    self._save(response, open_path, total, end)
-                except BaseException:
-                    open_path.unlink(missing_ok=True)
-                    raise
+                self._save(response, open_path, total, end)
 
     @contextmanager
     def _answer(self, address: httpx2.URL) -> Iterator[httpx2.Response]:

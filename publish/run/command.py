@@ -7,11 +7,15 @@ import argparse
 import sqlite3
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from publish.run.terminal import Terminal
 from schemas.problems import KitError, Problem, Reason, SettingsError
 
-NUM_SAMPLED = 5  # files that `sfhq verify` downloads beside the manifest
+if TYPE_CHECKING:
+    from publish.hosts.protocol import HostOptions
+
+DEFAULT_PATIENCE_MINUTES, MAX_PATIENCE_MINUTES = 5, 1440
 NOTHING_CHANGED = "Stopped; nothing was changed."
 
 
@@ -94,3 +98,82 @@ def add_host_flags(parser: argparse.ArgumentParser) -> None:
         metavar="HOST",
         help="ask this host, such as hub or kaggle, in place of the configured ones; repeatable",
     )
+    add_patience_flag(parser)
+
+
+def add_source_flags(parser: argparse.ArgumentParser) -> None:
+    """Add what a command takes that looks at images: sources, settings and the model that made them."""
+    parser.add_argument(
+        "sources",
+        nargs="*",
+        type=Path,
+        metavar="SOURCE",
+        help="SFHQ folders, or images in other forms (default: the sources of the settings)",
+    )
+    parser.add_argument(
+        "--config", type=Path, default=Path("release.toml"), help="settings (default: release.toml)"
+    )
+    parser.add_argument("--generator", help="model that made all images whose rows do not say it")
+
+
+def add_patience_flag(parser: argparse.ArgumentParser) -> None:
+    """Add the flag of all commands that wait for hosts."""
+    parser.add_argument(
+        "--patience",
+        type=_minutes,
+        default=DEFAULT_PATIENCE_MINUTES,
+        metavar="MINUTES",
+        help="give a host up when nothing has moved for so long (default: 5)",
+    )
+
+
+def host_options(options: argparse.Namespace, terminal: Terminal) -> "HostOptions":
+    """Return what the flags of a command say of all hosts."""
+    # `--help` must load no library.
+    from publish.hosts.protocol import HostOptions  # noqa: PLC0415
+    from publish.network import TimeLimits  # noqa: PLC0415
+
+    return HostOptions(
+        TimeLimits(patience_seconds=60 * options.patience),
+        terminal.note,
+        waits=getattr(options, "wait", False),
+        trusts_rights=getattr(options, "force_unknown_rights", False),
+    )
+
+
+def _minutes(text: str) -> float:
+    try:
+        minutes = float(text)
+    except ValueError:
+        minutes = 0.0
+    if not 1 <= minutes <= MAX_PATIENCE_MINUTES:  # false for "nan", too
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a number of minutes from 1 to {MAX_PATIENCE_MINUTES}"
+        )
+    return minutes
+
+
+def read_usd(text: str) -> float:
+    """Return the amount of a flag in US dollars.
+
+    Raises:
+        ArgumentTypeError: It is none.
+    """
+    try:
+        amount = float(text.removeprefix("$"))
+    except ValueError:
+        amount = -1.0
+    if not 0 <= amount <= 1e6:  # false for "nan", too
+        raise argparse.ArgumentTypeError(f"{text!r} is not an amount in US dollars")
+    return amount
+
+
+def read_concurrency(text: str) -> int:
+    """Return how many requests a flag lets be open at once, 1 to 100.
+
+    Raises:
+        ArgumentTypeError: It is no such number.
+    """
+    if not (text.isascii() and text.isdecimal() and len(text) < 4 and 1 <= int(text) <= 100):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 to 100")
+    return int(text)

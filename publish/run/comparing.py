@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from publish.checks.files import read_manifest
 from publish.hosts.protocol import Held
 from publish.hosts.publishing import open_hosts
+from publish.run.command import host_options
 from publish.run.history import find_releases
 from publish.run.results import Line, StatusResult
 from publish.run.settings import Flags, load_settings
@@ -67,7 +68,7 @@ def show_status(options: argparse.Namespace, terminal: Terminal) -> int:
     settings = load_settings(options.config, Flags(to=options.to))
     problems: list[Problem] = []
     held: dict[str, Mapping[str, Held]] = {}
-    for name, host in open_hosts(settings, options.out).items():
+    for name, host in open_hosts(settings, options.out, host_options(options, terminal)).items():
         try:
             held[name] = host.releases()
         except KitError as error:
@@ -141,7 +142,7 @@ def _held_line(version: str, target: str, hosts: Mapping[str, Held], expected: s
     return Line(
         version,
         target,
-        state or good,
+        "; ".join(filter(None, (state or good, held.remark))),
         held.revision,
         held.manifest_sha256,
         withdrawn=held.withdrawn,

@@ -5,7 +5,7 @@ The steps are those of `release()`: settings → sources → plan → build → 
 
 import argparse
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
@@ -13,13 +13,14 @@ from typing import Literal
 from builders.card.notes import dataset_changelog, parse_citation
 from builders.catalog import Catalog
 from builders.catalog.private_texts import list_texts
-from builders.catalog.reader import Fetch, SourceReader
-from builders.features.encoder import Encoder
+from builders.catalog.reader import Fetch, SourceReader, digest_rules
+from builders.features.encoder import Encoder, EncoderLoader
 from builders.features.encoding import Features
 from builders.features.store import FEATURES_NAME, FeatureStore
 from builders.files import write_whole
 from builders.images.checked import CHECKED_NAME, CheckedImages
-from builders.parallel import IN_THREADS
+from builders.images.known_files import KNOWN_FILES_NAME, KnownFiles
+from builders.parallel import IN_THREADS, Execution
 from builders.pipeline import Notes, Plan, build_release, describe_inputs, expect_manifest, plan_build
 from builders.release.previous import PreviousRelease
 from builders.release.rejected import write_rejected
@@ -27,6 +28,7 @@ from builders.sources.exclusions import read_exclusions
 from builders.sources.intake import Source
 from publish.checks.files import read_manifest
 from publish.checks.release import check_release
+from publish.clusters import EXECUTORS, THREADS, Folders
 from publish.hosts.folder import FolderTarget
 from publish.hosts.protocol import Action, TargetPlan
 from publish.hosts.publishing import (
@@ -40,10 +42,12 @@ from publish.hosts.publishing import (
     without_repeats,
 )
 from publish.run import decide
-from publish.run.encoders import open_encoders
+from publish.run.command import host_options
+from publish.run.encoders import make_loaders, open_encoders
 from publish.run.history import find_previous, find_releases
 from publish.run.report import (
     all_rejected,
+    note_widespread_edits,
     plan_result,
     release_result,
     show_access,
@@ -83,14 +87,14 @@ def release(options: argparse.Namespace, terminal: Terminal) -> int:
     notes = _read_notes(settings, options.config, version)
     _refuse(decide.refuse_withdrawn(notes.changelog, version))
     saved = read_plan(options.apply, version) if options.apply else None
-    folder, hosts = FolderTarget(out), open_hosts(settings, out)
+    folder, hosts = FolderTarget(out), open_hosts(settings, out, host_options(options, terminal))
     unready = list(not_ready(hosts))
     _refuse(() if options.previous else decide.refuse_respelled(version, find_releases(out)))
     follows = find_previous(out, version, options.previous, of_sample=settings.has_sample)
     previous = follows.release
-    workspace = open_scratch() if options.plan else open_workspace(out, version)
-    with workspace as work, closing(_open_catalog(work, settings, notes)) as catalog:
-        sources, encoders, entries = _read_sources(options, settings, catalog, previous, work, terminal)
+    with _open_workplace(options) as place, closing(_open_catalog(place.folder, settings, notes)) as catalog:
+        work = place.folder
+        sources, encoders, entries = _read_sources(options, settings, catalog, previous, place, terminal)
         notes = replace(notes, notices=tuple(source.notice for source in sources if source.notice))
         content = settings.content_with({name: encoder.provenance for name, encoder in encoders.items()})
         inputs = describe_inputs(version, content, entries, notes, follows.entry, repack=options.repack)
@@ -103,7 +107,7 @@ def release(options: argparse.Namespace, terminal: Terminal) -> int:
         refusals += _row_refusals(catalog, counts, is_strict=options.strict)
         if plan.action is Action.ADD and not options.plan:
             write_rejected(catalog, out / REJECTED / f"{version}.parquet")
-        build = plan_build(catalog, inputs, previous) if not refusals and not is_there else None
+        build = _plan_build(terminal, catalog, inputs, previous) if not refusals and not is_there else None
         refusals += _history_refusals(previous, build, inputs, allow_bump=options.allow_bump)
         if options.plan:
             show_plan(terminal, plan, counts, catalog.images.num_bytes())
@@ -119,7 +123,7 @@ def release(options: argparse.Namespace, terminal: Terminal) -> int:
         if build is None:
             manifest = _check_again(terminal, plan, work)
         else:
-            manifest = _build(terminal, catalog, build, notes, encoders, work)
+            manifest = _build(terminal, catalog, build, notes, encoders, place)
             _place(folder, work / version, manifest)
         _write_receipts(out / RECEIPTS, folder.receipt(manifest))
         published = publish(hosts, manifest, out / version, terminal, confirm)
@@ -138,6 +142,7 @@ def _flags(options: argparse.Namespace) -> Flags:
         captions=options.captions,
         preferences=options.preferences,
         to=options.to,
+        executor=options.on,
     )
 
 
@@ -155,6 +160,7 @@ def _show(
     show_release(terminal, place, out / REJECTED, manifest, published)
     show_build(terminal, build, previous)
     show_loading(terminal, place, manifest, published)
+    terminal.problems(published.warnings)
     _refuse(published.problems)
 
 
@@ -198,36 +204,78 @@ def _open_catalog(work: Path, settings: Settings, notes: Notes) -> Catalog:
     )
 
 
+@dataclass(slots=True)
+class _Workplace:
+    """Where a run works, and what does the work.
+
+    Attributes:
+        folder: Its folder, as an absolute path, since other machines may read it.
+        stack: Ends what was started.
+        execution: Threads, until others are started.
+        loaders: Config of features → what loads its encoder on other machines.
+    """
+
+    folder: Path
+    stack: ExitStack
+    execution: Execution = IN_THREADS
+    loaders: Mapping[str, EncoderLoader] = field(default_factory=dict)
+
+    def start(self, settings: Settings, base: Path, encoders: Mapping[str, Encoder]) -> None:
+        """Start or find what does the work, once it is known that there is work."""
+        kind = EXECUTORS[settings.run.executor]
+        folders = Folders(self.folder, settings.source_paths(base))
+        self.execution = self.stack.enter_context(kind.open(folders))
+        if not self.execution.images.shares_memory:
+            self.loaders = make_loaders(settings, base, encoders)
+
+
+@contextmanager
+def _open_workplace(options: argparse.Namespace) -> Iterator[_Workplace]:
+    """Make the folder where a run works; remove it afterwards, and end what does the work."""
+    folder = open_scratch() if options.plan else open_workspace(options.out, options.version)
+    with folder as work, ExitStack() as stack:
+        yield _Workplace(work.absolute(), stack)
+
+
 def _read_sources(
     options: argparse.Namespace,
     settings: Settings,
     catalog: Catalog,
     previous: PreviousRelease | None,
-    work: Path,
+    place: _Workplace,
     terminal: Terminal,
 ) -> tuple[Sequence[Source], Mapping[str, Encoder], tuple[SourceEntry, ...]]:
     """Open sources and encoders, and read every source into the catalog; a plan leaves nothing of that."""
-    sources = open_sources(settings, options.config.parent, work)
-    encoders = open_encoders(settings, options.config.parent, sources)  # what is wrong is told before reading
-    fetched, scratch = work if options.plan else options.out, work / "embedded"
+    work, base = place.folder, options.config.parent
+    if settings.run.executor != THREADS:
+        base = base.absolute()  # other machines have other current folders
+    sources = open_sources(settings, base, work)
+    encoders = open_encoders(settings, base, sources)  # what is wrong is told before reading
+    place.start(settings, base, encoders)
+    fetched, scratch = work if options.plan else options.out.absolute(), work / "embedded"
     scratch.mkdir()
     with (
         terminal.progress() as track,
         _open_fetch(options.fetch_images, fetched, settings) as fetch,
-        _open_checked(options.out, previous, is_read_only=options.plan) as checked,
+        _open_checked(options, settings, previous) as checked,
     ):
-        reader = SourceReader(
-            catalog, settings.build, scratch, replace(IN_THREADS, track=track), fetch, checked
-        )
+        execution = replace(place.execution, track=track)
+        reader = SourceReader(catalog, settings.build, scratch, execution, fetch, checked)
         return sources, encoders, reader.read(sources)
 
 
 @contextmanager
 def _open_checked(
-    out: Path, previous: PreviousRelease | None, *, is_read_only: bool
+    options: argparse.Namespace, settings: Settings, previous: PreviousRelease | None
 ) -> Iterator[CheckedImages]:
-    """Yield the images that earlier runs found sound, which are not decoded again."""
-    with CheckedImages(out / CHECKED_NAME, is_read_only=is_read_only) as checked:
+    """Yield what earlier runs know: files that are not read again, and images that are not decoded again."""
+    is_read_only, rules = bool(options.plan), digest_rules(settings.privacy)
+    with (
+        KnownFiles(
+            options.out / KNOWN_FILES_NAME, rules, is_read_only=is_read_only, reads_again=options.read_again
+        ) as files,
+        CheckedImages(options.out / CHECKED_NAME, files, is_read_only=is_read_only) as checked,
+    ):
         if previous is not None:
             previous.verify()
             checked.learn(previous.image_facts())
@@ -244,6 +292,15 @@ def _open_fetch(wanted: bool, folder: Path, settings: Settings) -> Iterator[Fetc
 
     with ImageFetcher(folder / FETCHED, settings.build.max_image_bytes) as fetcher:
         yield fetcher
+
+
+def _plan_build(
+    terminal: Terminal, catalog: Catalog, inputs: Inputs, previous: PreviousRelease | None
+) -> Plan:
+    """Plan the build, and note what may be a mistake in the sources before anything is written."""
+    build = plan_build(catalog, inputs, previous)
+    note_widespread_edits(terminal, build)
+    return build
 
 
 def _row_refusals(catalog: Catalog, counts: Mapping[Table, Counts], *, is_strict: bool) -> Iterator[Problem]:
@@ -273,16 +330,17 @@ def _build(
     build: Plan,
     notes: Notes,
     encoders: Mapping[str, Encoder],
-    work: Path,
+    place: _Workplace,
 ) -> Manifest:
     """Build the release in the folder where this run works, and check it before it goes anywhere."""
+    work = place.folder
     folder = work / build.inputs.version
     needs_store = build.inputs.features or build.inputs.near_duplicates
     with (
         terminal.progress() as track,
         FeatureStore(work.parent / FEATURES_NAME if needs_store else None) as store,
     ):
-        features, execution = Features(store, encoders), replace(IN_THREADS, track=track)
+        features, execution = Features(store, encoders, place.loaders), replace(place.execution, track=track)
         built = build_release(folder, catalog, build, notes, features, execution)
     _check(terminal, folder, work, built.kept)
     return built.manifest

@@ -104,6 +104,7 @@ def show_build(terminal: Terminal, build: Plan | None, previous: PreviousRelease
         ("rows", *RowChanges.model_fields),
         [(name, *rows.model_dump().values()) for name, rows in changes.rows.items()],
     )
+    _show_edits(terminal, build)
     states = Counter((shard.config, shard.state) for shard in build.shards)
     configs = list(dict.fromkeys(shard.config for shard in build.shards))
     terminal.grid(
@@ -131,6 +132,35 @@ def show_build(terminal: Terminal, build: Plan | None, previous: PreviousRelease
             *([("columns", ", ".join(columns))] if columns else []),
             *([("lost", ", ".join(changes.lost_configs))] if changes.lost_configs else []),
         ]
+    )
+
+
+def note_widespread_edits(terminal: Terminal, build: Plan) -> None:
+    """Point out each column in which most rows of the previous release are edited."""
+    for edit in build.edits:
+        if edit.is_widespread:
+            terminal.note(
+                f"{edit.config}.{edit.column} is edited in {edit.num_rows:,} of {edit.num_kept:,} rows that "
+                f"the previous release has, too, such as {edit.key}: {edit.before} → {edit.after}"
+            )
+
+
+def _show_edits(terminal: Terminal, build: Plan) -> None:
+    """Show in which columns rows of the previous release are edited, with an example of each."""
+    if not build.edits:
+        return
+    terminal.grid(
+        ("edited column", "such as", "rows", "of"),
+        [
+            (
+                f"{edit.config}.{edit.column}",
+                f"{edit.key}: {edit.before} → {edit.after}",
+                edit.num_rows,
+                edit.num_kept,
+            )
+            for edit in build.edits
+        ],
+        num_texts=2,
     )
 
 
@@ -228,6 +258,7 @@ def _changes(inputs: Inputs, build: Plan | None) -> dict[str, Any]:
         "previous": inputs.previous.version if inputs.previous is not None else None,
         "bump": changes.bump if changes is not None else None,
         "rows": changes.rows if changes is not None else {},
+        "edited_columns": changes.edited_columns if changes is not None else {},
     }
 
 

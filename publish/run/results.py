@@ -9,11 +9,15 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
+from builders.card.facts.fairness import FairnessSummary
+from builders.generation.coverage import Coverage
 from schemas import KIT_VERSION
 from schemas.configs import Table
 from schemas.features import Provenance
 from schemas.manifest import Counts, Receipt, RowChanges
 from schemas.problems import Problem
+from schemas.prompts import PromptRecord
+from schemas.screening import Finding
 from schemas.versions import Bump
 
 
@@ -81,6 +85,7 @@ class ReleaseResult:
         previous: Version that this one follows, if any.
         bump: What differs from that one, in a word.
         rows: Config → rows that differ from it.
+        edited_columns: Config → column → rows of it that are edited in this column.
         hosts: Host → what would be done there; in a plan.
         receipts: Of each host that holds the release.
     """
@@ -98,6 +103,7 @@ class ReleaseResult:
     previous: str | None = None
     bump: Bump | None = None
     rows: Mapping[str, RowChanges] = field(default_factory=dict)
+    edited_columns: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     hosts: Mapping[str, PlannedHost] = field(default_factory=dict)
     receipts: Sequence[Receipt] = ()
 
@@ -197,7 +203,212 @@ class SearchResult:
     found: Sequence[FoundEntry]
 
 
-Result = ReleaseResult | CheckResult | StatusResult | VerifyResult | SearchResult
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PromptsResult:
+    """What `prompts` made.
+
+    Attributes:
+        grammar: Its name.
+        grammar_version: Its version.
+        seed: As asked for.
+        num_prompts: How many were made.
+        out: The file; None if none was asked for.
+        prompts: The prompts themselves where there is neither a file nor statistics.
+        coverage: Statistics, if asked for.
+    """
+
+    grammar: str
+    grammar_version: str
+    seed: int | None
+    num_prompts: int
+    out: Path | None = None
+    prompts: Sequence[PromptRecord] = ()
+    coverage: Coverage | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GenerationPlan:
+    """What `generate` would do, or did.
+
+    Attributes:
+        generator: Model that is asked for.
+        provider: Who is asked.
+        model: The model as the provider names it.
+        num_prompts: Different requests of the file.
+        states: State → how many of them are in it; see `builders.generation.journal`.
+        num_to_send: How many a run sends.
+        price_usd: Of one image; None if not known.
+        cost_usd: Of all that are to be sent; None if no price is known.
+        spent_usd: What the folder has cost up to now.
+        seconds: How long a run takes; None if not known.
+    """
+
+    generator: str
+    provider: str
+    model: str
+    num_prompts: int
+    states: Mapping[str, int]
+    num_to_send: int
+    price_usd: float | None
+    cost_usd: float | None
+    spent_usd: float
+    seconds: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GenerationResult:
+    """What `generate` made.
+
+    Attributes:
+        folder: Where the images are.
+        plan: What was to be done; its states are those at the end.
+        refusals: Category of the provider → how many requests it refused.
+        num_fetched: Images of an earlier run that could be fetched now.
+        is_over_budget: Whether requests are left that the budget does not allow.
+        missing: Images of the table that are not in the folder.
+    """
+
+    folder: Path
+    plan: GenerationPlan
+    refusals: Mapping[str, int]
+    num_fetched: int
+    is_over_budget: bool
+    missing: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VocabularyResult:
+    """What `prompts --values` lists: attribute → its values; no values if all attributes are listed."""
+
+    grammar: str
+    grammar_version: str
+    values: Mapping[str, Sequence[str]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PromptCheckResult:
+    """What `prompts check` found.
+
+    Attributes:
+        file: The file.
+        num_prompts: Its prompts.
+        num_refused: Those that break a rule or cannot be read.
+    """
+
+    file: Path
+    num_prompts: int
+    num_refused: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScreenResult:
+    """What `screen` found.
+
+    Attributes:
+        num_images: Images that were looked at, with those that a release would set aside.
+        findings: Finding → images that have it; an image may have several.
+        num_proposed: Images whose exclusion is proposed.
+        encoder: What compared images with prompts and with each other; None if only hashes were compared.
+        not_checked: What was not looked for → why, and what to do.
+        scores: The table of all images.
+        exclusions: The proposed list.
+        sheets: Pictures of the images that were found.
+    """
+
+    num_images: int
+    findings: Mapping[Finding, int]
+    num_proposed: int
+    encoder: Provenance | None
+    not_checked: Mapping[str, str]
+    scores: Path
+    exclusions: Path
+    sheets: Sequence[Path]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttributeCounts:
+    """For how many images an attribute has an answer.
+
+    Attributes:
+        answered: Images with a value.
+        abstained: Images for which the model was not sure, or which do not show it.
+        is_personal: Whether it is inferred about a person.
+    """
+
+    answered: int
+    abstained: int
+    is_personal: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaptionResult:
+    """What `caption` wrote.
+
+    Attributes:
+        num_images: Images of the sources that a release would publish.
+        num_captioned: New lines with a sentence.
+        num_attributes_only: New lines with attributes and no sentence.
+        num_without_attributes: Images without a line, since every model abstained.
+        num_kept: Images that had a line of this captioner and version before.
+        num_replaced: Lines of this captioner that were removed.
+        attributes: Attribute → for how many images it has an answer.
+        never_inferred: Attribute that no picture shows, such as religion → images whose answer is left out.
+        captioner: Name of this captioner.
+        captioner_version: Its version, which changes with models, wordings and thresholds.
+        models: The attribute models.
+        left_out: Kind of model → why it did not run.
+        out: The file.
+    """
+
+    num_images: int
+    num_captioned: int
+    num_attributes_only: int
+    num_without_attributes: int
+    num_kept: int
+    num_replaced: int
+    attributes: Mapping[str, AttributeCounts]
+    never_inferred: Mapping[str, int]
+    captioner: str
+    captioner_version: str
+    models: Sequence[str]
+    left_out: Mapping[str, str]
+    out: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportResult:
+    """What `report` compared.
+
+    Attributes:
+        kind: `fairness` or `attributes`.
+        version: Of the release.
+        report: The page that was written.
+        figure: The figure in it.
+        facts: Every number of the page.
+    """
+
+    kind: str
+    version: str
+    report: Path
+    figure: Path
+    facts: FairnessSummary
+
+
+Result = (
+    ReleaseResult
+    | CheckResult
+    | StatusResult
+    | VerifyResult
+    | SearchResult
+    | PromptsResult
+    | VocabularyResult
+    | PromptCheckResult
+    | GenerationPlan
+    | GenerationResult
+    | ScreenResult
+    | CaptionResult
+    | ReportResult
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,9 +24,12 @@ from builders.sample.encoder import EXAMPLES
 from builders.sources import SAMPLE_KIND, SOURCES, open_source
 from builders.sources.intake import Source, SourceOptions
 from builders.sources.sample import ABOUT
+from publish.clusters.settings import RunSettings
 from publish.hosts import FOLDER, HOSTS, TARGETS
 from publish.hosts.protocol import HostTable
+from publish.run.caption_settings import CaptionSettings
 from publish.run.dataset_rules import refuse_dataset
+from publish.run.generation_settings import GenerationSettings
 from publish.run.generator_rules import refuse_generators
 from schemas.configs import Format, Table
 from schemas.features import DEMO_MODEL, FeatureSettings, Provenance
@@ -154,6 +157,7 @@ class Settings(_HostTables):
     preferences: PreferenceSettings = PreferenceSettings()
     privacy: PrivacySettings = PrivacySettings()
     release: ReleaseSettings = ReleaseSettings()
+    run: RunSettings = RunSettings()
     features: tuple[FeatureSettings, ...] = Field((), description="Encoders whose features are published.")
     near_duplicates: DuplicateSettings | None = Field(
         None,
@@ -165,6 +169,12 @@ class Settings(_HostTables):
     )
     generators: tuple[DeclaredGenerator, ...] = Field(
         (), description="Models of images, or of pairs, that the kit does not know."
+    )
+    generation: GenerationSettings = Field(
+        GenerationSettings(), description="What `sfhq generate` does; a release does not depend on it."
+    )
+    captions: CaptionSettings = Field(
+        CaptionSettings(), description="What `sfhq caption` does; a release does not depend on it."
     )
     sources: tuple[SourceSettings, ...]
 
@@ -229,6 +239,7 @@ class Flags:
     captions: Sequence[Path] = ()
     preferences: Sequence[Path] = ()
     to: Sequence[str] = ()
+    executor: str | None = None
 
 
 NO_FLAGS = Flags()
@@ -241,7 +252,7 @@ def load_settings(path: Path, flags: Flags = NO_FLAGS) -> Settings:
         path: The TOML file.
         flags: SFHQ folders and other images take the place of the configured sources, and of the
             demonstration encoder with them; captions and preferences are added to the sources, and targets
-            take the place of the configured ones.
+            and the executor take the place of the configured ones.
 
     Raises:
         SettingsError: The file or a flag is wrong; every problem at once.
@@ -257,10 +268,10 @@ def load_settings(path: Path, flags: Flags = NO_FLAGS) -> Settings:
                 {"generator": flags.generator} if kind == "images" and flags.generator else {}
             )
             sources += [said | {"path": str(place.absolute())} for place in getattr(flags, kind)]
-    if flags.to:
-        release = values.setdefault("release", {})
-        if isinstance(release, dict):
-            release["to"] = list(flags.to)
+    said_of = {("release", "to"): list(flags.to), ("run", "executor"): flags.executor}
+    for (name, key), value in said_of.items():
+        if value and isinstance(table := values.setdefault(name, {}), dict):
+            table[key] = value
     problems = list(_host_problems(path, values))
     try:
         settings = Settings.model_validate_json(json.dumps(values, default=str))  # JSON has lists for tuples
@@ -467,8 +478,8 @@ def _problem(path: Path, detail: Any) -> Problem:
 def _all_keys() -> list[str]:
     models: tuple[type[BaseModel], ...] = (
         *(Settings, DatasetSettings, BuildSettings, PreferenceSettings, PrivacySettings),
-        *(ReleaseSettings, SourceSettings, FeatureSettings, DuplicateSettings, SearchSettings),
-        DeclaredGenerator,
+        *(ReleaseSettings, RunSettings, SourceSettings, FeatureSettings, DuplicateSettings, SearchSettings),
+        *(DeclaredGenerator, GenerationSettings),
         *(kind.settings for kind in HOSTS.values()),
     )
     return [name for model in models for name in model.model_fields]

@@ -63,6 +63,21 @@ class Transfer:
         self._bars.update(self._tasks[stage], completed=done, total=total)
 
 
+class Making:
+    """Shows how many images are made, and what they have cost."""
+
+    def __init__(self, bars: Progress, total: int) -> None:
+        self._bars, self._task = bars, bars.add_task("making images", total=total, money="")
+
+    def note(self, text: str) -> None:
+        """Tell what is going on."""
+        self._bars.console.print(escape(text), soft_wrap=True)
+
+    def advance(self, spent_usd: float) -> None:
+        """Count one more request, and show what the folder has cost up to now."""
+        self._bars.update(self._task, advance=1, money=f"${spent_usd:,.2f}")
+
+
 class Terminal:
     """Writes to a person, or to the pipe or file that stands in for one.
 
@@ -126,6 +141,19 @@ class Terminal:
         )
         with Progress(*columns, console=self._err, disable=not self._err.is_terminal) as bars:
             yield Transfer(bars)
+
+    @contextmanager
+    def making(self, total: int, *, is_paid: bool) -> Iterator["Making"]:
+        """Yield a `Making` that shows a bar of images with the money spent; nothing without a terminal."""
+        columns = (
+            TextColumn("{task.description:<24}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            *([TextColumn("{task.fields[money]}")] if is_paid else [_Speed()]),
+            TimeRemainingColumn(compact=True),
+        )
+        with Progress(*columns, console=self._err, disable=not self._err.is_terminal) as bars:
+            yield Making(bars, total)
 
     def most_problems(self, shown: int = MAX_PROBLEMS_SHOWN) -> int:
         """Return how many problems of one kind are wanted, where only `shown` are shown."""

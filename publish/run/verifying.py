@@ -7,24 +7,24 @@ compared with each host's own manifest, and these with each other. Nothing is ch
 
 import argparse
 from collections.abc import Iterator
-from secrets import SystemRandom
 from typing import Any
 
 from publish.checks.files import check_files, read_manifest
 from publish.hosts.protocol import Host
-from publish.hosts.publishing import open_hosts
-from publish.run.command import NUM_SAMPLED
+from publish.hosts.publishing import differences, open_hosts, sample_paths
+from publish.run.command import host_options
 from publish.run.results import VerifyResult
 from publish.run.settings import Flags, load_settings
 from publish.run.terminal import Terminal
-from schemas.manifest import MANIFEST_NAME, Manifest
+from schemas.manifest import Manifest
 from schemas.problems import KitError, Problem, Reason
 
 
 def verify(options: argparse.Namespace, terminal: Terminal) -> int:
     """Verify a release in the folder and on every host; return 0 if it is sound, 1 if not."""
     settings = load_settings(options.config, Flags(to=options.to))
-    folder, hosts = options.out / options.version, open_hosts(settings, options.out)
+    folder = options.out / options.version
+    hosts = open_hosts(settings, options.out, host_options(options, terminal))
     own = read_manifest(folder) if folder.exists() or not hosts else None
     found = {} if own is None else {"folder": list(check_files(folder, own))}
     digests = {} if own is None else {"folder": own.digest}
@@ -51,17 +51,18 @@ def verify(options: argparse.Namespace, terminal: Terminal) -> int:
     terminal.table([("manifest", digest) for digest in dict.fromkeys(digests.values())])
     if own is None:
         terminal.table([("folder", "not here: each host was compared with its own manifest")])
-    terminal.table([(name, f"{len(each)} problems" if each else "sound") for name, each in found.items()])
+    counts = {name: len(differences(each)) for name, each in found.items()}
+    terminal.table([(name, f"{count} problems" if count else "sound") for name, count in counts.items()])
     terminal.problems(problems)
     terminal.give(
         VerifyResult(
             dataset=settings.dataset.name,
             version=options.version,
             manifests=digests,
-            places={name: len(each) for name, each in found.items()},
+            places=counts,
         )
     )
-    return 1 if problems else 0
+    return 1 if differences(problems) else 0
 
 
 def _verify_host(
@@ -70,11 +71,9 @@ def _verify_host(
     try:
         problems = host.verify(manifest)
         yield from problems
-        if problems:
+        if differences(problems):
             return
-        paths = [entry.path for entry in manifest.entries_for(name)]
-        if not read_all:  # another sample each time, so that many runs see all
-            paths = [MANIFEST_NAME, *SystemRandom().sample(paths[:-1], min(NUM_SAMPLED, len(paths) - 1))]
+        paths = None if read_all else sample_paths(manifest, name)
         with terminal.transfer() as watcher:
             yield from host.read_back(manifest, paths, watcher)
     except KitError as error:

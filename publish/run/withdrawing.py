@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from builders.card.notes import mark_entry
 from builders.files import write_whole
 from publish.hosts.publishing import Hosts, not_ready, open_hosts
+from publish.run.command import host_options
 from publish.run.history import find_releases
 from publish.run.settings import Flags, load_settings
 from publish.run.terminal import Terminal
@@ -30,7 +31,7 @@ def withdraw(options: argparse.Namespace, terminal: Terminal) -> int:
         fix = "correct release.changelog"
         raise SettingsError(Problem(Reason.NOTES, message, file=str(changelog), fix=fix)) from error
     marked = mark_entry(text, version, reason)
-    hosts = open_hosts(settings, options.out)
+    hosts = open_hosts(settings, options.out, host_options(options, terminal))
     with lock_output(options.out):
         there, problems = _find(hosts, version)
         problems += not_ready({name: hosts[name] for name, is_there in there.items() if is_there})

@@ -12,7 +12,7 @@ from socket import gethostname
 
 from builders.release.journal import journal_name
 from publish.run.decide import refuse_other_run
-from schemas.problems import BuildError, KitError, ReleaseError
+from schemas.problems import BuildError, ClusterError, KitError, ReleaseError
 from schemas.versions import VERSION_PATTERN
 
 RUNNING = ".running"
@@ -44,8 +44,10 @@ def open_workspace(out: Path, version: str) -> Iterator[Path]:
         try:
             yield work
         except KitError as error:
-            # A mistake in the command does not cost what a killed run has finished.
-            if not is_resumed or isinstance(error, BuildError):
+            # A mistake in the command does not cost what a killed run has finished. Neither does a cluster
+            # that fails.
+            is_lost = not is_resumed and not isinstance(error, ClusterError)
+            if is_lost or isinstance(error, BuildError):
                 shutil.rmtree(work, ignore_errors=True)
             else:
                 _clear(work, version)  # the catalog has all texts of the sources, also what is refused

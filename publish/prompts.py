@@ -1,0 +1,100 @@
+"""Make prompts with controlled attributes: `python publish/prompts.py --count 200 --out prompts.jsonl`.
+
+Also runs as `sfhq prompts`. `sfhq prompts check FILE` checks prompts by the rules of age and content.
+Exit status: 0 done, 1 problems with a file, 2 wrong usage.
+"""
+
+import sys
+from pathlib import Path
+
+if __package__ in (None, ""):  # run as a file: `publish/` must not stand for the libraries it is named like
+    sys.path[0] = str(Path(__file__).resolve().parent.parent)
+
+import argparse
+from collections.abc import Sequence
+
+from publish.run.command import make_parser, run_command
+from publish.run.terminal import Terminal
+
+CHECK = "check"
+_MAX_COUNT, _MAX_SEED = 1_000_000, 2**63 - 1
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command with its arguments, those of the process if None; return its exit status."""
+    arguments = sys.argv[1:] if argv is None else list(argv)
+    if arguments[:1] == [CHECK]:
+        return run_command(_check_parser(), _check, arguments[1:])
+    return run_command(_parser(), _make, arguments)
+
+
+def _make(options: argparse.Namespace, terminal: Terminal) -> int:
+    from publish.run.prompting import make  # noqa: PLC0415 - after parsing: --help must load no library
+
+    return make(options, terminal)
+
+
+def _check(options: argparse.Namespace, terminal: Terminal) -> int:
+    from publish.run.prompting import check  # noqa: PLC0415 - as above
+
+    return check(options, terminal)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = make_parser(
+        "sfhq prompts", "Make prompts with controlled attributes; all are about adults by default."
+    )
+    parser.epilog = "`sfhq prompts check FILE` checks a file of prompts by the rules of age and content."
+    parser.add_argument("--count", type=_count, default=10, help="how many prompts (default: 10)")
+    parser.add_argument("--seed", type=_seed, default=0, help="decides everything not asked for (default: 0)")
+    parser.add_argument(
+        "--where",
+        action="append",
+        default=[],
+        metavar="ATTRIBUTE=VALUE",
+        help='a value that every prompt has, such as "hair color=red"; repeatable, also for one attribute',
+    )
+    parser.add_argument(
+        "--balance",
+        metavar="ATTRIBUTES|FILE",
+        help='attributes with equally frequent combinations, such as "sex,age group,ethnicity"; or a .csv or '
+        ".json table of combinations, each with its share",
+    )
+    parser.add_argument("--grammar", type=Path, help="a grammar of yours, a .toml file (default: faces)")
+    parser.add_argument("--out", type=Path, help="write the prompts into this .jsonl file")
+    parser.add_argument("--overwrite", action="store_true", help="replace the file of --out if there is one")
+    parser.add_argument(
+        "--stats",
+        nargs="?",
+        const="",
+        metavar="FILE",
+        help="show coverage, lengths, and pairs of values never seen: of a file, or of what would be made",
+    )
+    parser.add_argument(
+        "--values", nargs="?", const="", metavar="ATTRIBUTE", help="list the attributes, or the values of one"
+    )
+    return parser
+
+
+def _check_parser() -> argparse.ArgumentParser:
+    parser = make_parser("sfhq prompts check", "Check a file of prompts by the rules of age and content.")
+    parser.add_argument("file", type=Path, help="a .jsonl, .csv or .txt file of prompts")
+    return parser
+
+
+def _count(text: str) -> int:
+    return _number(text, 1, _MAX_COUNT)
+
+
+def _seed(text: str) -> int:
+    return _number(text, 0, _MAX_SEED)
+
+
+def _number(text: str, least: int, most: int) -> int:
+    if not (text.isascii() and text.isdecimal() and len(text) < 20 and least <= int(text) <= most):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from {least} to {most}")
+    return int(text)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
