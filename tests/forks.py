@@ -1,6 +1,6 @@
 """Commands in forks of one process: importing what a command imports takes twice as long as a small release.
 
-    python -m tests.forks    # reads a line of JSON for each command: verb, arguments, files for its output
+    python -m tests.forks 0    # reads a line of JSON for each command: verb, arguments, files for its output
 
 Each command has a process and a process group of its own, as if a person had started it. Tests of start-up,
 of the documents and of the commands' own files use the real doors.
@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import IO
 
 from publish.checks import loading
+from publish.hosts.kaggle import access
 from tests.support import ROOT, Run, load_with_pyarrow
 
 # What commands import late; the rest comes with these.
@@ -67,9 +68,14 @@ class ForkServer:
 
 
 @contextmanager
-def open_fork_server(environment: Mapping[str, str]) -> Iterator[ForkServer]:
-    """Start a process that imports everything in this environment, and end it afterwards."""
-    command = [sys.executable, "-m", "tests.forks"]
+def open_fork_server(environment: Mapping[str, str], others_seconds: float = 0) -> Iterator[ForkServer]:
+    """Start a process that imports everything in this environment, and end it afterwards.
+
+    Args:
+        environment: Of the commands.
+        others_seconds: How long they look for another run's version on Kaggle.
+    """
+    command = [sys.executable, "-m", "tests.forks", str(others_seconds)]
     with (
         tempfile.TemporaryDirectory() as place,
         subprocess.Popen(
@@ -82,6 +88,7 @@ def open_fork_server(environment: Mapping[str, str]) -> Iterator[ForkServer]:
 def main() -> None:
     """Run each command that stdin names, until it ends."""
     loading.load_with_datasets = load_with_pyarrow
+    access.OTHERS_SECONDS = float(sys.argv[1])
     for name in _IMPORTED:
         import_module(name)
     for line in sys.stdin:

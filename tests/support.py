@@ -25,8 +25,9 @@ from builders.images.checked import CheckedImages
 from builders.sources.exclusions import Exclusions
 from builders.sources.images.sfhq import COLUMNS, TABLE_NAME, open_sfhq_folder
 from builders.sources.intake import Source
-from publish.checks.loading import Loaded, LoadingError
+from publish.checks.loading import Loaded, LoadingError, Tell
 from schemas.configs import Table
+from schemas.generation import GENERATION_FILE
 from schemas.manifest import Counts, Manifest
 from schemas.preferences import PreferencePair
 from schemas.problems import Problem, Severity
@@ -98,6 +99,59 @@ def good_folder(path: Path, num_images: int = 4) -> SfhqFolder:
     return folder
 
 
+def request_record(folder: SfhqFolder, number: int, **changes: object) -> dict[str, object]:
+    """Return a line of `generation.jsonl` on an image of a folder, with some keys changed."""
+    name, generator, prompt, _ = folder.rows[number % len(folder.rows)]
+    return {
+        "request_key": hashlib.sha256(str(number).encode()).hexdigest()[:24],
+        "status": "delivered",
+        "image_filename": name,
+        "prompt": prompt,
+        "attributes": [
+            {"attribute": "sex", "value": "woman" if number % 2 else "man"},
+            {"attribute": "age group", "value": "adult"},
+        ],
+        "grammar": "faces",
+        "grammar_version": "1",
+        "prompt_seed": 7,
+        "prompt_index": number,
+        "generator": generator,
+        "provider": "fal-ai",
+        "model": f"fal-ai/{generator}",
+        "seed": number,
+        "returned_seed": number,
+        "revised_prompt": None,
+        "flags": [],
+        "refusal": None,
+        "provider_request_id": f"request-{number}",
+        "cost_usd": 0.125,
+        "cost_basis": "price",
+        "requested_at": f"2026-11-{1 + number % 28:02d}T12:00:00+02:00",
+        "seconds": 1.5,
+        **changes,
+    }
+
+
+def refused_record(folder: SfhqFolder, number: int, **changes: object) -> dict[str, object]:
+    """Return a line of `generation.jsonl` on a request that was refused."""
+    answer: dict[str, object] = {
+        "status": "refused",
+        "image_filename": None,
+        "refusal": "content_policy_violation",
+        "returned_seed": None,
+        "cost_usd": None,
+        "cost_basis": None,
+    }
+    return request_record(folder, number, **{**answer, **changes})
+
+
+def write_requests(folder: Path, records: Sequence[Mapping[str, object]]) -> Path:
+    """Write `generation.jsonl` into a folder."""
+    path = folder / GENERATION_FILE
+    path.write_text("".join(json.dumps(record) + "\n" for record in records), encoding="utf-8")
+    return path
+
+
 @dataclass(frozen=True)
 class Reading:
     """What came of reading sources."""
@@ -106,6 +160,7 @@ class Reading:
     published: list[dict[str, object]]
     captions: list[dict[str, object]]
     pairs: list[PreferencePair]
+    requests: list[dict[str, object]]
     rejected: list[RejectedRow]
     problems: list[Problem]
 
@@ -140,6 +195,7 @@ def read_into_catalog(
             published=[row for row, _ in catalog.images.published()],
             captions=list(catalog.captions.published()),
             pairs=[pair.record for pair in catalog.pairs.published("submitted-majority")],
+            requests=list(catalog.requests.published()),
             rejected=list(catalog.ledger.rejected()),
             problems=problems,
         )
@@ -156,11 +212,12 @@ def rewrite_manifest(folder: Path, change: Callable[[dict[str, object]], None] =
     path.write_bytes(Manifest.model_validate_json(json.dumps(values)).to_json())
 
 
-def load_with_pyarrow(folder: Path, streamed: Collection[str], scratch: Path | None) -> Loaded:
+def load_with_pyarrow(folder: Path, streamed: Collection[str], scratch: Path | None, tell: Tell) -> Loaded:
     """Return the rows of the files that the card's header names, read to their end in this process."""
     header = yaml.safe_load((folder / "README.md").read_text(encoding="utf-8").split("---\n")[1])
     found: dict[str, dict[str, dict[str, int]]] = {}
-    for config in header["configs"]:
+    for number, config in enumerate(header["configs"], 1):
+        tell(config["config_name"], number, len(header["configs"]))
         rows = Counter[str]()
         for files in config["data_files"]:
             paths = sorted(folder.glob(files["path"]))

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.upload import CHANGES, Material, Row, changed_bytes, copy_store, upload
+from benchmarks.upload import copy_store, main, upload
+from benchmarks.versions import CHANGES, MIXED, Material, Row, average_bytes, changed_bytes, make_folder
 
 SIZES = {"a.jpg": 1000, "b.jpg": 2000, "c.jpg": 4000}
 
@@ -69,3 +70,23 @@ def test_an_upload_sends_what_the_store_lacks_and_copies_do_not_help_one_another
     assert sent[0].total_bytes == len(old + new)
     assert len(new) <= sent[0].sent_bytes < len(new) + 140_000  # and a chunk of the old at most
     assert sent[0].sent_bytes == sent[0].chunk_bytes + sent[0].metadata_bytes
+
+
+@pytest.mark.parametrize("average", ["5", "56", MIXED])
+def test_images_have_the_average_size(average: str, tmp_path: Path) -> None:
+    make_folder(tmp_path / "made", 60, average)
+    sizes = [path.stat().st_size for path in (tmp_path / "made" / "images").iterdir()]
+    assert len(sizes) == 60
+    tolerance = 0.4 if average == MIXED else 0.15
+    assert sum(sizes) / 60 == pytest.approx(average_bytes(average), rel=tolerance)
+    assert max(sizes) > 3 * min(sizes)
+    made = (tmp_path / "made").stat().st_mtime_ns
+    make_folder(tmp_path / "made", 60, average)
+    assert (tmp_path / "made").stat().st_mtime_ns == made
+
+
+@pytest.mark.parametrize("average", ["0.5", "60000", "nan", "many"])
+def test_other_average_sizes_are_refused(average: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--average-kb", average])
+    assert "--average-kb" in capsys.readouterr().err

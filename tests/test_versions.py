@@ -26,7 +26,10 @@ def test_the_citation_leaves_the_version_to_the_release() -> None:
     assert "date-released" not in citation
 
 
-EXTRAS = {"requirements.lock": ["build", "features", "kaggle"], "requirements-dev.lock": ["dev"]}
+EXTRAS = {
+    "requirements.lock": ["build", "features", "generate", "kaggle"],
+    "requirements-dev.lock": ["dev"],
+}
 
 
 def versions(lock: str) -> dict[str, str]:

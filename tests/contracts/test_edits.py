@@ -107,6 +107,7 @@ class Shelf:
             target = self.place / entry.path
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(folder / entry.path, target)
+        return True
 
     def verify(self, manifest):
         return tuple(
@@ -222,7 +223,7 @@ def test_a_host_is_one_folder_and_one_entry(copy: Path) -> None:
     entry = (
         '    HostKind(name="shelf", title="the shelf", settings_key="shelf", settings=ShelfSettings,\n'
         "        formats=(Format.PARQUET,), default_formats=(Format.PARQUET,), keeps_tars=False,\n"
-        '        open=lambda _, settings, out: Shelf(out.parent / "shelf")),\n'
+        '        is_atomic=False, open=lambda _, settings, out, options: Shelf(out.parent / "shelf")),\n'
     )
     insert(table, ")\nTARGETS = ", entry)
     done = release(copy, "--to", "shelf")

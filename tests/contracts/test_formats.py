@@ -37,6 +37,7 @@ def rows(number: int) -> list[dict[str, Any]]:
             "generator": ("SDXL", "FLUX1_dev")[index % 2],
             "prompt": "a “face”, 脸\n\N{GRINNING FACE}" if index % 2 else None,
             "captions": [f"caption {index}", "another"] if index % 2 else [],
+            "prompt_attributes": [{"attribute": "sex", "value": "woman"}] if index % 2 else [],
         }
         made.append(row)
     # With every key and in the types of the columns, as rows are read back.

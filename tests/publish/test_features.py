@@ -155,11 +155,11 @@ def test_a_version_with_one_more_image_keeps_the_files_of_features(world: Path, 
 # Stops for ever once the second batch is in the store; says how many images were encoded.
 KILLED = """
 import os, signal, sys
-from builders.features.clip import ClipEncoder
+from builders.features.demonstration import DemonstrationEncoder
 from builders.features.store import FeatureStore
 from publish.release import main
 moment, seen, encoded = int(sys.argv[1]), [], []
-add, encode = FeatureStore.add_images, ClipEncoder.encode_images
+add, encode = FeatureStore.add_images, DemonstrationEncoder.encode_images
 def add_images(store, maker, made):
     made = list(made)
     add(store, maker, made)
@@ -170,7 +170,7 @@ def add_images(store, maker, made):
 def encode_images(encoder, images):
     encoded.append(images)
     return encode(encoder, images)
-FeatureStore.add_images, ClipEncoder.encode_images = add_images, encode_images
+FeatureStore.add_images, DemonstrationEncoder.encode_images = add_images, encode_images
 status = main(sys.argv[2:])
 print(len(encoded))
 sys.exit(status)

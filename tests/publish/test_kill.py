@@ -14,7 +14,15 @@ from pathlib import Path
 import pytest
 
 from publish.checks.release import check_release
-from tests.support import ROOT, good_folder, run_release, tree_digest
+from tests.support import (
+    ROOT,
+    good_folder,
+    refused_record,
+    request_record,
+    run_release,
+    tree_digest,
+    write_requests,
+)
 
 # Each run is a fork of one process, and is killed at every n-th moment, as the second argument says. The
 # first run is not killed: it counts the moments, and lists what it imported, which the process then imports
@@ -66,7 +74,7 @@ def release(out, moment):
 def look(out, again):
     left = sorted(path.name for path in Path(out).iterdir())
     if again:
-        assert left == ["1.0", "checked.txt", "receipts"], left
+        assert left == ["1.0", "checked.txt", "known-files.txt", "receipts"], left
     if "1.0" in left:  # the rename was made: then the release is whole
         problems = check_release(Path(out) / "1.0")
         assert problems == [], problems
@@ -91,7 +99,9 @@ for moment in range(int(step), moments + 1, int(step)):
 def test_a_run_killed_at_every_moment_leaves_no_half_release_and_the_next_one_succeeds(
     tmp_path: Path,
 ) -> None:
-    folder = good_folder(tmp_path / "good", 1).write()  # one image: figures of more take most of a run
+    images = good_folder(tmp_path / "good", 1)  # one image: figures of more take most of a run
+    folder = images.write()
+    write_requests(folder, [request_record(images, 0), refused_record(images, 1)])
     before = tree_digest(folder)
     settings = ["--version", "1.0", "--config", str(ROOT / "release.toml"), "--sfhq", str(folder)]
     command = [sys.executable, "-c", RUNS, str(tmp_path / "dist"), "1", *settings]
@@ -165,6 +175,7 @@ def test_an_interrupted_run_says_so(tmp_path: Path) -> None:
     folder, out = good_folder(tmp_path / "good").write(), tmp_path / "dist"
     interrupted = (
         "import os, signal, sys, publish.run.releasing; from publish.release import main;"
+        "signal.signal(signal.SIGINT, signal.default_int_handler);"  # ignored in the background of a shell
         "sys.addaudithook(lambda event, _: event == 'os.mkdir' and os.kill(os.getpid(), signal.SIGINT));"
         "sys.exit(main(sys.argv[1:]))"
     )

@@ -15,7 +15,6 @@ import requests
 import stamina
 
 from publish.network import (
-    Clock,
     RequestError,
     RetryPolicy,
     TimeLimits,
@@ -27,6 +26,7 @@ from publish.network import (
     retry,
     retry_after,
 )
+from tests.publish.fake_time import FakeTime
 
 OLD = "Mon, 01 Jan 2024 00:00:00 GMT"
 POLICY = RetryPolicy(tries=4, jitter_seconds=0)
@@ -38,22 +38,6 @@ class FailedError(RequestError):
     def __init__(self, status: int | None, *, is_transient: bool, asked_seconds: float | None = None) -> None:
         super().__init__(f"it failed with {status}{asks_to_wait(asked_seconds)}")
         self.status, self.is_transient, self.asked_seconds = status, is_transient, asked_seconds
-
-
-@dataclass
-class FakeTime:
-    """Time that only waiting moves."""
-
-    now: float = 0.0
-    waits: list[float] = field(default_factory=list)
-
-    @property
-    def clock(self) -> Clock:
-        return Clock(lambda: self.now, lambda: self.now, self.sleep)
-
-    def sleep(self, seconds: float) -> None:
-        self.waits.append(seconds)
-        self.now += seconds
 
 
 @dataclass

@@ -22,7 +22,7 @@ import pytest
 
 from publish.checks.files import read_manifest
 from schemas.manifest import MANIFEST_NAME, Manifest
-from tests.publish.hosts.hub_server import LFS_SUFFIXES
+from tests.publish.hosts.hub_server import LFS_SUFFIXES, READER
 from tests.publish.hosts.kaggle_server import Fault
 from tests.publish.hosts.world import DATASET, REPO, World, open_world
 from tests.support import good_folder, image_bytes, tree_digest
@@ -91,7 +91,8 @@ def reader_environment(world: World) -> dict[str, str]:
     own = ("KAGGLE", "HTTP_PROXY", "http_proxy")
     kept = {name: value for name, value in world.environment.items() if not name.startswith(own)}
     home = str(world.work / "reader")
-    return {**kept, "HF_TOKEN": "", "HF_HOME": home, "HOME": home, "PYTHONPATH": ""}
+    mark = {"HF_HUB_USER_AGENT_ORIGIN": READER}
+    return {**kept, **mark, "HF_TOKEN": "", "HF_HOME": home, "HOME": home, "PYTHONPATH": ""}
 
 
 def read_alone(world: World, *command: str) -> str:

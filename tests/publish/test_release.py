@@ -89,7 +89,11 @@ def test_strict_fails_and_publishes_nothing(tmp_path: Path, capsys: pytest.Captu
     folder = spoiled(tmp_path / "good").write()
     assert released(folder, tmp_path / "dist", "--strict") == 1
     assert "--strict allows none" in capsys.readouterr().err
-    assert sorted(path.name for path in (tmp_path / "dist").iterdir()) == ["checked.txt", "rejected"]
+    assert sorted(path.name for path in (tmp_path / "dist").iterdir()) == [
+        "checked.txt",
+        "known-files.txt",
+        "rejected",
+    ]
 
 
 def test_strict_passes_where_nothing_is_rejected(tmp_path: Path) -> None:
@@ -229,7 +233,8 @@ def test_the_flags_are_these(capsys: pytest.CaptureFixture[str]) -> None:
     assert flags == {
         *("--help", "--version", "--config", "--out", "--to", "--plan", "--strict"),
         *("--sfhq", "--images", "--generator", "--captions", "--preferences", "--fetch-images"),
-        *("--apply", "--previous", "--allow-bump", "--repack", "--json"),
+        *("--apply", "--previous", "--allow-bump", "--repack", "--json", "--patience"),
+        *("--wait", "--force-unknown-rights", "--on", "--read-again"),
     }
 
 

@@ -17,7 +17,7 @@ JSON_VALUES = st.recursive(
 )
 
 
-@pytest.mark.parametrize("generator", GENERATORS)
+@pytest.mark.parametrize("generator", CONFIGS)
 def test_upstream_settings_are_typed(generator: str) -> None:
     row = settings_row(GENERATORS[generator].settings.model_validate(CONFIGS[generator]))
     for key, value in CONFIGS[generator].items():

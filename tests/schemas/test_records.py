@@ -16,6 +16,7 @@ GOOD: dict[str, object] = {
     "prompt": None,
     "original_prompt": None,
     "captions": [],
+    "prompt_attributes": [],
     "generator": "SDXL",
     "settings": GENERATORS["SDXL"].settings.model_validate({"steps": 30}),
     "config_json": None,

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 import yaml
 from huggingface_hub import DatasetCard
@@ -78,15 +79,19 @@ def test_numbers_can_be_read_back(card: str) -> None:
 
 def test_every_column_and_generator_is_explained(card: str, sample_release: Path) -> None:
     columns = (sample_release / "COLUMNS.md").read_text()
-    for config in CONFIGS.values():
-        for name, column in flatten(config.columns):
-            assert f"| `{name}` |" in columns
+    for name in ROWS.keys() & CONFIGS.keys():
+        for column_name, column in flatten(CONFIGS[name].columns):
+            assert f"| `{column_name}` |" in columns
             assert column.description
             assert column.description in columns
     licenses = (sample_release / "LICENSES.md").read_text()
+    made = set(pq.read_table(sample_release / "prompts", columns=["generator"])["generator"].to_pylist())
+    assert len(made) == 5  # a card speaks of no generator that made none of its images
     for generator in GENERATORS.values():
-        assert generator.terms.url in card
-        assert generator.terms.summary in licenses
+        assert (f"| `{generator.name}` | {generator.title} |" in card) == (generator.name in made)
+        if generator.name in made:
+            assert generator.terms.url in card
+            assert generator.terms.summary in licenses
 
 
 def test_the_sample_is_not_passed_off_as_the_real_thing(card: str, sample_release: Path) -> None:
@@ -132,12 +137,12 @@ def test_every_snippet_runs_in_a_process_without_the_kit(
 @pytest.mark.slow
 def test_text_from_a_hostile_source_stays_text(tmp_path: Path) -> None:
     """A folder's name is published; it must not become markup or YAML."""
-    folder = good_folder(tmp_path / "a|b<script>`{{7*7}}`---").write()
+    folder = good_folder(tmp_path / "a|b<script>`{{7531*81}}`---").write()
     assert run_release("--version", "1.0", "--sfhq", folder, "--out", tmp_path / "dist").status == 0
     text = (tmp_path / "dist" / "1.0" / "README.md").read_text()
     assert "<script>" not in text
-    assert "49" not in text
-    assert "come from the source `a-b-script-7-7`" in text
+    assert "610011" not in text
+    assert "come from the source `a-b-script-7531-81`" in text
 
 
 def test_the_citation_gets_version_and_date_of_the_release(sample_release: Path) -> None:

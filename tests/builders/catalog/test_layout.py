@@ -16,13 +16,14 @@ from builders.catalog.splits import split_of
 from builders.release.changes import arrange
 from builders.release.rows import part_rows, read_records
 from builders.sources.captions import CaptionSource
+from builders.sources.generation import open_generation
 from builders.sources.images.sfhq import open_sfhq_folder
 from builders.sources.intake import Source, SourceOptions
 from builders.sources.preferences import PreferenceSource
 from schemas.configs import CONFIGS, Table, configs_of
 from schemas.settings import BuildSettings
 from tests.exports import REAL_RECORD
-from tests.support import good_folder
+from tests.support import good_folder, request_record, write_requests
 
 RULE = "submitted-majority"
 LIMITS = Limits(num_rows=6, num_bytes=1000, group_rows=2, group_bytes=400)
@@ -47,7 +48,7 @@ class Arranged:
             layout.arrange(Table.IMAGES, _entries(rows), LIMITS, list(placed)[::order], repack=repack)
             self.rows = rows
             self.parts = layout.parts(Table.IMAGES)
-            self.changes = sorted(layout.changes(CONFIGS["default"]))
+            self.changes = list(layout.changes(CONFIGS["default"]))
             query = 'SELECT split, number, key FROM layout ORDER BY "table", split, number, position'
             self.places: dict[tuple[str, int], list[str]] = {}
             for split, number, key in db.execute(query):
@@ -146,7 +147,7 @@ def test_an_image_takes_the_place_of_one_of_its_name_unless_it_is_much_larger() 
 
 @given(ROWS, ROWS)
 def test_changes_are_what_differs(old: Rows, new: Rows) -> None:
-    changes = {key: change for key, _, change in Arranged(new, Arranged(old)).changes}
+    changes = {row.key: row.kind for row in Arranged(new, Arranged(old)).changes}
     wanted = dict.fromkeys(new.keys() - old.keys(), "added")
     wanted |= dict.fromkeys(old.keys() - new.keys(), "removed")
     wanted |= {key: "edited" for key in new.keys() & old.keys() if new[key][1:] != old[key][1:]}
@@ -171,9 +172,9 @@ def test_a_pair_that_becomes_decided_is_added_to_the_decided_ones() -> None:
         ]
         entries = [Entry(key, "train", 0, "", b"2", is_decided=decided) for key, decided in now]
         layout.arrange(Table.PREFERENCES, entries, LIMITS, placed)
-        decided = {key: change for key, _, change in layout.changes(CONFIGS["binarized"])}
+        decided = {row.key: row.kind for row in layout.changes(CONFIGS["binarized"])}
         assert decided == {"a": "edited", "b": "removed", "c": "added", "e": "removed"}
-        everything = {key: change for key, _, change in layout.changes(CONFIGS["preferences"])}
+        everything = {row.key: row.kind for row in layout.changes(CONFIGS["preferences"])}
         assert everything == dict.fromkeys("abcd", "edited") | {"e": "removed"}
 
 
@@ -213,10 +214,12 @@ def test_the_rows_of_a_part_are_looked_up_and_no_table_is_scanned_for_them(tmp_p
     captions.write_text(json.dumps({"file_name": name, "caption": "a caption"}))
     votes.write_text(json.dumps(REAL_RECORD))
     options = SourceOptions(of="a")
+    write_requests(tmp_path / "a", [request_record(good_folder(tmp_path / "a"), 0)])
     sources: list[Source] = [
         *faces,
         CaptionSource(captions, "captions", options),
         PreferenceSource(votes, "votes", options),
+        *open_generation(tmp_path / "a", "a"),
     ]
     statements: list[str] = []
     with closing(Catalog(tmp_path / "catalog.sqlite")) as catalog:

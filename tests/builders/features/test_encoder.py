@@ -92,6 +92,15 @@ def test_a_vector_does_not_depend_on_the_images_beside_it(encoder: Encoder, face
     assert np.array_equal(encode_all(encoder, faces[18:]), together[18:])
 
 
+def test_the_demonstration_encoder_gives_the_same_bits_beside_any_others(encoder: Encoder) -> None:
+    """A run that goes on, and a new version, have other batches than a first run."""
+    images = [image_bytes(number, size=(64, 64)) for number in range(40)]
+    alone = np.concatenate([encoder.encode_images([image]) for image in images])
+    for size in (3, 16):
+        batches = [encoder.encode_images(images[at : at + size]) for at in range(0, len(images), size)]
+        assert np.array_equal(np.concatenate(batches), alone)
+
+
 def test_a_stream_takes_a_batch_for_each_worker_and_gives_what_is_done(
     encoder: Encoder, faces: list[bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -113,13 +122,13 @@ def test_a_stream_takes_a_batch_for_each_worker_and_gives_what_is_done(
 
 @pytest.mark.parametrize(("device", "num_workers", "at_once"), [("cpu", 64, 4), ("cuda", 16, 1)])
 def test_cores_compute_side_by_side_and_a_gpu_one_batch_at_a_time(
-    device: str, num_workers: int, at_once: int, encoder: Encoder, monkeypatch: pytest.MonkeyPatch
+    device: str, num_workers: int, at_once: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import torch
 
-    from builders.features.clip import ClipEncoder
+    from builders.features.clip import ClipEncoder, load_clip
 
-    assert isinstance(encoder, ClipEncoder)
+    encoder = load_clip(DEMO)
     monkeypatch.setattr(os, "cpu_count", lambda: 64)
     found = ClipEncoder(replace(encoder._parts, device=device), encoder.provenance)
     assert found.num_workers == num_workers
@@ -136,6 +145,27 @@ def test_cores_compute_side_by_side_and_a_gpu_one_batch_at_a_time(
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(lambda _: found._run(compute), range(4)))
     assert max(most) == at_once
+
+
+def test_the_demonstration_encoder_gives_what_open_clip_makes_of_its_weights(
+    encoder: Encoder, faces: list[bytes]
+) -> None:
+    from builders.features.clip import load_clip
+
+    other = load_clip(DEMO)
+    wide = saved(draw_face(random_face(5), 256).crop((0, 40, 256, 201)))
+    images, texts = (
+        [*faces[:3], wide, saved(Image.new("L", (300, 40)), "PNG")],
+        [*demo_encoder.EXAMPLES, "", "hat " * 99],
+    )
+    for found, expected in (
+        (encoder.encode_images(images), other.encode_images(images)),
+        (encoder.encode_texts(texts), other.encode_texts(texts)),
+    ):
+        assert found.dtype == expected.dtype
+        assert np.abs(found.astype(np.float64) - expected).max() < 2e-4  # float16 rounds to 1.2e-4 below 0.25
+    mine, theirs = (each.provenance.model_dump(exclude={"libraries"}) for each in (encoder, other))
+    assert mine == theirs
 
 
 def test_a_damaged_image_is_named(encoder: Encoder, faces: list[bytes]) -> None:
@@ -161,6 +191,10 @@ class Spoiled:
     @property
     def num_workers(self) -> int:
         return 2
+
+    @property
+    def logit_scale(self) -> float:
+        return self._encoder.logit_scale
 
     def encode_images(self, images: Iterable[bytes]) -> Features:
         features = self._encoder.encode_images(images)
@@ -195,7 +229,7 @@ def test_a_vector_that_is_none_is_refused_with_the_images_name(
 def test_jpegs_are_decoded_as_small_as_leaves_twice_what_is_seen(
     kind: str, mode: str, size: tuple[int, int], decoded: tuple[int, int]
 ) -> None:
-    from builders.features.clip import decode_image
+    from builders.features.decoding import decode_image
 
     image = decode_image(saved(Image.new(mode, size), kind), (64, 64))
     assert (image.mode, image.size) == ("RGB", decoded)
@@ -204,7 +238,7 @@ def test_jpegs_are_decoded_as_small_as_leaves_twice_what_is_seen(
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
 @pytest.mark.parametrize("orientation", range(1, 10))  # 9 means nothing
 def test_images_are_seen_as_datasets_shows_them(kind: str, orientation: int) -> None:
-    from builders.features.clip import decode_image
+    from builders.features.decoding import decode_image
 
     exif = Image.Exif()
     exif[ExifTags.Base.Orientation] = orientation
@@ -239,7 +273,7 @@ def test_provenance_says_what_the_vectors_depend_on(encoder: Encoder) -> None:
     assert (found.input_size, found.dimension, found.dtype) == ((64, 64), 128, "float32")
     assert (found.interpolation, found.resize_mode, found.normalized) == ("bicubic", "shortest", True)
     assert found.is_demonstration
-    assert set(found.libraries) == {"open_clip_torch", "torch", "torchvision", "pillow", "simplejpeg"}
+    assert set(found.libraries) == {"numpy", "pillow", "scipy", "simplejpeg"}
     assert str(ROOT) not in found.model_dump_json()
 
 
@@ -337,9 +371,10 @@ sys.modules["open_clip"] = None
 from builders.features.encoder import load_encoder
 from schemas.features import FeatureSettings
 from schemas.problems import SettingsError
+load_encoder(FeatureSettings(model="sfhq-demo", pretrained="built-in")).encode_texts(["a hat"])
 assert "torch" not in sys.modules
 try:
-    load_encoder(FeatureSettings(model="sfhq-demo", pretrained="built-in"))
+    load_encoder(FeatureSettings(model="ViT-B-32", pretrained="openai"))
 except SettingsError as error:
     print(error)
 """

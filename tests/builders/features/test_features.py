@@ -77,6 +77,7 @@ class PlainEncoder:
     provenance: Provenance = field(default_factory=provenance)
     batch_size: int = 3
     num_workers: int = 1
+    logit_scale: float = 100.0
     images: list[str] = field(default_factory=list)
     texts: list[str] = field(default_factory=list)
 

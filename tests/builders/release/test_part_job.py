@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import hashlib
 import pickle
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -21,15 +23,19 @@ from builders.images.files import ImageFile
 from builders.parallel import IN_THREADS, Executor, Threads
 from builders.pipeline import Notes, build_release, describe_inputs, plan_build
 from builders.release.part_job import PackedGroup, PartJob, write_part_job
+from builders.sources.generation import open_generation
+from builders.sources.images.sfhq import TABLE_NAME
+from builders.sources.intake import Source
 from publish.run.encoders import open_encoders
 from publish.run.settings import Flags, load_settings, open_sources
 from schemas.configs import Table
 from schemas.manifest import Manifest
 from schemas.problems import BuildError, Reason
 from schemas.settings import BuildSettings
-from tests.support import ROOT, tree_digest
+from tests.support import ROOT, SfhqFolder, request_record, tree_digest, write_requests
 
 pytestmark = pytest.mark.slow  # two whole builds, and processes that import everything
+L = TypeVar("L")
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -40,6 +46,17 @@ class Processes:
 
     num_workers: int = 2
     pickles: list[bytes] = field(default_factory=list)
+    shares_memory: bool = False
+
+    def map_loaded(
+        self,
+        load: Callable[[], L],
+        function: Callable[[L, T], R],
+        items: Iterable[T],
+        *,
+        uses_gpu: bool = False,
+    ) -> Iterator[tuple[T, R]]:
+        raise NotImplementedError  # parts need nothing loaded
 
     def map_ordered(
         self, function: Callable[[T], R], items: Iterable[T], *, chunk: int = 1
@@ -65,12 +82,13 @@ class Noted(Processes):
 
 
 def build(out: Path, parts: Executor) -> Path:
-    """Build a release of the sample: images, captions, votes and features, in two splits."""
+    """Build a release of the sample: images, captions, votes, requests and features, in two splits."""
     settings = load_settings(ROOT / "release.toml", Flags())
     notes = Notes((ROOT / "CITATION.cff").read_text(), (ROOT / "CHANGELOG.md").read_text())
     out.mkdir()
     sources = open_sources(settings, ROOT, out)
     encoders = open_encoders(settings, ROOT, sources)
+    sources = *sources, *add_requests(out / "sample", sources[0].name)
     content = settings.content_with({name: encoder.provenance for name, encoder in encoders.items()})
     content = content.model_copy(update={"build": BuildSettings(splits={"validation": 0.3})})
     (out / "embedded").mkdir()
@@ -80,6 +98,14 @@ def build(out: Path, parts: Executor) -> Path:
         execution = replace(IN_THREADS, parts=parts)
         build_release(out / "1.0", catalog, plan, notes, Features(store, encoders), execution)
     return out / "1.0"
+
+
+def add_requests(folder: Path, name: str) -> tuple[Source, ...]:
+    """Write requests for the images of the sample, which has none, and open them."""
+    with (folder / TABLE_NAME).open(encoding="utf-8", newline="") as table:
+        sample = SfhqFolder(folder, list(csv.reader(table))[1:])
+    write_requests(folder, [request_record(sample, number) for number in range(len(sample.rows))])
+    return open_generation(folder, name)
 
 
 @pytest.fixture(scope="module")
@@ -108,6 +134,22 @@ def test_a_job_is_plain_data_and_writes_the_same_files_again(
     written = [shard for job in jobs for shard in write_part_job(replace(job, folder=tmp_path))]
     expected = Manifest.model_validate_json((release / "manifest.json").read_bytes()).shards
     assert sorted(written, key=str) == sorted(expected, key=str)
+
+
+def test_two_parts_of_a_split_are_written_at_the_same_time(
+    by_threads: tuple[Path, list[PartJob]], tmp_path: Path
+) -> None:
+    """As a cluster does: in one folder, and each as it is written alone."""
+    job = next(job for job in by_threads[1] if job.part.table is Table.IMAGES)
+    jobs = [replace(job, folder=tmp_path, part=replace(job.part, number=number)) for number in range(4)]
+    written = [shard for _, shards in Threads(4).map_unordered(write_part_job, jobs) for shard in shards]
+    alone = {
+        (shard.config, shard.sha256) for shard in write_part_job(replace(job, folder=tmp_path / "alone"))
+    }
+    assert {(shard.config, shard.sha256) for shard in written} == alone
+    assert len({shard.path for shard in written}) == 4 * len(alone)
+    for shard in written:
+        assert hashlib.sha256((tmp_path / shard.path).read_bytes()).hexdigest() == shard.sha256
 
 
 def test_a_group_is_packed_small(by_threads: tuple[Path, list[PartJob]]) -> None:

@@ -39,7 +39,7 @@ from tests.support import CONFIGS as SETTINGS
 from tests.support import image_bytes
 
 FIELDS = [column.name for column in CONFIGS["default"].columns if column.name != "image"]
-JSON_FIELDS = ("captions", "settings", "other_origins")
+JSON_FIELDS = ("captions", "prompt_attributes", "settings", "other_origins")
 
 Row = dict[str, Any]
 
@@ -55,6 +55,7 @@ def make_row(number: int, kind: str = "JPEG", data: bytes | None = None, **chang
         "prompt": None,
         "original_prompt": None,
         "captions": [],
+        "prompt_attributes": [],
         "generator": generator,
         "settings": settings and GENERATORS[generator].settings.model_validate(settings),
         "config_json": settings and json.dumps(settings),
@@ -83,6 +84,7 @@ def awkward_rows() -> list[Row]:
             settings=settings,
             prompt=f'schöne Frau 👩🏽‍🦰 \u2028 "{number}"\nيوم',
             captions=["", "a\\b", "ein Bär 🐻"][:number],
+            prompt_attributes=[{"attribute": "hair color", "value": "ein Bär 🐻"}] * number,
             other_origins=[f"b/{number}.jpg"],
             original_prompt="a face" if generator == "DALLE3" else None,
         )

@@ -209,7 +209,7 @@ TAMPERINGS: dict[str, tuple[Tamper, str]] = {
         "columns differ from the manifest's (value: 'prompt, text')",
     ),
     "row groups too large": (
-        rewrite_shard("images", lambda table: pa.concat_tables([table] * 2), rows_per_group=1000),
+        rewrite_shard("images", lambda table: pa.concat_tables([table] * 4), rows_per_group=1000),
         "too large for the Hub's viewer",
     ),
     "card's YAML count": (edit_card("num_examples: 60", "num_examples: 61"), "/train is not true"),

@@ -19,13 +19,15 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 
+from tests.publish.loopback import Loopback
+
 WRITE_TOKEN, READ_TOKEN, SIGNATURE = "hf_WriteSecretWrite", "hf_ReadSecretRead", "SignatureOfAnUploadUrl"
+READER = "reader-beside-the-test"  # as a reader's HF_HUB_USER_AGENT_ORIGIN
 XET_TOKEN = "xet_SecretOfTheStore"
 LARGE_BYTES = 10_000_000
 LFS_SUFFIXES = (".parquet", ".tar", ".png", ".jpg", ".zip", ".bin")
@@ -124,10 +126,12 @@ class Fault:
             nothing until the server stops. "lost": do it, then hang up. "late": answer `status` now, and do
             it before the next request is looked at. "later": the same, before the next of its kind. "spoil":
             do it wrongly (a byte, a digest or a file). "race": call `action` first, and then do it well.
-            "cut": end the answer in its middle.
+            "cut": end the answer in its middle. "answer": answer 200 with `body`, doing nothing. "nonsense":
+            do it, and answer 200 with `body`.
         skip: How many requests go well first.
         times: How many fail.
         path: Which file of a commit is spoiled.
+        body: The whole answer of "answer" and "nonsense".
     """
 
     kind: str
@@ -138,6 +142,7 @@ class Fault:
     skip: int = 0
     times: int = 1
     path: str = ""
+    body: bytes = b"<html>"
     action: Callable[[], object] = lambda: None
 
 
@@ -169,16 +174,7 @@ class _Refused(Exception):  # noqa: N818 - an answer, not an error
         self.answer = Answer(status, body, told)
 
 
-class _Listener(ThreadingHTTPServer):
-    daemon_threads = True
-    block_on_close = False  # connections that the client keeps open
-    request_queue_size = 64
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing: clients that go away are part of the tests."""
-
-
-class HubServer:
+class HubServer(Loopback):
     """The server; use it in a `with`.
 
     Args:
@@ -196,7 +192,8 @@ class HubServer:
         self.repos: dict[str, Repo] = {}
         self.seen: list[Seen] = []
         self.faults: list[Fault] = []
-        self.on_call: Callable[[str], None] = lambda _: None  # told each request's kind before all else
+        # Is told each request's kind before all else, except what a reader beside the test asks for.
+        self.on_call: Callable[[str], None] = lambda _: None
         self.card_warnings: list[str] = []
         self.stored: dict[str, bytes] = {}  # large files by SHA-256
         self.sent_again: list[str] = []  # SHA-256 of large files that came in though they were there
@@ -206,27 +203,7 @@ class HubServer:
         self._late: list[tuple[str, Callable[[], object]]] = []
         self._clock, self._num_open = itertools.count(), 0
         self._lock = threading.RLock()
-        self._stopped = threading.Event()
-        self._servers = [_Listener(("127.0.0.1", 0), self._handler()) for _ in range(2)]
-        self.endpoint, self.storage = (f"http://127.0.0.1:{server.server_port}" for server in self._servers)
-        self._threads = [
-            threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-            for server in self._servers
-        ]
-
-    def __enter__(self) -> Self:
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._stopped.set()
-        for server, thread in zip(self._servers, self._threads, strict=True):
-            server.shutdown()
-            thread.join()
-            server.server_close()
+        super().__init__(self._handler())
 
     # For tests
 
@@ -610,7 +587,8 @@ class HubServer:
         parts = urlsplit(handler.path)
         kind, named = _route(handler.command, parts.path)
         headers = {name.lower(): value for name, value in handler.headers.items()}
-        self.on_call(kind)
+        if f"origin/{READER}" not in headers.get("user-agent", ""):
+            self.on_call(kind)
         with self._lock:
             due, self._late = self._late, []
             for after, finish in due:
@@ -624,7 +602,7 @@ class HubServer:
             context = {**named, "headers": headers, "query": query, "body": body, "spoiled": None}
             answer = self._outcome(kind, context, fault)
         if fault is not None and fault.do == "hang":
-            self._stopped.wait()
+            self.stopped.wait()
         if answer is None:
             _hang_up(handler)
         else:
@@ -647,6 +625,11 @@ class HubServer:
             case "race" | "cut":
                 fault.action()
                 return self._answer(kind, context)
+            case "answer" | "nonsense":
+                if fault.do == "nonsense":
+                    self._answer(kind, context)
+                kind_of_body = "text/html" if fault.body.startswith(b"<") else "application/json"
+                return Answer(200, fault.body, {"Content-Type": kind_of_body})
             case "lost":
                 self._answer(kind, context)
         return None

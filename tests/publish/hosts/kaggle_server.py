@@ -30,9 +30,11 @@ class Fault:
     Attributes:
         request: Method of the API, or "PUT" or "GET" of bytes.
         kind: "status", "reset" (nothing is done), "lost" (it is done), "hang" (nothing is done), "cut" (half
-            of the bytes arrive), "nonsense" (done, and answered with what is no JSON), "late" (a 504, and
-            done when the dataset has been looked at some more times), "drip" (a byte at a time).
+            of the bytes arrive), "nonsense" (done, and answered with `body`), "answer" (nothing is done, and
+            answered with `body`), "late" (a 504, and done when the dataset has been looked at some more
+            times), "drip" (a byte at a time), "flip" (the last byte arrives as another).
         status: For "status".
+        body: For "nonsense" and "answer", which have the status 200.
         headers: For "status".
         times: How often.
         skip: How many such requests go well before.
@@ -46,6 +48,7 @@ class Fault:
     times: int = 1
     skip: int = 0
     looks: int = 0
+    body: bytes = b"<html>"
 
 
 @dataclass
@@ -56,6 +59,7 @@ class Version:
     files: dict[str, bytes]
     looks_left: int = 0
     failed: bool = False
+    creator: str = "faces"
 
     @property
     def status(self) -> str:
@@ -109,6 +113,8 @@ class KaggleServer:
         packs: Whether it packs what is downloaded.
         on_call: Is told the name of each request before it is answered.
         flips: Paths of which the last byte comes out wrong.
+        shows_settings: Whether it shows a dataset's settings to those who may not edit it.
+        storage_tells: How the storage tells what it got: "header", "json" or "nothing".
     """
 
     def __init__(self) -> None:
@@ -123,6 +129,7 @@ class KaggleServer:
         self.loses: set[str] = set()
         self.flips: set[str] = set()
         self.fails, self.packs, self.may_write = False, False, True
+        self.shows_settings, self.storage_tells = True, "header"
         self.refuses = ""
         self.num_put_bytes = 0
         self.forgotten: set[str] = set()
@@ -224,8 +231,7 @@ class KaggleServer:
 
     def _do_CreateDatasetVersion(self, body: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
         ref = self._ref(body)
-        if not self.may_write:
-            raise ApiError(403, "Permission 'datasets.update' was denied")
+        self._check_edit(ref)
         if self.refuses:
             return {"status": "error", "error": self.refuses}
         files = self._files(body["body"])
@@ -239,7 +245,8 @@ class KaggleServer:
         dataset = self.datasets[self._ref(body)]
         shown = [v for v in dataset.versions if self.shows_pending or not (v.looks_left or v.failed)]
         listed = [
-            {"versionNumber": n, "versionNotes": v.notes, "status": v.status} for n, v in enumerate(shown, 1)
+            {"versionNumber": n, "versionNotes": v.notes, "status": v.status, "creatorRef": v.creator}
+            for n, v in enumerate(shown, 1)
         ]
         return {
             "ref": self._ref(body),
@@ -269,11 +276,12 @@ class KaggleServer:
         return self._page(body, "files", [(path.removeprefix(folder), files[path]) for path in listed])
 
     def _do_GetDatasetMetadata(self, body: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
+        if not self.shows_settings:
+            self._check_edit(self._ref(body))
         return {"info": {"datasetSlug": body["datasetSlug"], **self.datasets[self._ref(body)].page}}
 
     def _do_UpdateDatasetMetadata(self, body: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
-        if not self.may_write:
-            raise ApiError(403, "Permission 'datasets.update' was denied")
+        self._check_edit(self._ref(body))
         settings = {"isPrivate": False, "collaborators": [], **body["settings"]}  # what is not said is not so
         self.datasets[self._ref(body)].page |= settings
         return {"errors": []}
@@ -304,6 +312,13 @@ class KaggleServer:
             raise ApiError(403, "Permission 'datasets.get' was denied")  # as the site does
         return ref
 
+    def _check_edit(self, ref: str) -> None:
+        editors = {
+            each["username"] for each in self.datasets[ref].page["collaborators"] if each["role"] == "WRITER"
+        }
+        if not self.may_write or not (ref.partition("/")[0] in self.owners or self.username in editors):
+            raise ApiError(403, "Permission 'datasets.update' was denied")
+
     def _version(self, body: dict[str, Any]) -> Version:
         versions = self.datasets[self._ref(body)].versions
         number = body.get("datasetVersionNumber", len(versions))
@@ -333,7 +348,7 @@ class KaggleServer:
 
     def _add(self, ref: str, notes: str, files: dict[str, bytes]) -> None:
         kept = {path: data for path, data in files.items() if path not in self.loses}
-        self.datasets[ref].versions.append(Version(notes, kept, self.looks, self.fails))
+        self.datasets[ref].versions.append(Version(notes, kept, self.looks, self.fails, self.username))
 
 
 class ApiError(Exception):
@@ -390,7 +405,7 @@ class _Handler(BaseHTTPRequestHandler):
         if fault and fault.kind == "lost":
             self._break()
         elif fault and fault.kind == "nonsense":
-            self._send(200, b"<html>", {"Content-Type": "application/json"})
+            self._send(200, fault.body, {"Content-Type": "application/json"})
         elif "redirect" in answer:
             self._send(302, b"", {"Location": answer["redirect"]})
         else:
@@ -411,16 +426,34 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             start = int(kind.partition("-")[0]) if kind else 0
             data = self.rfile.read(length)
+            if fault and fault.kind == "flip":
+                data = data[:-1] + bytes([data[-1] ^ 1])
             with self.site.lock:
                 self.site.num_put_bytes += len(data)
                 blob.data[start:] = data
         if fault and fault.kind in ("cut", "lost"):
             self._break()
+        elif fault and fault.kind == "nonsense":
+            self._send(200, fault.body)
         elif len(blob.data) == blob.size:
-            self._send(200, b"")
+            self._tell_stored(bytes(blob.data))
         else:
             there = {"Range": f"bytes=0-{len(blob.data) - 1}"} if blob.data else {}
             self._send(308, b"", there)
+
+    def _tell_stored(self, data: bytes) -> None:
+        """Say what has arrived, as the storage does: in a header, or in JSON."""
+        md5 = base64.b64encode(hashlib.md5(data).digest()).decode()
+        if self.site.storage_tells == "header":
+            told = {
+                "x-goog-hash": f"crc32c=AAAAAA==,md5={md5}",
+                "x-goog-stored-content-length": str(len(data)),
+            }
+            self._send(200, b"", told)
+        elif self.site.storage_tells == "json":
+            self._reply(200, {"kind": "storage#object", "size": str(len(data)), "md5Hash": md5})
+        else:
+            self._send(200, b"")
 
     def do_GET(self) -> None:
         self._note("GET", self.path)
@@ -431,6 +464,8 @@ class _Handler(BaseHTTPRequestHandler):
         if fault and fault.kind == "drip":
             self._drip(data)
             return
+        if fault and fault.kind == "nonsense":
+            data = fault.body
         self._send(200, data[: len(data) // 2] if fault and fault.kind == "cut" else data, whole=len(data))
 
     def _drip(self, data: bytes) -> None:
@@ -464,6 +499,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._reply(fault.status, {"code": fault.status, "message": f"A fault {said}"}, fault.headers)
         elif fault.kind == "reset":
             self._break()
+        elif fault.kind == "answer":
+            self._send(200, fault.body, {"Content-Type": "application/json"})
         elif fault.kind == "hang":
             self.site.unhang.wait(20)
             self.close_connection = True

@@ -54,7 +54,12 @@ def test_both_hosts_hold_what_the_folder_holds_and_once_is_enough(world: World) 
     line = f'load_dataset("{REPO}", revision="v1.0", split="train")'
     assert line in run.out
 
-    assert {path.name for path in world.out.iterdir()} == {"1.0", "checked.txt", "receipts"}
+    assert {path.name for path in world.out.iterdir()} == {
+        "1.0",
+        "checked.txt",
+        "known-files.txt",
+        "receipts",
+    }
     before = tree_digest(world.out)
     world.forget()
     again = world.run()

@@ -16,6 +16,7 @@ from builders.release.trainers import LAYOUTS
 from publish.checks.files import read_manifest
 from publish.export import main as export
 from publish.release import main as release
+from tests.builders.card.reading import check_readable
 from tests.exports import REAL_RECORD
 from tests.support import CONFIGS, ROOT, SfhqFolder, image_bytes, tree_digest
 
@@ -165,7 +166,7 @@ def test_the_first_caption_is_that_of_the_config_default(sample_release: Path, t
     assert all(row["text_source"] == captioners[row["image_id"], row["text"]] for row in rows)
     assert len({row["text_source"] for row in rows}) == 2
     card = (tmp_path / "out" / "README.md").read_text()
-    assert "The texts are inferred" in card
+    assert "- The texts are captions. They may be wrong." in card  # the sample has no captioner
     for source, count in Counter(row["text_source"] for row in rows).items():
         assert f"| `{source}` | {count} |" in card
 
@@ -216,6 +217,9 @@ def test_an_export_loads_and_its_card_is_true(layout: str, sample_release: Path,
     header = yaml.safe_load(card.split("---\n")[1])
     assert [each["name"] for each in header["dataset_info"]["features"]] == dataset.column_names
     assert (header["license"], header["license_link"]) == ("other", "LICENSES.md")
+    check_readable(card)
+    check_readable(terms)
+    assert "people prefer" not in card  # no person made the sample's votes
     manifest = read_manifest(sample_release)
     assert manifest.digest in card
     for trial in LAYOUTS[layout].trials:

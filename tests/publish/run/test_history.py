@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from schemas.problems import Problem
 from schemas.settings import BuildSettings
 from schemas.versions import Bump, bump_between, next_version
 from tests.exports import REAL_RECORD
+from tests.opens import watch_opens
 from tests.support import ROOT, SfhqFolder, good_folder, image_bytes, run_release, tree_digest
 
 NUM_IMAGES = 8
@@ -60,7 +62,7 @@ class Releases:
 
     def release(self, version: str, *flags: str) -> int:
         """Write the collection and release it."""
-        captions = self.collection.path.parent / "captions.jsonl"
+        captions = self.config.parent / "captions.jsonl"
         lines = [{"file_name": name, "caption": text} for name, text in self.captions.items()]
         lines += [line | {"caption": f"{line['file_name']} once more"} for line in lines]
         captions.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
@@ -123,11 +125,21 @@ def edit_prompt(releases: Releases) -> None:
     releases.collection.rows[0][2] = "another prompt"
 
 
+def rename_folder(releases: Releases) -> None:
+    """Give the folder of images another name, in another place."""
+    place = releases.collection.path
+    releases.collection.path = place.parent / "elsewhere" / "people"
+    releases.collection.path.parent.mkdir()
+    if place.exists():
+        place.rename(releases.collection.path)
+
+
 CHANGES: dict[
     str, tuple[Callable[[Releases], None], Bump, dict[str, tuple[int, int, int]], dict[str, int]]
 ] = {
     # change → bump, rows of prompts and captions added, edited and removed, data files of images that stay
     "nothing": (lambda _: None, Bump.PATCH, {}, {"default": 2, "webdataset": 2}),
+    "renamed folder": (rename_folder, Bump.PATCH, {}, {"default": 2, "webdataset": 2}),
     "appended": (
         lambda releases: add_image(releases, 90, NUM_IMAGES),
         Bump.MINOR,
@@ -182,16 +194,64 @@ def test_a_version_costs_what_changed(
     assert check_release(releases.out / version) == []
     assert tree_digest(releases.out / "1.0") == before
     added, edited, removed = rows.get("captions", (0, 0, 0))
+    changelog, card = ((releases.out / version / name).read_text() for name in ("CHANGELOG.md", "README.md"))
+    is_edited = bool(rows.get("captions"))
     line = f"- `captions`: {added} rows added, {edited} edited, {removed} removed"
-    assert line in (releases.out / version / "CHANGELOG.md").read_text()
-    assert (
-        f"| `captions` | {added} | {edited} | {removed} |"
-        in (releases.out / version / "README.md").read_text()
-    )
+    assert (line in changelog) == is_edited
+    assert (f"| `captions` | {added} | {edited} | {removed} |" in card) == is_edited
+    assert ("No row was added, edited or removed." in changelog) == (not rows)
     stay = [image_id for image_id in releases.ids("1.0") if image_id in set(releases.ids(version))]
     assert releases.ids(version)[: len(stay)] == stay
     listed = pq.read_table(releases.out / version / "changes.parquet").to_pylist()
     assert len(listed) == sum(sum(each.model_dump().values()) for each in manifest.changes.rows.values())
+
+
+def test_a_plan_says_which_columns_are_edited_with_an_example(
+    releases: Releases, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of a prompt that is corrected at its end; where the example is cut, both values show the difference."""
+    folder = releases.collection
+    before = folder.rows[0][2]
+    folder.rows[0][2] = f"{before}, in the rain"
+    releases.captions[folder.rows[1][0]] = "something else"
+    capsys.readouterr()
+    assert releases.release("2.0", "--plan") == 0
+    out = capsys.readouterr().out
+    assert re.search(r"\n edited column +such as +rows +of\n", out)
+    # Long values take several lines of their column.
+    edited = {line.split()[0]: line.split()[-2:] for line in out.splitlines() if line.startswith(" prompts.")}
+    assert edited == {"prompts.prompt": ["1", "8"], "prompts.captions": ["1", "8"]}
+    assert "in the rain" in " ".join(out.split())
+    assert "rows that the previous release has, too" not in out  # the note of what may be a mistake
+
+
+@pytest.mark.slow
+def test_a_column_that_is_edited_in_most_rows_is_pointed_out_before_anything_is_built(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = good_folder(tmp_path / "faces", 12)
+    releases = Releases(folder, tmp_path / "dist")
+    assert releases.release("1.0") == 0
+    for row in folder.rows[:11]:
+        row[2] = row[2].upper()
+    capsys.readouterr()
+    assert releases.release("1.1") == 1  # refused, since it claims too little
+    captured = capsys.readouterr()
+    told = "prompts.prompt is edited in 11 of 12 rows that the previous release has, too"
+    assert told in " ".join((captured.out + captured.err).split())
+    assert releases.release("2.0") == 0
+    captured = capsys.readouterr()
+    err = " ".join(captured.err.split())
+    assert err.index(told) < err.index("checking every file")
+    manifest = read_manifest(releases.out / "2.0")
+    assert manifest.changes is not None
+    assert manifest.changes.edited_columns == {"prompts": {"prompt": 11}}
+    for name in ("README.md", "CHANGELOG.md"):
+        assert "`prompt` (11 rows)" in (releases.out / "2.0" / name).read_text()
+    listed = pq.read_table(releases.out / "2.0" / "changes.parquet").to_pylist()
+    assert {(row["config"], row["change"], *row["columns"]) for row in listed} == {
+        (name, "edited", "prompt") for name in ("default", "prompts", "webdataset")
+    }
 
 
 @pytest.mark.slow
@@ -366,12 +426,36 @@ def test_an_image_is_decoded_once_over_versions(
     monkeypatch.setattr("builders.catalog.reader.inspect_image", refuse)
     assert releases.release("1.0.1") == 0  # known from the last run
     (releases.out / "checked.txt").unlink()
+    (releases.out / "known-files.txt").unlink()
     assert releases.release("1.0.2") == 0  # known from the last release
     (releases.out / "checked.txt").write_text("# by other decoders\n" + "0" * 64)
     shutil.move(releases.out / "1.0", tmp_path / "away")
     monkeypatch.undo()
     assert releases.release("1.0") == 0
     assert len((releases.out / "checked.txt").read_text().splitlines()) == 1 + NUM_IMAGES
+
+
+@pytest.mark.slow
+def test_no_image_is_opened_for_a_version_that_changes_texts_alone(
+    releases: Releases, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those of a file that is written again are in the previous release; --read-again still reads all."""
+    monkeypatch.setattr("builders.catalog.reader.now_ns", lambda: time.time_ns() + 60 * 10**9)
+    assert releases.release("1.0.1") == 0  # it reads each image, since the copy of 1.0 knows no file here
+    releases.collection.images = {}
+    opened: dict[str, int] = {}
+    for version, change in (("1.0.2", None), ("1.0.3", edit_caption), ("1.0.4", edit_prompt)):
+        if change is not None:
+            change(releases)
+        with watch_opens(releases.collection.path / "images") as found:
+            assert releases.release(version, "--allow-bump") == 0
+        opened[version] = len(found)
+    assert opened == {"1.0.2": 0, "1.0.3": 0, "1.0.4": 0}
+    assert releases.files("1.0.3", "default") != releases.files("1.0.2", "default")
+    with watch_opens(releases.collection.path / "images") as found:
+        assert releases.release("1.0.5", "--read-again") == 0
+    assert len(found) == NUM_IMAGES
+    assert releases.files("1.0.5", "default") == releases.files("1.0.4", "default")
 
 
 @pytest.mark.slow
@@ -435,7 +519,7 @@ def test_what_a_version_claims(old: str, new: str, bump: Bump | None) -> None:
 def test_groups_keep_their_limits_where_the_file_that_says_them_is_damaged(
     damage: str, tmp_path: Path
 ) -> None:
-    collection = good_folder(tmp_path / "faces", 130)
+    collection = good_folder(tmp_path / "faces", 230)
     made = Releases(collection, tmp_path / "dist", "")
     assert made.release("1.0") == 0
     (name,) = made.files("1.0", "default")
@@ -443,7 +527,7 @@ def test_groups_keep_their_limits_where_the_file_that_says_them_is_damaged(
     path.write_bytes(path.read_bytes()[:-5]) if damage == "cut" else path.unlink()
     assert made.release("1.0.1") == 0
     groups = pq.ParquetFile(made.out / "1.0.1" / name).metadata
-    assert [groups.row_group(index).num_rows for index in range(groups.num_row_groups)] == [100, 30]
+    assert [groups.row_group(index).num_rows for index in range(groups.num_row_groups)] == [200, 30]
 
 
 @pytest.mark.slow

@@ -5,18 +5,22 @@ import json
 import os
 import shutil
 import signal
+import ssl
 import subprocess
 import sys
 import textwrap
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from hashlib import sha256
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from importlib import metadata
 from pathlib import Path
 
 import datasets
 import pandas as pd
 import pytest
+import requests
 
 from publish.checks.files import read_manifest
 from publish.hosts.kaggle.access import Limits
@@ -24,11 +28,11 @@ from publish.hosts.kaggle.contents import KaggleVersion
 from publish.hosts.kaggle.page import KagglePage
 from publish.hosts.kaggle.planning import KagglePlan, Step
 from publish.hosts.kaggle.target import KaggleTarget
-from publish.hosts.protocol import Action, Held
-from publish.network import Clock as KitClock
+from publish.hosts.protocol import UNWATCHED, Action, Held, HostOptions, Watcher
 from publish.network import RetryPolicy, TimeLimits
 from schemas.manifest import MANIFEST_NAME, FileEntry
-from schemas.problems import Problem, ReleaseError
+from schemas.problems import Problem, ReleaseError, Severity
+from tests.publish.fake_time import FakeTime
 from tests.publish.hosts.kaggle_server import Fault, KaggleServer, Version, digest
 from tests.support import ROOT, tree_digest
 
@@ -37,21 +41,8 @@ PAGE = KagglePage(
     title="Synthetic faces", subtitle="Portraits by five text-to-image models", keywords=("synthetic",)
 )
 TIMES, RETRY = TimeLimits(read_seconds=600), RetryPolicy(tries=3, jitter_seconds=0)
+TRUSTING = HostOptions(trusts_rights=True)
 TOKEN, KEY = "KGAT_marked-token-that-nobody-may-see", "marked-key-that-nobody-may-see"
-
-
-@dataclass
-class Clock:
-    """A clock that only sleeping moves."""
-
-    now: float = 0.0
-    slept: list[float] = field(default_factory=list)
-    on_sleep: Callable[[], None] = lambda: None
-
-    def sleep(self, seconds: float) -> None:
-        self.slept.append(seconds)
-        self.now += seconds
-        self.on_sleep()
 
 
 @dataclass
@@ -59,10 +50,11 @@ class Watched:
     """What a run tells of its progress."""
 
     told: list[tuple[int, int]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
     on_tell: Callable[[int, int], None] = lambda _done, _total: None
 
     def note(self, text: str) -> None:
-        """Show nothing."""
+        self.notes.append(text)
 
     def advance(self, stage: str, done: int, total: int) -> None:
         self.told.append((done, total))
@@ -74,29 +66,38 @@ class Kaggle:
     """The site, and what a maintainer has to publish there."""
 
     site: KaggleServer
-    clock: Clock
+    time: FakeTime
     work: Path
 
-    def target(self, page: KagglePage = PAGE, dataset: str = DATASET, **limits: float) -> KaggleTarget:
+    def target(
+        self,
+        page: KagglePage = PAGE,
+        dataset: str = DATASET,
+        options: HostOptions | None = None,
+        **limits: float,
+    ) -> KaggleTarget:
         known = Limits(
             TIMES,
             RETRY,
-            clock=KitClock(lambda: self.clock.now, lambda: 1.8e9 + self.clock.now, self.clock.sleep),
+            clock=self.time.clock,
             **limits,
         )
-        return KaggleTarget(dataset, page, self.work / "state", known)
+        return KaggleTarget(dataset, page, self.work / "state", known, options)
 
-    def publish(self, folder: Path, target: KaggleTarget | None = None) -> KagglePlan:
-        """Do what the release command does: plan, upload, verify."""
+    def publish(
+        self, folder: Path, target: KaggleTarget | None = None, watcher: Watcher = UNWATCHED
+    ) -> KagglePlan:
+        """Do what the release command does: plan, upload, verify, read back."""
         chosen, manifest = target or self.target(), read_manifest(folder)
         plan = chosen.plan(manifest, folder)
-        if plan.problems:
-            raise ReleaseError(plan.problems)
-        if plan.action is not Action.KEEP:
-            chosen.upload(folder, manifest, plan)
-        problems = chosen.verify(manifest)
-        if problems:
+        if problems := (*plan.problems, *plan.access):
             raise ReleaseError(problems)
+        if plan.action is not Action.KEEP:
+            chosen.upload(folder, manifest, plan, watcher)
+        problems = chosen.verify(manifest) or chosen.read_back(manifest)
+        if any(problem.severity is Severity.BLOCKING for problem in problems):
+            raise ReleaseError(problems)
+        chosen.finish(manifest)
         return plan
 
     @property
@@ -125,7 +126,7 @@ def kaggle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Kaggle]:
         monkeypatch.setenv("KAGGLE_API_ENVIRONMENT", "LOCALHOST")
         monkeypatch.setenv("KAGGLE_API_TOKEN", TOKEN)
         monkeypatch.setenv("HOME", str(tmp_path))
-        yield Kaggle(site, Clock(), tmp_path)
+        yield Kaggle(site, FakeTime(unix=1.8e9), tmp_path)
         # Nothing but the API ever hears the credentials, and it only where it asks for them.
         for call in site.calls:
             assert (call.authorization != "") == (call.origin == "localhost" and call.name != "")
@@ -205,7 +206,7 @@ def test_first_release_is_a_private_dataset_with_the_release_as_it_is(
     receipt = kaggle.target().receipt(manifest)
     assert (receipt.revision, receipt.manifest_sha256) == ("1", manifest.digest)
     assert receipt.url == f"https://www.kaggle.com/datasets/{DATASET}/versions/1"
-    assert kaggle.target().status() == (KaggleVersion(1, "1.0", manifest.digest, "ready"),)
+    assert kaggle.target().status() == (KaggleVersion(1, "1.0", manifest.digest, "ready", "faces"),)
 
 
 def test_what_lies_on_kaggle_is_read_by_datasets_and_pandas(kaggle: Kaggle, sample_release: Path) -> None:
@@ -519,12 +520,14 @@ def test_each_fault_of_credentials_is_a_sentence(
 
 def test_organisation_whose_dataset_is_missing_gets_one(kaggle: Kaggle, release: Path) -> None:
     """Kaggle answers 403 for it, as for what is not shown to this account."""
-    target, manifest = kaggle.target(dataset="lab/sfhq-t2i"), read_manifest(release)
-    plan = target.plan(manifest, release)
+    manifest = read_manifest(release)
+    plan = kaggle.target(dataset="lab/sfhq-t2i").plan(manifest, release)
     assert plan.problems == ()
     assert plan.steps == (Step.CREATE, Step.DESCRIBE)
-    assert "it is missing, or not visible to it" in " ".join(plan.notes)
-    assert kaggle.target().plan(manifest, release).notes == ()  # their own is missing for sure
+    assert "Kaggle shows no lab/sfhq-t2i to faces: it is missing, or hidden" in texts(plan.access)
+    assert kaggle.target().plan(manifest, release).access == ()  # their own is missing for sure
+    target = kaggle.target(dataset="lab/sfhq-t2i", options=TRUSTING)
+    assert target.plan(manifest, release).access == ()
     with pytest.raises(ReleaseError) as error:
         kaggle.publish(release, target)
     assert "to create the dataset, if lab/sfhq-t2i is there at all" in problems_of(error)
@@ -554,6 +557,49 @@ def test_token_that_expires_in_the_middle_loses_nothing(kaggle: Kaggle, release:
     assert "does not accept the credentials" in problems_of(error)
     kaggle.publish(release)
     assert kaggle.site.num_put_bytes == sum(len(data) for data in kaggle.versions[0].files.values())
+
+
+WRITER, READER = ({"username": "guest", "role": role} for role in ("WRITER", "READER"))
+
+
+@pytest.mark.parametrize("shown", [True, False])
+@pytest.mark.parametrize(
+    ("who", "told"),
+    [
+        ("another", "Kaggle does not say whether guest may write to faces/sfhq-t2i"),
+        ("reader", "guest may only read faces/sfhq-t2i on Kaggle"),
+        ("writer", ""),
+        ("organisation", "Kaggle does not say whether guest may write to faces/sfhq-t2i"),
+        ("member", ""),
+    ],
+)
+def test_rights_are_told_before_anything_is_written(
+    kaggle: Kaggle, release: Path, who: str, told: str, shown: bool
+) -> None:
+    """An organisation's members are not shown: one who has made a version before may do it."""
+    kaggle.publish(release)
+    site, second = kaggle.site, other_release(release)
+    site.username, site.shows_settings = "guest", shown
+    site.datasets[DATASET].page["collaborators"] = {"writer": [WRITER], "reader": [READER]}.get(who, [])
+    if who == "member":
+        kaggle.versions[0].creator = "guest"
+    if who in ("another", "reader", "writer"):
+        site.owners = set()
+    site.calls.clear()
+    access = kaggle.target().plan(read_manifest(second), second).access
+    if not shown and who == "reader":
+        told = "Kaggle does not say whether guest may write to faces/sfhq-t2i"
+    assert told in texts(access)
+    assert bool(access) == bool(told)
+    assert {problem.code for problem in access} <= {"host/no-rights", "host/unknown-rights"}
+    assert site.writes == []
+    if told:
+        with pytest.raises(ReleaseError):
+            kaggle.publish(second)
+        assert site.writes == []
+    if told == "" or who == "organisation":
+        kaggle.publish(second, kaggle.target(options=TRUSTING))
+        assert len(kaggle.versions) == 2
 
 
 @pytest.mark.slow
@@ -631,7 +677,7 @@ def test_longest_pause_that_a_site_may_ask_for_is_limited(kaggle: Kaggle, releas
     with pytest.raises(ReleaseError) as error:
         kaggle.publish(release)
     assert "asks to wait 86,400 s" in problems_of(error)
-    assert kaggle.clock.slept == []
+    assert kaggle.time.waits == []
 
 
 @pytest.mark.parametrize("asked", ["0", "Wed, 21 Oct 2015 07:28:00 GMT"])
@@ -639,7 +685,7 @@ def test_site_that_asks_for_no_pause_gets_ours(kaggle: Kaggle, release: Path, as
     headers = {"Retry-After": asked}
     kaggle.site.faults.append(Fault("GetDataset", "status", status=429, headers=headers, times=2))
     assert kaggle.target().plan(read_manifest(release), release).problems == ()
-    assert kaggle.clock.slept == [1, 2]
+    assert kaggle.time.waits == [1, 2]
 
 
 def test_download_has_an_end_as_a_whole(kaggle: Kaggle, release: Path) -> None:
@@ -679,13 +725,16 @@ def test_lost_answer_never_makes_two_versions(kaggle: Kaggle, release: Path, fir
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("looks", "failing"), [(15, 0), (45, 1), (300, 9)])
+@pytest.mark.parametrize(("looks", "failing"), [(5, 0), (10, 1), (60, 7)])
 @pytest.mark.parametrize("first", [True, False])
 def test_version_that_appears_late_is_never_made_twice(
     kaggle: Kaggle, release: Path, first: bool, looks: int, failing: int
 ) -> None:
-    """Each look takes 10 s: it appears within the patience of the first run, the second, or a later one."""
-    folder = release
+    """Each look takes 10 s: it appears within the patience of the first run, the second, or a later one.
+
+    A new dataset is asked for again after a minute, since its name can be taken only once.
+    """
+    folder, failing = release, failing * (not first)
     if not first:
         kaggle.publish(release)
         folder = other_release(release)
@@ -694,10 +743,12 @@ def test_version_that_appears_late_is_never_made_twice(
     for _ in range(failing):
         with pytest.raises(ReleaseError) as error:
             kaggle.publish(folder)
-        assert "it is unknown whether Kaggle has taken the release" in problems_of(error)
-        assert "run the same command again later" in problems_of(error)
+        assert "Kaggle has not said whether it makes a version" in problems_of(error)
+        assert "the same command finishes it; after that it asks Kaggle once more" in problems_of(error)
     kaggle.publish(folder)
-    assert kaggle.site.names.count(name) == 1
+    assert kaggle.site.names.count(name) == (2 if first and looks > 6 else 1)
+    for _ in range(looks):
+        kaggle.target().releases()
     assert len(kaggle.versions) == (1 if first else 2)
     assert kaggle.publish(folder).action is Action.KEEP
     assert not (kaggle.work / "state").exists()
@@ -712,14 +763,14 @@ def test_version_that_never_appears_is_asked_for_again_when_it_cannot_any_more(
     kaggle.site.faults.append(Fault("CreateDatasetVersion", "status", status=504))
     with pytest.raises(ReleaseError) as error:
         kaggle.publish(second)
-    assert "until 2027-01-15 09:0" in problems_of(error)
+    assert "If a version appears by 09:00 UTC (in 59 min)" in problems_of(error)
     manifest = read_manifest(second)
-    assert any("a run only looks for it" in note for note in kaggle.target().plan(manifest).notes)
+    assert any("If a version appears by 09:00" in note for note in kaggle.target().plan(manifest).notes)
     rebuilt = other_release(release, text="Rebuilt.", name="rebuilt")
-    with pytest.raises(ReleaseError, match="it is unknown whether"):  # it would be another 1.1
+    with pytest.raises(ReleaseError, match="has not said whether"):  # it would be another 1.1
         kaggle.publish(rebuilt)
     num_bytes = kaggle.site.num_put_bytes
-    kaggle.clock.now += 3600
+    kaggle.time.now += 3600
     kaggle.publish(second)
     assert kaggle.site.names.count("CreateDatasetVersion") == 2
     assert kaggle.site.num_put_bytes == num_bytes  # what had arrived was not sent again
@@ -857,6 +908,296 @@ def test_rebuilt_release_of_the_same_bytes_is_not_sent_again(kaggle: Kaggle, rel
     assert kaggle.site.num_put_bytes == sum(len(data) for data in kaggle.versions[0].files.values())
 
 
+# Content that changes on its way
+
+
+KINDS_OF_FILES = ("images/", "prompts/", "README.md", "LICENSES.md", "CHANGELOG.md", MANIFEST_NAME)
+
+
+@pytest.mark.parametrize("kind", KINDS_OF_FILES)
+def test_file_that_is_edited_while_it_is_sent_is_not_published(
+    kaggle: Kaggle, release: Path, kind: str
+) -> None:
+    """Its size stays; it was right when the release was checked, right before anything is sent."""
+    path = release / next(path for path in sorted(tree_digest(release)) if path.startswith(kind))
+    right = path.read_bytes()
+
+    def edit(name: str) -> None:
+        if name == "StartBlobUpload":
+            path.write_bytes(right[:-1] + bytes([right[-1] ^ 1]))
+
+    kaggle.site.on_call = edit
+    with pytest.raises(ReleaseError) as error:
+        kaggle.publish(release)
+    assert f"{path.name} has changed since it was checked, or while it was sent" in problems_of(error)
+    assert kaggle.versions == []
+    kaggle.site.on_call = lambda _: None
+    with pytest.raises(ReleaseError, match=r"other bytes|manifest is damaged"):
+        kaggle.publish(release)
+    path.write_bytes(right)
+    kaggle.publish(release)
+    assert digest(kaggle.versions[0].files) == tree_digest(release)
+
+
+@pytest.mark.parametrize("change", ["grows", "shrinks"])
+def test_file_whose_size_changes_while_it_is_sent_is_not_published(
+    kaggle: Kaggle, release: Path, change: str
+) -> None:
+    path = release / max(tree_digest(release), key=lambda path: (release / path).stat().st_size)
+    right = path.read_bytes()
+
+    def edit(done: int, _: int) -> None:
+        if path.stat().st_size == len(right) and kaggle.site.names[-1] == "StartBlobUpload":
+            path.write_bytes(right + b"more" if change == "grows" else right[: len(right) // 2])
+
+    with pytest.raises(ReleaseError):
+        kaggle.publish(release, watcher=Watched(on_tell=edit))
+    assert kaggle.versions == []
+    path.write_bytes(right)
+    kaggle.publish(release)
+    assert digest(kaggle.versions[0].files) == tree_digest(release)
+
+
+@pytest.mark.parametrize("told", ["header", "json"])
+def test_byte_that_is_flipped_on_the_way_is_told_by_the_storage(
+    kaggle: Kaggle, release: Path, told: str
+) -> None:
+    kaggle.site.storage_tells = told
+    kaggle.site.faults.append(Fault("PUT", "flip", skip=3, times=1))
+    with pytest.raises(ReleaseError) as error:
+        kaggle.publish(release)
+    assert "Kaggle's storage has got other bytes of" in problems_of(error)
+    assert kaggle.versions == []
+    kaggle.publish(release)
+    assert digest(kaggle.versions[0].files) == tree_digest(release)
+
+
+def test_file_that_was_sent_at_once_is_not_downloaded_while_it_is_published(
+    kaggle: Kaggle, release: Path
+) -> None:
+    """What was sent was hashed; the command reads back a sample of it afterwards."""
+    kaggle.site.storage_tells = "nothing"
+    manifest = read_manifest(release)
+    kaggle.target().upload(release, manifest)
+    assert kaggle.site.names.count("GET") == 1  # manifest.json, which names the first version
+    assert len(kaggle.versions) == 1
+
+
+def test_byte_that_no_storage_tells_of_is_found_by_reading_back(kaggle: Kaggle, release: Path) -> None:
+    kaggle.site.storage_tells = "nothing"
+    kaggle.site.faults.append(Fault("PUT", "flip", skip=3, times=1))
+    with pytest.raises(ReleaseError) as error:
+        kaggle.publish(release)
+    assert "the file has other bytes on Kaggle than in the release" in problems_of(error)
+    assert kaggle.publish(release).steps == (Step.SEND_AGAIN, Step.DESCRIBE)
+    assert digest(kaggle.versions[1].files) == tree_digest(release)
+    assert kaggle.publish(release).action is Action.KEEP
+
+
+def test_file_that_was_sent_in_parts_is_read_back_where_the_storage_tells_nothing(
+    kaggle: Kaggle, release: Path
+) -> None:
+    """What a file held when its first part was sent cannot be known later."""
+    kaggle.site.storage_tells = "nothing"
+    right = {release / path: (release / path).read_bytes() for path in tree_digest(release)}
+
+    def edit(name: str) -> None:
+        for path, data in right.items():
+            path.write_bytes(bytes([data[0] ^ (name == "StartBlobUpload")]) + data[1:])
+
+    kaggle.site.on_call = edit
+    kaggle.site.faults.append(Fault("PUT", "cut", times=1000))
+    with pytest.raises(ReleaseError):
+        kaggle.publish(release)
+    kaggle.site.on_call = lambda _: None
+    kaggle.site.faults.clear()
+    edit("")
+    target, manifest = kaggle.target(), read_manifest(release)
+    with pytest.raises(ReleaseError, match="other bytes on Kaggle"):
+        target.upload(release, manifest, target.plan(manifest, release))
+    kaggle.publish(release)
+    assert digest(kaggle.versions[-1].files) == tree_digest(release)
+
+
+@pytest.mark.parametrize("body", [b"<html>", b"{}", b"", b'{"status": "READY"}'])
+@pytest.mark.parametrize("name", ["DownloadDataset", "GET", "ListDatasetFiles"])
+def test_garbage_in_the_place_of_what_is_read_back_makes_no_second_version(
+    kaggle: Kaggle, release: Path, name: str, body: bytes
+) -> None:
+    kaggle.publish(release)
+    kaggle.site.faults.append(Fault(name, "answer", times=1000, body=body))
+    kaggle.site.calls.clear()
+    for _ in range(2):
+        with pytest.raises(ReleaseError):
+            kaggle.publish(release)
+    assert kaggle.site.writes == []
+    kaggle.site.faults.clear()
+    assert kaggle.publish(release).action is Action.KEEP
+    assert len(kaggle.versions) == 1
+
+
+def test_settings_of_another_dataset_are_not_written_into_this_one(kaggle: Kaggle, release: Path) -> None:
+    kaggle.publish(release)
+    page = kaggle.site.datasets[DATASET].page
+    other = {"info": {"datasetSlug": "other", "title": "Other", "isPrivate": False, "collaborators": []}}
+    body = json.dumps(other).encode()
+    kaggle.site.faults.append(Fault("GetDatasetMetadata", "answer", times=1000, body=body))
+    with pytest.raises(ReleaseError, match="makes no sense"):
+        kaggle.target().withdraw("1.0", "two faces are real")
+    assert (page["title"], page["isPrivate"]) == (PAGE.title, True)
+
+
+@pytest.mark.parametrize("body", [b"<html>", b"{}", b"", b'{"errors": []}'])
+def test_page_is_set_when_it_shows_it(kaggle: Kaggle, release: Path, body: bytes) -> None:
+    kaggle.site.faults.append(Fault("UpdateDatasetMetadata", "answer", body=body))
+    kaggle.publish(release)
+    assert kaggle.site.names.count("UpdateDatasetMetadata") == 2
+    kaggle.site.faults.append(Fault("UpdateDatasetMetadata", "answer", times=1000, body=body))
+    with pytest.raises(ReleaseError):
+        kaggle.target().withdraw("1.0", "two faces are real")
+    kaggle.site.faults.clear()
+    assert kaggle.target().withdraw("1.0", "two faces are real")
+    assert "two faces are real" in kaggle.site.datasets[DATASET].page["description"]
+
+
+# Answers that do not come
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_request_of_which_nothing_was_written_is_sent_again_at_once(
+    kaggle: Kaggle, release: Path, first: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A kill or a broken line before the body of the request goes out: nobody can have heard it."""
+    folder = release
+    if not first:
+        kaggle.publish(release)
+        folder = other_release(release)
+    from publish.hosts.kaggle import transfer
+
+    left, send = 2, transfer._TellingConnection.endheaders
+
+    def break_line(self: object, *args: object, **options: object) -> None:
+        nonlocal left
+        if left and transfer._BEFORE_BODY.get() is not None:
+            left -= 1
+            raise KeyboardInterrupt if left else ConnectionResetError
+        send(self, *args, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(transfer._TellingConnection, "endheaders", break_line)
+    with pytest.raises(KeyboardInterrupt):
+        kaggle.publish(folder)
+    started = kaggle.time.now
+    kaggle.publish(folder)
+    assert kaggle.time.now - started < 60
+    assert len(kaggle.versions) == (1 if first else 2)
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="makes the certificate")
+def test_what_is_written_is_told_over_tls_too(tmp_path: Path) -> None:
+    """The real site is only reached so."""
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    names = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]
+    made = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", *names]
+    subprocess.run([*made, "-keyout", str(key), "-out", str(certificate)], check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    heard: list[bytes] = []
+
+    class Echo(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            heard.append(self.rfile.read(int(self.headers["Content-Length"])))
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            """Show nothing."""
+
+    from publish.hosts.kaggle.transfer import TimedAdapter, before_body
+
+    order: list[str] = []
+    with HTTPServer(("127.0.0.1", 0), Echo) as server, requests.Session() as session:
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        thread = threading.Thread(target=server.handle_request)
+        thread.start()
+        session.trust_env = False
+        session.mount("https://", TimedAdapter(TIMES))
+        with before_body(lambda: order.append(f"before {len(heard)}")):
+            address = f"https://localhost:{server.server_port}/"
+            assert session.post(address, data=b"body", verify=str(certificate)).status_code == 204
+        thread.join()
+    assert (order, heard) == (["before 0"], [b"body"])
+
+
+@pytest.mark.parametrize("first", [True, False])
+@pytest.mark.parametrize("body", [b"<html>", b"{}", b"", b'{"ref": "/faces/other", "status": "Ok"}'])
+def test_garbage_in_answer_to_a_creation_is_neither_yes_nor_no(
+    kaggle: Kaggle, release: Path, first: bool, body: bytes
+) -> None:
+    folder = release
+    if not first:
+        kaggle.publish(release)
+        folder = other_release(release)
+    name = "CreateDataset" if first else "CreateDatasetVersion"
+    kaggle.site.faults.append(Fault(name, "nonsense", body=body))  # done all the same
+    kaggle.publish(folder)
+    assert kaggle.site.names.count(name) == 1
+    third = other_release(release, version="1.2")
+    kaggle.site.faults.append(Fault("CreateDatasetVersion", "answer", body=body))  # not done
+    with pytest.raises(ReleaseError, match="has not said whether"):
+        kaggle.publish(third)
+    kaggle.time.now += 3600
+    kaggle.publish(third)
+    assert len(kaggle.versions) == (2 if first else 3)
+
+
+@pytest.mark.slow
+def test_run_that_is_told_to_wait_stays_until_it_is_decided(kaggle: Kaggle, release: Path) -> None:
+    kaggle.publish(release)
+    second, waiting, watched = other_release(release), HostOptions(waits=True), Watched()
+    kaggle.site.faults.append(Fault("CreateDatasetVersion", "status", status=504))
+    kaggle.publish(second, kaggle.target(options=waiting), watched)
+    assert kaggle.time.now >= 3600
+    assert kaggle.site.names.count("CreateDatasetVersion") == 2
+    assert len(kaggle.versions) == 2
+    told = [note for note in watched.notes if "shows no new version yet" in note]
+    assert 50 < len(told) < 62
+    assert "by 09:00 UTC (in 60 min)" in told[0]
+    assert "(in 1 min)" in told[-1]
+    third, watched = other_release(release, version="1.2"), Watched()
+    kaggle.site.faults.append(Fault("CreateDatasetVersion", "late", looks=100))
+    kaggle.publish(third, kaggle.target(options=waiting), watched)
+    assert kaggle.site.names.count("CreateDatasetVersion") == 3
+    assert len(kaggle.versions) == 3
+
+
+# Two runs at once
+
+
+def test_release_that_is_there_twice_is_told_by_all_commands(kaggle: Kaggle, release: Path) -> None:
+    kaggle.publish(release)
+    second = other_release(release)
+    manifest = read_manifest(second)
+
+    def ask_too(name: str) -> None:
+        if name == "CreateDatasetVersion":  # another run asks at the same moment
+            files = {path: (second / path).read_bytes() for path in tree_digest(second)}
+            notes = f"Release 1.1 (manifest sha256:{manifest.digest})"
+            kaggle.versions.append(Version(notes, files))
+
+    kaggle.site.on_call = ask_too
+    target = kaggle.target()
+    target.upload(second, manifest, target.plan(manifest, second))
+    kaggle.site.on_call = lambda _: None
+    (warning,) = target.verify(manifest)
+    assert "Kaggle holds release 1.1 twice, as versions 2 and 3" in str(warning)
+    assert warning.severity is Severity.WARNING
+    assert target.releases()["1.1"].remark == "twice, as versions 2 and 3"
+    assert target.releases()["1.0"].remark == ""
+    kaggle.site.calls.clear()
+    assert kaggle.publish(second).action is Action.KEEP
+    assert kaggle.site.writes == []
+
+
 @pytest.mark.parametrize("at", [1, 3, 30, 60])
 def test_interrupted_run_is_finished_by_the_same_command(kaggle: Kaggle, release: Path, at: int) -> None:
     target, manifest = kaggle.target(), read_manifest(release)
@@ -886,10 +1227,10 @@ def test_run_that_dies_while_kaggle_processes_is_finished_without_sending(
         raise KeyboardInterrupt
 
     kaggle.site.looks = 3
-    kaggle.clock.on_sleep = die
+    kaggle.time.on_wait = die
     with pytest.raises(KeyboardInterrupt):
         kaggle.publish(release)
-    kaggle.clock.on_sleep = lambda: None
+    kaggle.time.on_wait = lambda: None
     kaggle.site.calls.clear()
     assert Step.WAIT in kaggle.publish(release).steps
     assert set(kaggle.site.writes) <= {"UpdateDatasetMetadata"}

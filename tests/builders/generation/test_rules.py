@@ -1,0 +1,139 @@
+"""The rule of age and the rule against sexual content, for prompts of any origin."""
+
+import pytest
+
+from builders.generation.rules import find_in_prompt, find_in_value, is_young
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a nude woman",
+        "A NUDE, sitting",
+        "a man wearing nothing",
+        "sexy pose",
+        "one.nude.woman_nude",
+        "a see-through dress",
+        "an erotically charged portrait",
+        "a woman in lingerie",
+        "n\u00fcde portrait",  # with an accent
+        "nu\u200bde portrait",  # with a character that nothing shows
+        "\uff4eude portrait",  # with a wide letter
+    ],
+)
+def test_sexual_content_is_found(text: str) -> None:
+    found = find_in_prompt(text)
+    assert found
+    assert all(each.is_sexual for each in found)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a woman with nude lipstick",
+        "a man in a double-breasted suit",
+        "the stroke of midnight, seen with the naked eye",
+        "a bust portrait of a woman from Essex",
+        "a portrait of a woman with makeup and a leather jacket at a bar",
+        "a robin redbreast",
+    ],
+)
+def test_what_only_sounds_like_it_is_not(text: str) -> None:
+    assert find_in_prompt(text) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a girl",
+        "a 7-year-old",
+        "a 17 year old woman",
+        "a woman aged 16",
+        "seven years old",
+        "8 months old",
+        "a person aged 7 months",
+        "age: 15",
+        "at the age of 12",
+        "fifteen-year-old",
+        "a 9 y.o. person",
+        "12yrs",
+        "a 15yo",
+        "african male 2.5 year old toddler",
+        "a photo of a girl todller",
+        "two teenagers",
+        "a schoolgirl",
+        "a newborn",
+        "a person of 12 years of age",
+    ],
+)
+def test_a_text_says_that_a_person_is_under_18(text: str) -> None:
+    assert is_young(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a 18-year-old woman",
+        "a 117-year-old man",
+        "a woman aged 81",
+        "a baby blue shirt",
+        "a man with his grandchildren's drawings",
+        "a cowboy with a childlike wonder",
+        "a 1970s camera, 12 lenses and 3 lamps",
+        "a house that is 200 years old",
+        "a woman aged thirty",
+        "an old age of wisdom",
+        "middle ages, 3 months later",
+    ],
+)
+def test_other_texts_do_not(text: str) -> None:
+    assert not is_young(text)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("age", "12", True),
+        ("Age group", "child", True),
+        ("age", "3-9", True),
+        ("age", "6 months", True),
+        ("age", "34", False),
+        ("age_group", "young adult", False),
+        ("hair", "12", False),
+    ],
+)
+def test_attributes_say_an_age_too(name: str, value: str, expected: bool) -> None:
+    assert is_young("a portrait", [(name, value)]) is expected
+    assert bool(find_in_prompt("a portrait with lipstick", [(name, value)])) is expected
+
+
+@pytest.mark.parametrize(
+    ("words", "kind"),
+    [
+        ("red lipstick", "make-up"),
+        ("a slender waist", "body shape"),
+        ("a cocktail dress", "clothing of adults"),
+        ("hoop earrings", "jewellery and body art"),
+        ("a full beard", "facial hair"),
+        ("a glass of wine", "alcohol, drugs and places for adults"),
+    ],
+)
+def test_words_of_adults_are_refused_for_the_young_alone(words: str, kind: str) -> None:
+    assert {found.kind for found in find_in_prompt(f"a 15-year-old girl with {words}")} == {kind}
+    assert find_in_prompt(f"a 35-year-old woman with {words}") == []
+
+
+def test_a_value_that_the_text_hides_is_found() -> None:
+    found = find_in_prompt("a boy in a park", [("clothing", "a leather corset")])
+    assert {each.is_sexual for each in found} == {True, False}
+
+
+def test_harmless_words_do_not_cover_others() -> None:
+    """'nude makeup' is no nudity, and still no makeup for a child."""
+    assert [found.kind for found in find_in_prompt("a girl with nude makeup")] == ["make-up"]
+    assert find_in_prompt("a girl with a hot chocolate") == []
+
+
+def test_a_value_may_not_be_sexual_in_any_grammar() -> None:
+    assert find_in_value("a thong") is not None
+    assert find_in_value("a thatched roof") is None
