@@ -72,7 +72,7 @@ COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gene
 
 lock: $(READY_DEV)  ## newest versions that pyproject.toml allows; names no registry
 	$(COMPILE) --upgrade --extra dev pyproject.toml -o requirements-dev.lock
-	$(COMPILE) --upgrade --extra build --extra features --extra kaggle -c requirements-dev.lock pyproject.toml -o requirements.lock
+	$(COMPILE) --upgrade --extra build --extra features --extra generate --extra kaggle -c requirements-dev.lock pyproject.toml -o requirements.lock
 	echo uv | $(COMPILE) --upgrade - -o requirements-uv.lock
 
 clean:

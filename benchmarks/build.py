@@ -49,7 +49,16 @@ from benchmarks.options import make_parser, positive
 
 _JOBS_FILE = str(ROOT / "benchmarks" / "jobs.py")
 _VERSIONS = ("datasets", "pillow", "pyarrow", "simplejpeg", "webdataset")
-_COLUMNS = ("images", "seconds", "images/s", "peak MB", "anon. MB", "speed ÷ libraries", "speed ÷ cp")
+_COLUMNS = (
+    "images",
+    "seconds",
+    "CPU s",
+    "images/s",
+    "peak MB",
+    "anon. MB",
+    "speed ÷ libraries",
+    "speed ÷ cp",
+)
 _MB = 1e6
 
 
@@ -220,12 +229,13 @@ def _environment(folder: Path) -> dict[str, str]:
 
 
 def _summary(runs: Sequence[Run], job: Job, images: int) -> Usage:
-    """Sum up the rounds of one job: the median time, the largest peaks."""
+    """Sum up the rounds of one job: the median times, the largest peaks."""
     usages = [run.usage for run in runs if run.job == job.name and run.images == images]
     return Usage(
         statistics.median(usage.seconds for usage in usages),
         max(usage.peak_bytes for usage in usages),
         max(usage.peak_anonymous_bytes for usage in usages),
+        statistics.median(usage.cpu_seconds for usage in usages),
     )
 
 
@@ -245,6 +255,7 @@ def _cells(runs: Sequence[Run], job: Job, images: int) -> Iterator[str]:
     usage = _summary(runs, job, images)
     yield f"{images:,}"
     yield f"{usage.seconds:,.2f}"
+    yield f"{usage.cpu_seconds:,.2f}"
     yield f"{images / usage.seconds:,.0f}"
     yield f"{usage.peak_bytes / _MB:,.0f}"
     yield f"{usage.peak_anonymous_bytes / _MB:,.0f}"
@@ -269,9 +280,10 @@ def marginal_speeds(runs: Sequence[Run], counts: Sequence[int]) -> str:
     least, most = min(counts), max(counts)
     parts = []
     for job in JOBS:
-        seconds = _summary(runs, job, most).seconds - _summary(runs, job, least).seconds
+        large, small = _summary(runs, job, most), _summary(runs, job, least)
+        seconds, cpu = large.seconds - small.seconds, large.cpu_seconds - small.cpu_seconds
         speed = f"{(most - least) / seconds:,.0f}" if seconds > 0 else "too fast to tell"
-        parts.append(f"{job.name} {speed}")
+        parts.append(f"{job.name} {speed} ({1000 * cpu / (most - least):.2f} ms of CPU each)")
     return f"Images/s between {least:,} and {most:,} images: {'; '.join(parts)}."
 
 

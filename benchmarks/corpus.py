@@ -119,7 +119,7 @@ def make_corpus(folder: Path, images: int, size: int) -> Corpus:
     open_folder = folder.with_name(f"{folder.name}.open")
     shutil.rmtree(open_folder, ignore_errors=True)
     (open_folder / "images").mkdir(parents=True)
-    names = _write_table(open_folder / TABLE_NAME, images)
+    names = write_table(open_folder / TABLE_NAME, images)
     _write_images(open_folder / "images", names, size)
     open_folder.rename(folder)
     return corpus
@@ -152,18 +152,24 @@ def _description(folder: Path) -> tuple[int, int] | None:
         return None
 
 
-def _write_table(path: Path, images: int) -> list[str]:
+def write_table(path: Path, images: int) -> list[str]:
     """Write the table; return the images' names."""
     names = []
     with path.open("w", encoding="utf-8", newline="") as file:
         table = csv.writer(file, lineterminator="\n")
         table.writerow(COLUMNS)
-        for index, (name, generator) in enumerate(_names(images)):
-            rng = random.Random(f"{_SEED} {index}")
-            prompt = _prompt(rng)
-            table.writerow((name, generator, prompt, json.dumps(invent_config(generator, index, prompt))))
-            names.append(name)
+        for row in invent_rows(images):
+            table.writerow(row)
+            names.append(row[0])
     return names
+
+
+def invent_rows(images: int) -> Iterator[tuple[str, str, str, str]]:
+    """Yield the rows of a table: file name, generator, prompt and settings, which differ for each image."""
+    for index, (name, generator) in enumerate(_names(images)):
+        rng = random.Random(f"{_SEED} {index}")
+        prompt = _prompt(rng)
+        yield name, generator, prompt, json.dumps(invent_config(generator, index, prompt))
 
 
 def _names(images: int) -> Iterator[tuple[str, str]]:
@@ -197,18 +203,26 @@ def _write_images(folder: Path, names: list[str], size: int) -> None:
 
 def _write_image(task: tuple[int, Path, int]) -> None:
     index, path, size = task
-    path.write_bytes(_draw_jpeg(index, size))
+    path.write_bytes(draw_jpeg(index, size))
 
 
-def _draw_jpeg(index: int, size: int) -> bytes:
-    """Draw a JPEG that differs for each index."""
+def draw_jpeg(index: int, size: int, *, noise_level: float = _NOISE, rows_between_markers: int = 0) -> bytes:
+    """Draw a JPEG that differs for each index.
+
+    Args:
+        index: Its number.
+        size: Width and height in pixels.
+        noise_level: Standard deviation of the noise, in steps of brightness.
+        rows_between_markers: Rows of blocks after each of which a restart marker stands; 0 for no markers.
+    """
     rng = np.random.default_rng((_SEED, index))
     cells = rng.integers(30, 226, (_GRADIENT_CELLS, _GRADIENT_CELLS, 3), dtype=np.uint8)
     gradient = Image.fromarray(cells).resize((size, size), Image.Resampling.BICUBIC)
-    noise = _NOISE * rng.standard_normal((size, size, 1), dtype=np.float32)
+    noise = noise_level * rng.standard_normal((size, size, 1), dtype=np.float32)
     pixels = np.clip(np.asarray(gradient, dtype=np.float32) + noise, 0, 255).astype(np.uint8)
     file = io.BytesIO()
-    Image.fromarray(pixels).save(file, "JPEG", quality=_JPEG_QUALITY)
+    marks = {"restart_marker_rows": rows_between_markers} if rows_between_markers else {}
+    Image.fromarray(pixels).save(file, "JPEG", quality=_JPEG_QUALITY, **marks)
     return file.getvalue()
 
 

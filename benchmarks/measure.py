@@ -7,6 +7,7 @@ any time; anonymous memory is what a machine must really have. Works on Linux.
 
 import mmap
 import os
+import resource
 import select
 import subprocess
 import time
@@ -28,11 +29,20 @@ class CommandFailedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What one run took: wall time, and the peaks of resident and of anonymous memory in bytes."""
+    """What one run took.
+
+    Attributes:
+        seconds: Wall time.
+        peak_bytes: Largest resident memory of all its processes together.
+        peak_anonymous_bytes: The largest anonymous part of that.
+        cpu_seconds: Time on processors, of all its processes together; other work on the machine stretches
+            it less than wall time.
+    """
 
     seconds: float
     peak_bytes: int
     peak_anonymous_bytes: int
+    cpu_seconds: float = 0.0
 
 
 def measure(command: Sequence[str], environment: Mapping[str, str], log: Path) -> Usage:
@@ -47,6 +57,7 @@ def measure(command: Sequence[str], environment: Mapping[str, str], log: Path) -
         CommandFailedError: Its exit status is not 0; the message has the end of what it printed.
     """
     peak = anonymous = 0
+    cpu = _cpu_of_children()
     with log.open("wb") as output:
         start = time.perf_counter()
         process = subprocess.Popen(
@@ -58,7 +69,13 @@ def measure(command: Sequence[str], environment: Mapping[str, str], log: Path) -
     if process.wait() != 0:
         text = log.read_text(encoding="utf-8", errors="replace")
         raise CommandFailedError(f"{' '.join(command)} ended with {process.returncode}:\n{text[-2000:]}")
-    return Usage(seconds, peak, anonymous)
+    return Usage(seconds, peak, anonymous, _cpu_of_children() - cpu)
+
+
+def _cpu_of_children() -> float:
+    """Return the processor time of all processes that we started, directly or not, and that have ended."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 
 
 def _samples(pid: int) -> Iterator[tuple[int, int]]:

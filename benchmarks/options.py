@@ -5,21 +5,22 @@ import tempfile
 from pathlib import Path
 
 
-def make_parser(prog: str, description: str, *, size: int) -> argparse.ArgumentParser:
-    """Make a parser with `--size`, `--work` and `--json`.
+def make_parser(prog: str, description: str, *, size: int | None = None) -> argparse.ArgumentParser:
+    """Make a parser with `--work`, `--json` and, in most benchmarks, `--size`.
 
     Args:
         prog: The benchmark's file.
         description: What it measures.
-        size: Width and height of images in pixels, where the flag does not say it.
+        size: Width and height of images in pixels, where the flag does not say it; None for no such flag.
     """
     parser = argparse.ArgumentParser(prog=prog, description=description)
-    parser.add_argument(
-        "--size",
-        type=positive,
-        default=size,
-        help="width and height of images in pixels (default: %(default)s)",
-    )
+    if size is not None:
+        parser.add_argument(
+            "--size",
+            type=positive,
+            default=size,
+            help="width and height of images in pixels (default: %(default)s)",
+        )
     parser.add_argument(
         "--work",
         type=Path,

@@ -4,10 +4,13 @@ Version 1.0 is uploaded once into a store, the library's own (`hf_xet` with a `l
 changed version is uploaded into a copy that holds 1.0 and nothing else, by a client that has never seen 1.0:
 its caches are removed, so that it finds old chunks as another machine would, by asking the store.
 
-Layouts, each with a store of its own:
+All of it is done for each average size of images; `mixed` has all orders from 5 kB to 2 MB alike. Layouts,
+each with a store of its own:
 
-- kit, Parquet; kit, tars; kit, other files: a release by `publish/release.py`, built upon 1.0
-  with `--previous`.
+- kit, Parquet; kit, tars; kit, other files: a release as `publish/release.py` builds it, upon 1.0; without
+  its final check.
+- images alone: their bytes, one image after the other in one file. What Xet needs for a change of that shows
+  what no format can save: one to two chunks, of 64 kB on average, around each place that changes.
 - datasets: what `Dataset.push_to_hub` uploads by default, written with the same calls: as many shards as its
   limit of 500 MB asks for, `shard(contiguous=True)`, `map(embed_table_storage)`, and `to_parquet`, which cuts
   pages by content unless told otherwise.
@@ -17,10 +20,10 @@ and float16 vector, in every layout; the tars have it beside them.
 
 - new: bytes of images, cells, captions and vectors that 1.0 has not; gone: the same the other way round.
 - sent: what the client uploads, after its own compression: chunks and the metadata of shards.
-- sent ÷ changed: over what is new, or where nothing is, over what is gone.
+- cost: what is sent over what is new; for each row where rows are removed; of all where captions are edited.
 
-    python benchmarks/upload.py --images 2000 --size 1024 --json upload.json
-    python benchmarks/upload.py --changes "1 % appended" "1 % removed"
+    python benchmarks/upload.py --average-kb 5 20 56 220 900 mixed --json upload.json
+    python benchmarks/upload.py --average-kb 56 --images 2000 --changes "1 % appended" "1 % removed"
 """
 
 import sys
@@ -30,98 +33,55 @@ if __package__ in (None, ""):  # run as a file
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
 import argparse
-import csv
-import hashlib
 import importlib.metadata
 import json
 import os
-import random
 import shutil
 import stat
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
 
-import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.corpus import Corpus, invent_caption, make_corpus, read_rows
-from benchmarks.jobs import ROOT
-from benchmarks.measure import CommandFailedError, measure
+from benchmarks.layouts import (
+    ALONE,
+    BASE,
+    BYTES_PER_FEATURE,
+    DATASETS,
+    FEATURES,
+    KIT_OTHERS,
+    KIT_PARQUET,
+    KIT_TARS,
+    NEXT,
+    BareImages,
+    HubDataset,
+    Kit,
+    hash_file,
+    write_features,
+)
 from benchmarks.options import make_parser, positive
-from builders.sources.images.sfhq import COLUMNS, TABLE_NAME
-from schemas.records import image_id_of
+from benchmarks.versions import (
+    CHANGES,
+    MIXED,
+    Change,
+    Material,
+    Unit,
+    average_bytes,
+    changed_bytes,
+    make_folder,
+    make_material,
+)
+from schemas.problems import KitError
 
-BASE, NEXT = "1.0", "1.1"
-KIT_PARQUET, KIT_TARS, KIT_OTHERS, DATASETS = "kit, Parquet", "kit, tars", "kit, other files", "datasets"
+AVERAGES = ("5", "20", "56", "220", "900", MIXED)
 _LIBRARIES = ("datasets", "hf_xet", "pyarrow")
-_COLUMNS = ("new MB", "gone MB", "files changed", "sent MB", "% of all", "sent ÷ changed")
+_COLUMNS = ("new MB", "gone MB", "files changed", "sent MB", "% of all", "cost")
+_COMPARED = (KIT_PARQUET, KIT_TARS, ALONE, DATASETS)
+_LEAST_IMAGES = 100
+_MOST_KILOBYTES = 50_000
 _MB = 1e6
-_SEED = 20_240_902
-_FEATURES, _BYTES_PER_FEATURE = 512, 2
-_FEATURES_FOLDER = "clip_random"
-_FEATURE_ROWS_PER_GROUP = 25_000
-_OTHER_CAPTION = 9  # number of a caption that no image has yet
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One image with all that is said of it: the table's cells, and captions."""
-
-    cells: Mapping[str, str]
-    image: Path
-    captions: tuple[str, ...]
-
-    @property
-    def name(self) -> str:
-        """The image's file name, which a replaced image keeps."""
-        return self.cells["image_filename"]
-
-
-@dataclass(frozen=True, slots=True)
-class Material:
-    """What all versions are made from.
-
-    Attributes:
-        rows: Every row, in the table's order.
-        late: Indexes of rows that 1.0 has not, one for each hundred that it has.
-        chosen: Indexes of as many rows of 1.0, to remove or change.
-    """
-
-    rows: Sequence[Row]
-    late: frozenset[int]
-    chosen: frozenset[int]
-
-    @property
-    def base(self) -> list[Row]:
-        """The rows of 1.0."""
-        return [row for index, row in enumerate(self.rows) if index not in self.late]
-
-    @property
-    def added(self) -> list[Row]:
-        """The rows that 1.0 has not."""
-        return [self.rows[index] for index in sorted(self.late)]
-
-    def changed(self, change: Callable[[Row], Row | None]) -> list[Row]:
-        """Return the rows of 1.0 with the chosen ones changed, or left out where `change` gives None."""
-        rows = (
-            change(row) if index in self.chosen else row
-            for index, row in enumerate(self.rows)
-            if index not in self.late
-        )
-        return [row for row in rows if row is not None]
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """One kind of change: the rows that the next version has, and whether it has features, too."""
-
-    name: str
-    rows: Callable[[Material], list[Row]]
-    has_features: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,10 +96,26 @@ class Sent:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """One layout after one change; 1.0 itself is the first."""
+    """One layout after one change; 1.0 itself is the first.
 
+    Attributes:
+        average: Average size of the images.
+        images: How many images 1.0 has.
+        change: What changed.
+        layout: Which files are counted.
+        rows: How many rows the change concerns.
+        new_bytes: Content that 1.0 has not.
+        gone_bytes: Content that the next version has not.
+        files: How many files there are.
+        files_changed: How many of them 1.0 has not.
+        sent: What the upload sent.
+    """
+
+    average: str
+    images: int
     change: str
     layout: str
+    rows: int
     new_bytes: int
     gone_bytes: int
     files: int
@@ -147,162 +123,22 @@ class Result:
     sent: Sent
 
     @property
-    def ratio(self) -> float | None:
-        """Bytes sent over bytes changed; None where nothing is."""
-        changed = self.new_bytes or self.gone_bytes
-        return self.sent.sent_bytes / changed if changed else None
+    def cost(self) -> str:
+        """What was sent, in the unit of the change."""
+        sent, unit = self.sent, _UNITS.get(self.change, Unit.RATIO)
+        if self.layout == ALONE and (unit is Unit.SHARE or self.change in _WITH_FEATURES):
+            return ""  # it has neither captions nor features
+        if unit is Unit.KILOBYTES:
+            return f"{sent.sent_bytes / 1e3:.1f} kB"
+        if unit is Unit.PER_ROW:
+            return f"{sent.sent_bytes / self.rows / 1e3:,.0f} kB a row"
+        if unit is Unit.SHARE:
+            return f"{100 * sent.sent_bytes / sent.total_bytes:.2f} %"
+        return f"{sent.sent_bytes / self.new_bytes:.2f}"
 
 
-def _insert(material: Material) -> list[Row]:
-    base = material.base
-    return [*base[: len(base) // 2], *material.added, *base[len(base) // 2 :]]
-
-
-def _replace(material: Material) -> list[Row]:
-    others = iter(material.added)
-    return material.changed(lambda row: replace(row, image=next(others).image))
-
-
-def _edit(row: Row) -> Row:
-    return replace(row, captions=(invent_caption(row.name, _OTHER_CAPTION), *row.captions[1:]))
-
-
-CHANGES = (
-    Change("nothing", lambda material: material.base),
-    Change("1 % appended", lambda material: [*material.base, *material.added]),
-    Change("1 % put in at one place", _insert),
-    Change("1 % put in all over", lambda material: list(material.rows)),
-    Change("1 % removed", lambda material: material.changed(lambda _: None)),
-    Change("1 % of images replaced", _replace),
-    Change("captions of 1 % edited", lambda material: material.changed(_edit)),
-    Change("features added", lambda material: material.base, has_features=True),
-)
-
-
-def make_material(corpus: Corpus, rows: int) -> Material:
-    """Take a corpus apart into 1.0 and what comes later; every other image gets two captions."""
-    made = [
-        Row(
-            cells,
-            corpus.folder / "images" / cells["image_filename"],
-            tuple(invent_caption(cells["image_filename"], number) for number in range(1 + index % 2)),
-        )
-        for index, cells in enumerate(read_rows(corpus.table))
-    ]
-    rng = random.Random(_SEED)
-    late = frozenset(rng.sample(range(len(made)), len(made) - rows))
-    rest = [index for index in range(len(made)) if index not in late]
-    return Material(made, late, frozenset(rng.sample(rest, len(late))))
-
-
-def contents(rows: Sequence[Row]) -> dict[tuple[str, ...], int]:
-    """List what rows hold with the size of each: images, cells and captions."""
-    held: dict[tuple[str, ...], int] = {}
-    for row in rows:
-        held["image", row.name, str(row.image)] = row.image.stat().st_size
-        for column, value in row.cells.items():
-            held["cell", row.name, column, value] = len(value.encode())
-        for caption in row.captions:
-            held["caption", row.name, caption] = len(caption.encode())
-    return held
-
-
-def changed_bytes(before: Sequence[Row], after: Sequence[Row]) -> tuple[int, int]:
-    """Compare two versions: bytes of content that are new, and that are gone."""
-    old, new = contents(before), contents(after)
-    return (
-        sum(size for key, size in new.items() if key not in old),
-        sum(size for key, size in old.items() if key not in new),
-    )
-
-
-class Kit:
-    """Builds releases with the kit's own command, in a folder of its own."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder, self._out = folder, folder / "out"
-
-    def build(self, version: str, rows: Sequence[Row]) -> Path:
-        """Build a version, the next one upon 1.0 and in place of the one before.
-
-        Raises:
-            CommandFailedError: The command failed.
-        """
-        shutil.rmtree(self._out / version, ignore_errors=True)
-        with tempfile.TemporaryDirectory(prefix="source-", dir=self._folder) as name:
-            source = Path(name)
-            captions = _write_source(source / "sfhq", rows)
-            script, config = str(ROOT / "publish" / "release.py"), str(ROOT / "release.toml")
-            command = [sys.executable, script, "--version", version, "--config", config]
-            command += ["--sfhq", str(source / "sfhq"), "--captions", str(captions), "--out", str(self._out)]
-            if version != BASE:
-                command += ["--previous", str(self._out / BASE), "--allow-bump"]
-            measure(command, {"TMPDIR": name}, source / "log")
-        return self._out / version
-
-    def layouts(self, release: Path) -> dict[str, list[Path]]:
-        """Sort the files of a release into layouts; a release without tars has one layout less."""
-        files = _files(release)
-        parquet = [path for path in files if path.suffix == ".parquet"]
-        tars = [path for path in files if path.suffix == ".tar"]
-        others = [path for path in files if path not in {*parquet, *tars}]
-        features = [path for path in parquet if path.parent.name == _FEATURES_FOLDER]
-        found = {KIT_PARQUET: parquet, KIT_TARS: [*tars, *features] if tars else [], KIT_OTHERS: others}
-        return {name: paths for name, paths in found.items() if paths}
-
-
-class HubDataset:
-    """Writes what `Dataset.push_to_hub` uploads."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder / "out"
-
-    def build(self, version: str, rows: Sequence[Row]) -> Path:
-        """Write a version as `Dataset._push_parquet_shards_to_hub` does before it uploads it."""
-        from datasets import Dataset, Image, arrow_writer, config  # noqa: PLC0415 - it reads the environment
-        from datasets.table import embed_table_storage  # noqa: PLC0415
-        from datasets.utils.py_utils import convert_file_size_to_int  # noqa: PLC0415
-
-        out = self._folder / version
-        shutil.rmtree(out, ignore_errors=True)
-        (out / "data").mkdir(parents=True)
-        plain = [{"image": str(row.image), **row.cells, "captions": list(row.captions)} for row in rows]
-        table = Dataset.from_list(plain).cast_column("image", Image())
-        num_bytes = table._estimate_nbytes()
-        num_shards = int(num_bytes / convert_file_size_to_int(config.MAX_SHARD_SIZE)) + 1
-        batch = arrow_writer.get_writer_batch_size_from_features(table.features)
-        batch = batch or arrow_writer.get_writer_batch_size_from_data_size(len(table), num_bytes)
-        for index in range(num_shards):
-            shard = table.shard(num_shards=num_shards, index=index, contiguous=True)
-            embedded = shard.with_format("arrow").map(
-                embed_table_storage, batched=True, batch_size=batch, keep_in_memory=True
-            )
-            path = out / "data" / f"train-{index:05d}-of-{num_shards:05d}.parquet"
-            embedded.with_format(**shard.format).to_parquet(path, batch_size=batch)
-        return out
-
-    def layouts(self, release: Path) -> dict[str, list[Path]]:
-        """Return every file as one layout."""
-        return {DATASETS: _files(release)}
-
-
-def write_features(release: Path, rows: Sequence[Row]) -> None:
-    """Add a config to a release: a random unit vector, fixed_size_list<float16>[512], for each image."""
-    path = release / _FEATURES_FOLDER / "train-00000.parquet"
-    vectors = np.random.default_rng(_SEED).standard_normal((len(rows), _FEATURES), dtype=np.float32)
-    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    flat = pa.array(vectors.astype(np.float16).ravel())
-    ids = [image_id_of(_sha256(row.image)) for row in rows]
-    columns = {"image_id": pa.array(ids), "embedding": pa.FixedSizeListArray.from_arrays(flat, _FEATURES)}
-    path.parent.mkdir()
-    pq.write_table(
-        pa.table(columns),
-        path,
-        row_group_size=_FEATURE_ROWS_PER_GROUP,
-        compression="none",
-        use_dictionary=False,
-        write_page_index=True,
-    )
+_UNITS = {change.name: change.unit for change in CHANGES}
+_WITH_FEATURES = {change.name for change in CHANGES if change.has_features}
 
 
 def upload(store: Path, files: Sequence[Path]) -> Sent:
@@ -334,84 +170,67 @@ def _link_or_copy(source: str, target: str) -> None:
         os.link(source, target)
 
 
-def _write_source(folder: Path, rows: Sequence[Row]) -> Path:
-    """Lay rows out as an SFHQ folder, images as hard links; return their captions, a file beside it."""
-    (folder / "images").mkdir(parents=True)
-    captions = folder.with_name("captions.jsonl")
-    with (
-        (folder / TABLE_NAME).open("w", encoding="utf-8", newline="") as table,
-        captions.open("w", encoding="utf-8") as lines,
-    ):
-        writer = csv.DictWriter(table, COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        for row in rows:
-            os.link(row.image, folder / "images" / row.name)
-            writer.writerow(row.cells)
-            for caption in row.captions:
-                lines.write(json.dumps({"file_name": row.name, "caption": caption, "language": "en"}) + "\n")
-    return captions
-
-
-def run_all(material: Material, changes: Sequence[Change], run: Path) -> Iterator[Result]:
+def run_all(material: Material, average: str, changes: Sequence[Change], run: Path) -> Iterator[Result]:
     """Measure changes in every layout, in a folder for this run."""
-    for builder in (Kit, HubDataset):
+    for builder in (Kit, BareImages, HubDataset):
         with tempfile.TemporaryDirectory(dir=run) as folder:
-            yield from _run(builder(Path(folder)), material, changes, Path(folder) / "stores")
+            yield from _run(builder(Path(folder)), material, average, changes, Path(folder) / "stores")
 
 
 def _run(
-    builder: Kit | HubDataset, material: Material, changes: Sequence[Change], stores: Path
+    builder: Kit | BareImages | HubDataset,
+    material: Material,
+    average: str,
+    changes: Sequence[Change],
+    stores: Path,
 ) -> Iterator[Result]:
     base, known = builder.build(BASE, material.base), {}
+    counts = len(material.base), len(material.chosen)
     for layout, files in builder.layouts(base).items():
         known[layout] = _digests(base, files)
         new, gone = changed_bytes([], material.base)
         sent = upload(stores / layout, files)
-        yield _tell(Result(BASE, layout, new, gone, len(files), len(files), sent))
-    for change in changes:
+        numbers = len(files), len(files)
+        yield _tell(Result(average, counts[0], BASE, layout, counts[0], new, gone, *numbers, sent))
+    release, built = base, None
+    for change in sorted(changes, key=lambda change: change.has_features):  # features may come to a built one
         rows = change.rows(material)
         new, gone = changed_bytes(material.base, rows)
-        release = builder.build(NEXT, rows)
+        if rows != built:
+            release, built = builder.build(NEXT, rows), rows
         if change.has_features:
             write_features(release, rows)
-            new += len(rows) * _FEATURES * _BYTES_PER_FEATURE
+            new += len(rows) * FEATURES * BYTES_PER_FEATURE
         for layout, files in builder.layouts(release).items():
             with tempfile.TemporaryDirectory(dir=stores) as folder:
                 sent = upload(copy_store(stores / layout, Path(folder) / "copy"), files)
-            changed = len(_digests(release, files) - known[layout])
-            yield _tell(Result(change.name, layout, new, gone, len(files), changed, sent))
+            numbers = len(files), len(_digests(release, files) - known[layout])
+            yield _tell(Result(average, counts[0], change.name, layout, counts[1], new, gone, *numbers, sent))
 
 
 def _tell(result: Result) -> Result:
     megabytes = f"{result.sent.sent_bytes / _MB:.2f} of {result.sent.total_bytes / _MB:.2f} MB sent"
-    print(f"{result.change}: {result.layout}: {megabytes}", file=sys.stderr)
+    what = f"{result.average} kB: {result.change}: {result.layout}"
+    print(f"{what}: {megabytes}: {result.cost}", file=sys.stderr)
     return result
 
 
-def _files(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.rglob("*") if path.is_file())
-
-
 def _digests(folder: Path, files: Sequence[Path]) -> set[tuple[str, str]]:
-    return {(path.relative_to(folder).as_posix(), _sha256(path)) for path in files}
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return {(path.relative_to(folder).as_posix(), hash_file(path)) for path in files}
 
 
 def results_table(results: Sequence[Result], title: str) -> Table:
-    """Lay the results out, one section per change, one row per layout."""
+    """Lay out the results of one average size, one section per change, one row per layout."""
     table = Table("change", "layout", title=title, title_justify="left")
     for column in _COLUMNS:
         table.add_column(column, justify="right")
     for change in dict.fromkeys(result.change for result in results):
         table.add_section()
+        first = True
         for result in results:
             if result.change == change:
-                name = change if result.layout in (KIT_PARQUET, DATASETS) else ""
-                table.add_row(name, result.layout, *_cells(result))
+                table.add_row(change if first else "", result.layout, *_cells(result))
+                first = False
     return table
 
 
@@ -422,16 +241,28 @@ def _cells(result: Result) -> Iterator[str]:
     yield f"{result.files_changed} of {result.files}"
     yield f"{sent.sent_bytes / _MB:,.3f}"
     yield f"{100 * sent.sent_bytes / sent.total_bytes:.3f}"
-    yield "" if result.ratio is None or result.layout == KIT_OTHERS else f"{result.ratio:.2f}"
+    yield "" if result.layout == KIT_OTHERS else result.cost
 
 
-def write_json(path: Path, results: Sequence[Result], images: int, size: int) -> None:
+def costs_table(results: Sequence[Result]) -> Table:
+    """Lay out the costs alone, one section for each average size, one row per layout."""
+    changes = list(dict.fromkeys(result.change for result in results if result.change != BASE))
+    table = Table("average", "layout", *changes, title="What is sent, by average size of images")
+    for average in dict.fromkeys(result.average for result in results):
+        table.add_section()
+        for layout in _COMPARED:
+            own = {one.change: one for one in results if (one.average, one.layout) == (average, layout)}
+            if own:
+                name = average if average == MIXED else f"{average} kB"
+                table.add_row(name, layout, *(own[change].cost for change in changes))
+    return table
+
+
+def write_json(path: Path, results: Sequence[Result]) -> None:
     """Write every result's raw figures, and what they were measured with."""
     content = {
         "libraries": {name: importlib.metadata.version(name) for name in _LIBRARIES},
-        "images": images,
-        "size": size,
-        "results": [asdict(result) | {"ratio": result.ratio} for result in results],
+        "results": [asdict(result) | {"cost": result.cost} for result in results],
     }
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
@@ -440,21 +271,29 @@ def write_json(path: Path, results: Sequence[Result], images: int, size: int) ->
 def main(argv: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(argv)
     work = options.work.resolve()
-    images = options.images + max(1, round(options.images / 100))
     (work / "corpus").mkdir(parents=True, exist_ok=True)
+    changes = [change for change in CHANGES if change.name in options.changes]
+    results: list[Result] = []
     try:
-        corpus = make_corpus(work / "corpus" / f"sfhq-{options.size}px-{images}", images, options.size)
         with tempfile.TemporaryDirectory(prefix="run-", dir=work) as run:
             _keep_inside(Path(run))
-            changes = [change for change in CHANGES if change.name in options.changes]
-            results = list(run_all(make_material(corpus, options.images), changes, Path(run)))
-    except (CommandFailedError, ValueError) as error:
+            for average in dict.fromkeys(options.average_kb):
+                most = round(options.megabytes * _MB / average_bytes(average))
+                images = min(options.images, max(most, _LEAST_IMAGES))
+                total = images + max(1, round(images / 100))
+                folder = work / "corpus" / f"upload-{average}-{total}"
+                make_folder(folder, total, average)
+                results += run_all(make_material(folder, images), average, changes, Path(run))
+    except KitError as error:
         print(error, file=sys.stderr)
         return 1
-    console = Console(width=None if sys.stdout.isatty() else 120)
-    console.print(results_table(results, f"{options.images:,} images of {options.size} pixels square"))
+    console = Console(width=None if sys.stdout.isatty() else 160)
+    for average in dict.fromkeys(options.average_kb):
+        own = [result for result in results if result.average == average]
+        console.print(results_table(own, f"{own[0].images:,} images, {average} kB on average"))
+    console.print(costs_table(results))
     if options.json:
-        write_json(options.json, results, options.images, options.size)
+        write_json(options.json, results)
     return 0
 
 
@@ -473,11 +312,28 @@ def _keep_inside(folder: Path) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = make_parser(
-        "upload.py", "Measure what a new version costs to upload, beside `datasets`.", size=1024
+    parser = make_parser("upload.py", "Measure what a new version costs to upload, beside `datasets`.")
+    parser.add_argument(
+        "--average-kb",
+        nargs="+",
+        type=_average,
+        default=AVERAGES,
+        metavar="KB",
+        help=f"average sizes of images, in kilobytes, or {MIXED!r} (default: {' '.join(AVERAGES)})",
     )
     parser.add_argument(
-        "--images", type=positive, default=2000, metavar="N", help="how many images 1.0 has (default: 2000)"
+        "--images",
+        type=positive,
+        default=1000,
+        metavar="N",
+        help="how many images 1.0 has at most (default: 1000)",
+    )
+    parser.add_argument(
+        "--megabytes",
+        type=positive,
+        default=150,
+        metavar="MB",
+        help=f"how large they are together at most, unless they are {_LEAST_IMAGES} or fewer (default: 150)",
     )
     names = [change.name for change in CHANGES]
     parser.add_argument(
@@ -489,6 +345,13 @@ def _parser() -> argparse.ArgumentParser:
         help=f"which changes to measure (default: all): {', '.join(names)}".replace("%", "%%"),
     )
     return parser
+
+
+def _average(text: str) -> str:
+    """Read a number of kilobytes, 1 or more, or "mixed"."""
+    if text != MIXED and not 1 <= float(text) < _MOST_KILOBYTES:
+        raise argparse.ArgumentTypeError(f"it must be from 1 to {_MOST_KILOBYTES}, or {MIXED!r}")
+    return text
 
 
 if __name__ == "__main__":
