@@ -277,6 +277,29 @@ class GenerationResult:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GenerationPlans:
+    """What `generate` would do with several generators.
+
+    Attributes:
+        plans: One for each, in the order of the flags.
+        num_to_send: Images of all.
+        cost_usd: Of all; None if a price is not known.
+    """
+
+    plans: Sequence[GenerationPlan]
+    num_to_send: int
+    cost_usd: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GenerationResults:
+    """What `generate` made with several generators; those that it did not come to are left out."""
+
+    folder: Path
+    results: Sequence[GenerationResult]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class VocabularyResult:
     """What `prompts --values` lists: attribute → its values; no values if all attributes are listed."""
 
@@ -405,6 +428,8 @@ Result = (
     | PromptCheckResult
     | GenerationPlan
     | GenerationResult
+    | GenerationPlans
+    | GenerationResults
     | ScreenResult
     | CaptionResult
     | ReportResult
