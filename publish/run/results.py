@@ -11,6 +11,7 @@ from pydantic import TypeAdapter
 
 from builders.card.facts.fairness import FairnessSummary
 from builders.generation.coverage import Coverage
+from publish.run.prompt_results import PromptCleanResult, PromptEvolveResult
 from schemas import KIT_VERSION
 from schemas.configs import Table
 from schemas.features import Provenance
@@ -426,6 +427,8 @@ Result = (
     | PromptsResult
     | VocabularyResult
     | PromptCheckResult
+    | PromptCleanResult
+    | PromptEvolveResult
     | GenerationPlan
     | GenerationResult
     | GenerationPlans
