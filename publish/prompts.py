@@ -118,6 +118,29 @@ def _clean_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--any-language", action="store_true", help="keep texts that are not in English")
     parser.add_argument("--license", metavar="NAME", help="licence of prompts that the file gives none")
+    parser.add_argument(
+        "--opinion",
+        action="append",
+        default=[],
+        metavar="KIND=WHERE",
+        help="ask a classifier: moderation=URL, hugging-face=MODEL|URL or transformers=FOLDER; repeatable",
+    )
+    parser.add_argument(
+        "--opinion-label",
+        action="append",
+        default=[],
+        metavar="LABEL=MEANING",
+        help="what a label of a classifier means, safe or unsafe; repeatable",
+    )
+    parser.add_argument(
+        "--opinion-threshold",
+        type=_share,
+        default=0.5,
+        metavar="SCORE",
+        help="least score of an unsafe label that counts (default: 0.5)",
+    )
+    parser.add_argument("--opinion-model", metavar="NAME", help="the model of a moderation endpoint")
+    add_patience_flag(parser)
     return parser
 
 
