@@ -24,7 +24,11 @@ from schemas.campaign import IMAGES_FOLDER, PairId, VoteId
 
 TOKEN_HEADER = "X-Campaign-Token"  # noqa: S105 - its name
 _STATIC = files("publish.voting") / "static"
-_TYPES: Mapping[str, str] = {"page.css": "text/css", "page.js": "text/javascript"}
+_TYPES: Mapping[str, str] = {
+    "icon.svg": "image/svg+xml",
+    "page.css": "text/css",
+    "page.js": "text/javascript",
+}
 _MEDIA = {"jpg": "image/jpeg", "png": "image/png", "webp": "image/webp"}
 _NUM_COMING = 2
 _FOR_GOOD = {"Cache-Control": "private, max-age=604800, immutable"}  # a name is a digest of the content
