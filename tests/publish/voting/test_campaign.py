@@ -1,6 +1,7 @@
 """`sfhq campaign` from a folder of images to votes, with simulated people whose rates are known."""
 
 import json
+import re
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from publish.sfhq import main as sfhq
 from schemas.campaign import CampaignPair, CampaignVote
 from tests.builders.generation.campaign.worlds import digest
 from tests.publish.voting.server import Server, image_folder, make_campaign, read_lines, running
-from tests.support import good_folder
+from tests.support import ROOT, good_folder
 
 FIRST = "FLUX1_dev"
 
@@ -222,3 +223,13 @@ def test_a_vote_that_is_no_vote_is_named(tmp_path: Path, capsys: pytest.CaptureF
         assert main([verb[0], str(campaign), *verb[1:]]) == 1
         assert "votes.jsonl:1" in capsys.readouterr().err
     assert (campaign / "votes.jsonl").read_text() == '{"vote_id": 1}\n{"half'
+
+
+@pytest.mark.parametrize("verb", ["new", "serve"])
+def test_the_guide_has_every_flag(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main([verb, "--help"])
+    flags = set(re.findall(r"--[a-z-]+[a-z]", capsys.readouterr().out)) - {"--help"}
+    page = (ROOT / "CAMPAIGNS.md").read_text(encoding="utf-8")
+    (section,) = re.findall(rf"^## Flags of campaign {verb}\n(.*?)^## ", page, re.MULTILINE | re.DOTALL)
+    assert set(re.findall(r"^\| `(--[a-z-]+)", section, re.MULTILINE)) == flags
