@@ -11,6 +11,7 @@ from pydantic import TypeAdapter
 
 from builders.card.facts.fairness import FairnessSummary
 from builders.generation.coverage import Coverage
+from publish.run.campaign_results import CampaignPlan, CampaignResult, CampaignStatus
 from publish.run.prompt_results import PromptCleanResult, PromptEvolveResult
 from schemas import KIT_VERSION
 from schemas.configs import Table
@@ -436,6 +437,9 @@ Result = (
     | ScreenResult
     | CaptionResult
     | ReportResult
+    | CampaignPlan
+    | CampaignResult
+    | CampaignStatus
 )
 
 
