@@ -12,6 +12,7 @@ import builders.card.figures as figures
 from builders import sources
 from builders.card.figures import FIGURES
 from builders.card.figures.inputs import FigureInputs
+from builders.preferences.votes import RawVote
 from builders.release.rows import ROWS
 from builders.release.trainers import LAYOUTS, Layout
 from builders.sources import SourceKind, captions, open_source, tell_kind
@@ -24,7 +25,7 @@ from publish.export import main as export
 from publish.release import main
 from schemas.captions import CaptionText
 from schemas.configs import CONFIGS, Config, Table
-from schemas.preferences import Label, Status
+from schemas.preferences import Label
 from tests.support import ROOT, good_folder
 
 SIZES = Config(
@@ -139,7 +140,7 @@ def test_a_form_of_preferences_is_one_line(tmp_path: Path, monkeypatch: pytest.M
         left, right = cells.text("left", required=True), cells.text("right", required=True)
         if left is None or right is None:
             return None
-        vote = (None, Label.IMAGE_1.value, Status.SUBMITTED.value)
+        vote = RawVote(None, Label.IMAGE_1.value)
         sides = (Side(left, None), Side(right, None))
         return PairInput(pair_id_of(None, [left, right]), None, sides, (vote,), is_whole=False)
 

@@ -20,7 +20,8 @@ from builders.preferences.agreement import (
     proportion,
 )
 from builders.release.reader import ReleaseReader
-from schemas.preferences import Decision, Label, Status
+from schemas.columns import columns_of
+from schemas.preferences import Decision, Label, Status, Vote
 
 _LABELS = (Label.IMAGE_1, Label.IMAGE_2, Label.BOTH_GOOD, Label.BOTH_BAD, Label.TIE, Label.TOXIC)
 _VOTES = [f"votes_{label.value.removesuffix('_content')}" for label in _LABELS]
@@ -116,25 +117,39 @@ def read_preference_facts(release: ReleaseReader) -> PreferenceSummary:
 
 
 def count_sides(group: pa.Table) -> Counter[tuple[str, str]]:
-    """Count submitted votes for a side in pairs with shuffled sides: (annotator, label) → pairs.
+    """Count votes that decide, for a side of shuffled ones: (annotator, label of side 1 or 2) → pairs.
 
-    An annotator who contradicts themself about a pair has no vote on it.
+    Side 1 is the left one where a vote says which image was there, and the pair's first image elsewhere. An
+    annotator who contradicts themself about a pair has no vote on it.
     """
-    shuffled = group.filter(group["sides_shuffled"])["votes"].combine_chunks()
-    votes = pc.list_flatten(shuffled)
-    table = pa.table(
-        {
-            "pair": pc.list_parent_indices(shuffled),
-            **{name: votes.field(name) for name in ("annotator", "label", "status")},
-        }
-    )
+    table = flatten_votes(group.filter(group["sides_shuffled"]))
     is_side = pc.is_in(table["label"], value_set=pa.array([Label.IMAGE_1.value, Label.IMAGE_2.value]))
-    is_counted = pc.and_(is_side, pc.equal(table["status"], Status.SUBMITTED.value))
-    table = table.filter(pc.and_(is_counted, pc.is_valid(table["annotator"])))
-    by_pair = table.group_by(["pair", "annotator"]).aggregate([("label", "min"), ("label", "max")])
-    by_pair = by_pair.filter(pc.equal(by_pair["label_min"], by_pair["label_max"]))
-    counted = by_pair.group_by(["annotator", "label_min"]).aggregate([([], "count_all")])
-    return Counter({(row["annotator"], row["label_min"]): row["count_all"] for row in counted.to_pylist()})
+    decides = pc.and_(pc.equal(table["status"], Status.SUBMITTED.value), table["decides"])
+    table = table.filter(pc.and_(pc.and_(is_side, decides), pc.is_valid(table["annotator"])))
+    first = pc.fill_null(table["left"], Label.IMAGE_1.value)
+    side = pc.if_else(pc.equal(table["label"], first), Label.IMAGE_1.value, Label.IMAGE_2.value)
+    table = table.append_column("side", side)
+    by_pair = table.group_by(["pair", "annotator"]).aggregate([("side", "min"), ("side", "max")])
+    by_pair = by_pair.filter(pc.equal(by_pair["side_min"], by_pair["side_max"]))
+    counted = by_pair.group_by(["annotator", "side_min"]).aggregate([([], "count_all")])
+    return Counter({(row["annotator"], row["side_min"]): row["count_all"] for row in counted.to_pylist()})
+
+
+def flatten_votes(group: pa.Table) -> pa.Table:
+    """Return the votes of some pairs, one a row: the pair's place, fields of `Vote`, and `decides`.
+
+    Fields that came later are null in the files of older releases.
+    """
+    lists = group["votes"].combine_chunks()
+    votes = pc.list_flatten(lists)
+    there = {field.name for field in votes.type}
+    fields = {spec.name: spec.arrow for spec in columns_of(Vote)}
+    columns = {
+        name: votes.field(name) if name in there else pa.nulls(len(votes), kind)
+        for name, kind in fields.items()
+    }
+    decides = pc.fill_null(pc.equal(columns["kind"], "first"), fill_value=True)
+    return pa.table({"pair": pc.list_parent_indices(lists), **columns, "decides": decides})
 
 
 def _facts(

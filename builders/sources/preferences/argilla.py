@@ -109,7 +109,7 @@ def _votes(cells: Cells, annotators: Annotators) -> tuple[RawVote, ...] | None:
         return None
     places = cells.first(_RESPONSES) or "", cells.first(_STATUSES) or ""
     votes = [
-        (
+        RawVote(
             annotators.name(user),
             _label(cells, places[0], label, status),
             _status(cells, places[1], status),
@@ -137,7 +137,7 @@ def _record_votes(cells: Cells, annotators: Annotators) -> tuple[RawVote, ...] |
         # Places inside of the cell: the cell itself, which a problem would show, names people.
         label = _label(cells, f"{column}.value", said.get("value"), status)
         votes.append(
-            (annotators.name(said.get("user_id")), label, _status(cells, f"{column}.status", status))
+            RawVote(annotators.name(said.get("user_id")), label, _status(cells, f"{column}.status", status))
         )
     if any(not isinstance(each, Mapping) or not each.get("status") for each in responses or ()):
         fix = "export with records.to_datasets(), which has the status of each response"

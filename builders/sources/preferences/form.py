@@ -8,15 +8,17 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from builders.sources.cells import Cells
+from builders.sources.cells import Cells, in_utc
 from builders.sources.intake import MAX_RANKED, Side, SourceOptions, VotesInput
 from builders.sources.tables import TableRow
+from schemas.problems import shorten
 from schemas.records import ID_CHARS
 
 _HASH_BYTES = 8
 _CHUNK_BYTES = 1 << 20
 _IMAGE_PARTS = (".bytes", ".path")  # the fields of an image as `datasets` writes it
 _MAX_RANK = 1000
+_MAX_SECONDS = 1e9
 _DATA_ADDRESS = "data:image/"
 
 
@@ -186,6 +188,34 @@ def read_ranked(cells: Cells, column: str) -> tuple[Side, ...] | None:
         cells.wrong(column, "the list has an image twice", "correct one of them")
     else:
         return tuple(found)
+    return None
+
+
+def read_time(cells: Cells, column: str, value: object) -> str | None:
+    """Return when a vote was given, in UTC; texts of one form sort as times do.
+
+    Args:
+        cells: The row, for problems.
+        column: Where the value is from.
+        value: A text in ISO 8601; one without an offset is taken for UTC. None and "" are no time.
+    """
+    if value is None or value == "":
+        return None
+    time = in_utc(str(value))
+    if time is None:
+        message = f"{shorten(str(value))} is not a time"
+        cells.wrong(column, message, "write it as 2026-11-30T12:00:00Z, or leave it empty")
+    return time
+
+
+def read_seconds(cells: Cells, column: str, value: object) -> float | None:
+    """Return how long an answer took, in seconds; None where the source does not say."""
+    if value is None:
+        return None
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < _MAX_SECONDS:
+        return float(value)
+    message = f"{shorten(str(value))} is not a time in seconds"
+    cells.wrong(column, message, "write a number of seconds, or leave it empty")
     return None
 
 

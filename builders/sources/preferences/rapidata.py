@@ -1,9 +1,10 @@
 """Rapidata comparisons (https://huggingface.co/Rapidata): how many people chose each image."""
 
+from builders.preferences.votes import RawVote
 from builders.sources.cells import Cells
 from builders.sources.intake import PairInput, pair_id_of
 from builders.sources.preferences.form import Annotators, Form, read_side
-from schemas.preferences import Label, Status
+from schemas.preferences import Label
 
 _MAX_COUNT = 10_000  # each vote is published as one
 
@@ -20,7 +21,7 @@ def _read(cells: Cells, _: Annotators) -> PairInput | None:
         return None
     # Counts name no annotators, so each vote stands for an annotator of its own.
     votes = [
-        (None, label.value, Status.SUBMITTED.value)
+        RawVote(None, label.value)
         for label, count in zip((Label.IMAGE_1, Label.IMAGE_2), counts, strict=True)
         for _ in range(count)
     ]

@@ -7,13 +7,21 @@ schemas/preferences.py.
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, get_args
 
 from builders.preferences.votes import RawVote
 from builders.sources.cells import Cells
 from builders.sources.intake import PairInput
-from builders.sources.preferences.form import Annotators, Form, has_image, join_id, read_side
-from schemas.preferences import Label, PreferencePair, Status
+from builders.sources.preferences.form import (
+    Annotators,
+    Form,
+    has_image,
+    join_id,
+    read_seconds,
+    read_side,
+    read_time,
+)
+from schemas.preferences import Label, LeftImage, PreferencePair, Status, VoteKind
 from schemas.problems import Reason, suggest
 
 
@@ -47,12 +55,26 @@ def _read(cells: Cells, annotators: Annotators) -> PairInput | None:
 def _vote(cells: Cells, annotators: Annotators, vote: object) -> RawVote:
     said: Mapping[str, Any] = vote if isinstance(vote, Mapping) else {"label": vote, "status": None}
     label, status = said.get("label"), said.get("status")
+    left, kind = said.get("left"), said.get("kind")  # releases of before campaigns have neither
     # Places inside of the cell: the cell itself, which a problem would show, names annotators.
-    for name, value, choices in (("label", label, list(Label)), ("status", status, list(Status))):
-        if value not in choices and not (name == "label" and value is None):
+    for name, value, choices in (
+        ("label", label, tuple(Label)),
+        ("status", status, tuple(Status)),
+        ("left", left, get_args(LeftImage)),
+        ("kind", kind, get_args(VoteKind)),
+    ):
+        if value not in choices and (name == "status" or value is not None):
             message = f"{value!r} is not the {name} of a vote"
             cells.wrong(f"votes.{name}", message, suggest(str(value), choices), Reason.UNKNOWN_LABEL)
-    return annotators.name(said.get("annotator")), None if label is None else str(label), str(status)
+    return RawVote(
+        annotators.name(said.get("annotator")),
+        None if label is None else str(label),
+        str(status),
+        left,
+        read_time(cells, "votes.time", said.get("time")),
+        read_seconds(cells, "votes.seconds", said.get("seconds")),
+        kind,
+    )
 
 
 FORM = Form(

@@ -207,6 +207,7 @@ def test_an_argilla_export_comes_back_whatever_its_format(name: str, tmp_path: P
         "sides_shuffled": True,
         "votes": [
             {"annotator": annotator, "label": label, "status": "submitted"}
+            | dict.fromkeys(("left", "time", "seconds", "kind"))
             for annotator, label in zip(annotators, ["both_good", "image_1", "image_1"], strict=True)
         ],
         "status": "completed",
