@@ -11,7 +11,7 @@ from pathlib import Path
 from builders.sources.cells import Cells, in_utc
 from builders.sources.intake import MAX_RANKED, Side, SourceOptions, VotesInput
 from builders.sources.tables import TableRow
-from schemas.problems import shorten
+from schemas.problems import Reason, shorten, suggest
 from schemas.records import ID_CHARS
 
 _HASH_BYTES = 8
@@ -34,6 +34,9 @@ class Form:
         prompts: The columns that can hold the prompt; the first that a row has.
         looks: Whether the first rows can have the form, where columns alone do not show it. Such a form is
             told only of a table that has no other form, and reads every column.
+        last_of: A column that names the vote of a row. Of several rows that name one vote, the last row has
+            it, and the others speak of their pair alone. None if each row has its own votes.
+        images_beside: Whether images are looked for beside the file.
     """
 
     needs: tuple[tuple[str, ...], ...]
@@ -42,6 +45,8 @@ class Form:
     reads: tuple[str, ...] = ()
     prompts: tuple[str, ...] = ("prompt",)
     looks: Callable[[Sequence[TableRow]], bool] | None = None
+    last_of: str | None = None
+    images_beside: bool = False
 
     def fits(self, columns: Sequence[str]) -> bool:
         """Return whether a table with these columns can have the form."""
@@ -188,6 +193,22 @@ def read_ranked(cells: Cells, column: str) -> tuple[Side, ...] | None:
         cells.wrong(column, "the list has an image twice", "correct one of them")
     else:
         return tuple(found)
+    return None
+
+
+def read_choice(
+    cells: Cells, column: str, value: object, choices: Sequence[str], *, required: bool = False
+) -> str | None:
+    """Return a word that is among some; None where there is none."""
+    if value is None and not required:
+        return None
+    if isinstance(value, str) and value in choices:
+        return str(value)
+    if value is None:
+        cells.wrong(column, "the cell is empty or missing", f"write one of: {', '.join(choices)}")
+    else:
+        message = f"{shorten(str(value))} is none of the words that it can be"
+        cells.wrong(column, message, suggest(str(value), choices), Reason.UNKNOWN_LABEL)
     return None
 
 

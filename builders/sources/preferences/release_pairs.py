@@ -17,6 +17,7 @@ from builders.sources.preferences.form import (
     Form,
     has_image,
     join_id,
+    read_choice,
     read_seconds,
     read_side,
     read_time,
@@ -55,25 +56,20 @@ def _read(cells: Cells, annotators: Annotators) -> PairInput | None:
 def _vote(cells: Cells, annotators: Annotators, vote: object) -> RawVote:
     said: Mapping[str, Any] = vote if isinstance(vote, Mapping) else {"label": vote, "status": None}
     label, status = said.get("label"), said.get("status")
-    left, kind = said.get("left"), said.get("kind")  # releases of before campaigns have neither
     # Places inside of the cell: the cell itself, which a problem would show, names annotators.
-    for name, value, choices in (
-        ("label", label, tuple(Label)),
-        ("status", status, tuple(Status)),
-        ("left", left, get_args(LeftImage)),
-        ("kind", kind, get_args(VoteKind)),
-    ):
-        if value not in choices and (name == "status" or value is not None):
+    for name, value, choices in (("label", label, list(Label)), ("status", status, list(Status))):
+        if value not in choices and not (name == "label" and value is None):
             message = f"{value!r} is not the {name} of a vote"
             cells.wrong(f"votes.{name}", message, suggest(str(value), choices), Reason.UNKNOWN_LABEL)
     return RawVote(
         annotators.name(said.get("annotator")),
         None if label is None else str(label),
         str(status),
-        left,
+        # Releases of before campaigns have none of these.
+        read_choice(cells, "votes.left", said.get("left"), get_args(LeftImage)),
         read_time(cells, "votes.time", said.get("time")),
         read_seconds(cells, "votes.seconds", said.get("seconds")),
-        kind,
+        read_choice(cells, "votes.kind", said.get("kind"), get_args(VoteKind)),
     )
 
 
