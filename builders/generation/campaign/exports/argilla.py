@@ -19,7 +19,8 @@ from schemas.preferences import Label
 
 NEXT_STEPS = (
     'rg.Dataset.from_disk("FOLDER", workspace="…") of argilla 2.8 makes the dataset on your server; then '
-    "give the file of `dataset.records(with_responses=True).to_json(…)` to `--preferences`"
+    'give the file of `dataset.records(with_responses=True).to_datasets().to_parquet("votes.parquet")` to '
+    "`--preferences`"
 )
 _MAX_NAME_CHARS = 200
 _TEMPLATE = """<style>
