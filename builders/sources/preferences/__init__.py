@@ -33,11 +33,8 @@ from schemas.problems import Problem, Reason, SourceError, name_some, suggest
 
 FORMS: Mapping[str, Form] = {
     "argilla": argilla.FORM,
-    "campaign": campaign.FORM,
-    "label-studio": label_studio.FORM,
     "pick-a-pic": pick_a_pic.FORM,
     "rapidata": rapidata.FORM,
-    "rapidata-results": rapidata.RESULTS,
     "hpdv2": hpd.V2,
     "hpdv2-ranks": hpd.V2_RANKS,
     "hpdv3": hpd.V3,
@@ -49,6 +46,9 @@ FORMS: Mapping[str, Form] = {
     "imgsys": imgsys.FORM,
     "binarized": binarized.FORM,
     "diffusers-dpo": diffusers_dpo.FORM,
+    "rapidata-results": rapidata.RESULTS,
+    "campaign": campaign.FORM,
+    "label-studio": label_studio.FORM,
     "release": release_pairs.FORM,
     "annotator-columns": annotator_columns.FORM,
 }

@@ -13,7 +13,7 @@ from tests.exports import LABELS, REAL_RECORD, upstream_choice
 LABEL_OR_NONE = st.sampled_from([*LABELS, None])
 STATUSES = st.sampled_from([*(status.value for status in Status), "anything"])
 ANNOTATORS = st.sampled_from([None, "ann", "ben", "cat", "dan"])
-VOTES = st.lists(st.builds(RawVote, ANNOTATORS, LABEL_OR_NONE, STATUSES), max_size=12)
+VOTES = st.lists(st.tuples(ANNOTATORS, LABEL_OR_NONE, STATUSES).map(lambda vote: RawVote(*vote)), max_size=12)
 SUBMITTED = Status.SUBMITTED.value
 MIRRORED_DECISIONS = {Decision.IMAGE_1: Decision.IMAGE_2, Decision.IMAGE_2: Decision.IMAGE_1}
 
