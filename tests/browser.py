@@ -32,7 +32,7 @@ def find_chromium() -> str:
 def browser() -> Iterator[Browser]:
     """Return a Chromium without a window.
 
-    It lives for a module: Playwright keeps an event loop running in the thread, which other tests must not see.
+    It lives for a module: Playwright has an event loop in the thread meanwhile, which others must not see.
     """
     path = find_chromium()
     with sync_playwright() as playwright:

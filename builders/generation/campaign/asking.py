@@ -205,6 +205,9 @@ class Asking:
             if vote.vote_id not in person.standing:
                 person.undone = [each for each in person.undone if _task_of(each) != _task_of(vote)]
                 self._add(person, vote)
+                task, _ = self._open.get(vote.annotator, (None, 0.0))
+                if task is not None and (task.pair.id, task.kind) == _task_of(vote):
+                    del self._open[vote.annotator]
         elif vote.vote_id in person.standing:
             self._remove(person, vote)
             person.discarded[vote.vote_id] = vote

@@ -132,6 +132,7 @@ async function show(state, said = "") {
   const shown = task;
   find("prompt").textContent = task.prompt;
   find("prompt").scrollTop = 0;
+  markLong();
   const [left, right] = [find("left"), find("right")];
   left.removeAttribute("src");
   right.removeAttribute("src");
@@ -145,6 +146,11 @@ async function show(state, said = "") {
   giveFocusBack();
   say(`${said ? `${said}. ` : ""}Prompt: ${task.prompt}`);
   for (const path of state.coming) new Image().src = new URL(path, images).href;
+}
+
+function markLong() {
+  const prompt = find("prompt");
+  prompt.classList.toggle("more", prompt.scrollTop + prompt.clientHeight < prompt.scrollHeight - 2);
 }
 
 function showEnd(state, said) {
@@ -239,6 +245,9 @@ for (const button of buttons) button.addEventListener("click", () => answer(butt
 find("undo").addEventListener("click", undo);
 find("again").addEventListener("click", () => start());
 find("help").addEventListener("click", () => find("guidelines").showModal());
+
+find("prompt").addEventListener("scroll", markLong);
+addEventListener("resize", markLong);
 
 addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || event.repeat || !find("keys").checked) return;
