@@ -41,7 +41,13 @@ def _parser() -> argparse.ArgumentParser:
     parser = make_parser("sfhq generate", "Make images from a file of prompts, into an SFHQ-T2I folder.")
     parser.add_argument("prompts", type=Path, help="a .jsonl, .csv or .txt file of prompts")
     parser.add_argument("--out", type=Path, help="the folder of images; more images may go into it later")
-    parser.add_argument("--generator", help="the model to ask for (default: the kit's own drawn portraits)")
+    parser.add_argument(
+        "--generator",
+        action="append",
+        metavar="NAME[:SETTING=VALUE,…]",
+        help="the model to ask for (default: the kit's own drawn portraits), maybe with settings, provider "
+        "or price of its own; repeatable: every prompt gets an image of each",
+    )
     parser.add_argument(
         "--provider", help="who runs it, such as fal-ai (default: the first that the kit knows)"
     )

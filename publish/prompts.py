@@ -1,6 +1,7 @@
 """Make prompts with controlled attributes: `python publish/prompts.py --count 200 --out prompts.jsonl`.
 
-Also runs as `sfhq prompts`. `sfhq prompts check FILE` checks prompts by the rules of age and content.
+Also runs as `sfhq prompts`. `sfhq prompts check FILE` checks prompts by the rules of age and content,
+`sfhq prompts clean FILE` leaves out what may not be used, and `sfhq prompts evolve FILE` rewrites prompts.
 Exit status: 0 done, 1 problems with a file, 2 wrong usage.
 """
 
@@ -16,15 +17,17 @@ from collections.abc import Sequence
 from publish.run.command import make_parser, run_command
 from publish.run.terminal import Terminal
 
-CHECK = "check"
+_STOPPED = "Stopped; no file was changed."
 _MAX_COUNT, _MAX_SEED = 1_000_000, 2**63 - 1
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command with its arguments, those of the process if None; return its exit status."""
     arguments = sys.argv[1:] if argv is None else list(argv)
-    if arguments[:1] == [CHECK]:
+    if arguments[:1] == ["check"]:
         return run_command(_check_parser(), _check, arguments[1:])
+    if arguments[:1] == ["clean"]:
+        return run_command(_clean_parser(), _clean, arguments[1:], stopped=_STOPPED)
     return run_command(_parser(), _make, arguments)
 
 
@@ -40,11 +43,20 @@ def _check(options: argparse.Namespace, terminal: Terminal) -> int:
     return check(options, terminal)
 
 
+def _clean(options: argparse.Namespace, terminal: Terminal) -> int:
+    from publish.run.prompt_cleaning import clean  # noqa: PLC0415 - as above
+
+    return clean(options, terminal)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = make_parser(
         "sfhq prompts", "Make prompts with controlled attributes; all are about adults by default."
     )
-    parser.epilog = "`sfhq prompts check FILE` checks a file of prompts by the rules of age and content."
+    parser.epilog = (
+        "`sfhq prompts check FILE` checks a file of prompts by the rules of age and content; `clean FILE` "
+        "also leaves out repeats and other languages; `evolve FILE` rewrites prompts by category."
+    )
     parser.add_argument("--count", type=_count, default=10, help="how many prompts (default: 10)")
     parser.add_argument("--seed", type=_seed, default=0, help="decides everything not asked for (default: 0)")
     parser.add_argument(
@@ -80,6 +92,33 @@ def _check_parser() -> argparse.ArgumentParser:
     parser = make_parser("sfhq prompts check", "Check a file of prompts by the rules of age and content.")
     parser.add_argument("file", type=Path, help="a .jsonl, .csv or .txt file of prompts")
     return parser
+
+
+def _clean_parser() -> argparse.ArgumentParser:
+    parser = make_parser("sfhq prompts clean", "Leave out prompts that repeat others, or may not be used.")
+    parser.add_argument("file", type=Path, help="a .jsonl, .csv or .txt file of prompts")
+    parser.add_argument("--out", type=Path, required=True, help="the .jsonl file to write")
+    parser.add_argument("--overwrite", action="store_true", help="replace the files that are there")
+    parser.add_argument(
+        "--near",
+        type=_share,
+        default=0.8,
+        metavar="SHARE",
+        help="from which share of equal word sequences on a text repeats another (default: 0.8; 1: all)",
+    )
+    parser.add_argument("--any-language", action="store_true", help="keep texts that are not in English")
+    parser.add_argument("--license", metavar="NAME", help="licence of prompts that the file gives none")
+    return parser
+
+
+def _share(text: str) -> float:
+    try:
+        share = float(text)
+    except ValueError:
+        share = 0.0
+    if not 0.1 <= share <= 1:  # false for "nan", too
+        raise argparse.ArgumentTypeError(f"{text!r} is not a share from 0.1 to 1")
+    return share
 
 
 def _count(text: str) -> int:

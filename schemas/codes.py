@@ -67,9 +67,21 @@ CODES: Mapping[str, Explanation] = {
         "The prompt has sexual content, which the kit never makes and never sends to a generator.",
         "Remove the prompt, or write it in other words; builders/generation/rules.toml lists the words.",
     ),
+    "row/violent-prompt": Explanation(
+        "The prompt has violence, which the kit never sends to a generator.",
+        "Remove the prompt, or write it in other words; builders/generation/rules.toml lists the words.",
+    ),
+    "row/hateful-prompt": Explanation(
+        "The prompt has hate against people, which the kit never sends to a generator.",
+        "Remove the prompt, or write it in other words; builders/generation/rules.toml lists the words.",
+    ),
+    "row/self-harm-prompt": Explanation(
+        "The prompt has self-harm, which the kit never sends to a generator.",
+        "Remove the prompt, or write it in other words; builders/generation/rules.toml lists the words.",
+    ),
     "row/adult-words-for-minor": Explanation(
-        "The prompt is about a person under 18 and has words on the body, makeup, jewellery, or clothing and "
-        "places of adults.",
+        "The prompt is about a person under 18 and has words on the body, makeup, jewellery, fights, or "
+        "clothing and places of adults.",
         "Remove the prompt or these words; builders/generation/rules.toml lists them.",
     ),
     # Rows and files that do not fit together
@@ -255,6 +267,11 @@ CODES: Mapping[str, Explanation] = {
         "The next image or sentence would cost more than the budget allows. The budget counts all that the "
         "folder, or the file of captions, has cost, with requests that have no answer.",
         "Give a larger `--budget` to go on.",
+    ),
+    "run/text-opinion": Explanation(
+        "A classifier of texts cannot be opened, answers with labels whose meaning nothing says, or has no "
+        "usable answer. A text without an answer counts as unjudged, and is left out.",
+        "Correct the classifier, say what its labels mean, or leave `--opinion` out.",
     ),
     "run/prompt-file": Explanation(
         "A file of prompts cannot be read as a whole, has no prompts, or is in the way of the file to write.",

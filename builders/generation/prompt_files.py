@@ -21,7 +21,15 @@ from schemas.problems import Problem, Reason, SettingsError, SourceError, sugges
 from schemas.prompts import MAX_PROMPT_CHARS, AskedAttribute, PromptOrigin, PromptRecord
 
 FILE_CODE = "run/prompt-file"
-SEXUAL_CODE, AGE_CODE, ROW_CODE = "row/sexual-prompt", "row/adult-words-for-minor", "row/bad-value"
+ROW_CODE = "row/bad-value"
+# Rule → code of a prompt that breaks it.
+RULE_CODES = {
+    "sexual": "row/sexual-prompt",
+    "violence": "row/violent-prompt",
+    "hate": "row/hateful-prompt",
+    "self-harm": "row/self-harm-prompt",
+    "age": "row/adult-words-for-minor",
+}
 COLUMNS = ("prompt", "text_prompt", "text")
 _OTHER_NAMES = (("id", "prompt_id"), ("license", "prompt_license"))  # of files that others wrote
 MAX_SHARES_BYTES = 4_000_000
@@ -140,7 +148,7 @@ def check_line(path: Path, line: Line) -> Iterator[Problem]:
             column="prompt",
             value=line.text,
             fix="remove the prompt, or write it in other words",
-            code=SEXUAL_CODE if found.is_sexual else AGE_CODE,
+            code=RULE_CODES[found.rule],
         )
 
 

@@ -1,4 +1,4 @@
-"""The rule of age and the rule against sexual content, for any prompt: the kit's own, or one from a file.
+"""The rules of age and content, for any prompt: the kit's own, or one from a file.
 
 `rules.toml` has the words. They are English, so a prompt in another language is not understood. A prompt is
 about a person under 18 if a word, a number of years or months, or an attribute says so. The rules look at the
@@ -17,6 +17,10 @@ from pathlib import Path
 ADULT_AGE = 18
 _AGE_NAMES = ("age", "age_group", "age_range", "age_years")
 _SEXUAL, _YOUNG = "sexual", "young"  # keys of the rules; each other kind is one of `adult_only`
+AGE = "age"
+# Rules that hold whoever is shown → what the words are about.
+NEVER = {_SEXUAL: "sexual content", "violence": "violence", "hate": "hate", "self-harm": "self-harm"}
+_CHECKED = frozenset({*NEVER, _YOUNG})
 _RULES = Path(__file__).parent / "rules.toml"
 _INVISIBLE = "\u200b\u200c\u200d\u2060\ufeff\u00ad"
 _MAX_KNOWN_WORDS = 100_000
@@ -60,18 +64,23 @@ class Finding:
     Attributes:
         kind: What the words are about.
         words: The words, in small letters.
-        is_sexual: Whether it breaks the rule against sexual content; else it breaks the rule of age.
+        rule: Which rule it breaks: one of `NEVER`, or `AGE`.
     """
 
     kind: str
     words: str
-    is_sexual: bool = False
+    rule: str = AGE
+
+    @property
+    def is_sexual(self) -> bool:
+        """Whether it breaks the rule against sexual content."""
+        return self.rule == _SEXUAL
 
     @property
     def message(self) -> str:
         """The finding as a sentence."""
-        if self.is_sexual:
-            return f"the text has sexual content: {self.words!r}"
+        if self.rule in NEVER:
+            return f"the text has {self.kind}: {self.words!r}"
         return f"the text is about a person under {ADULT_AGE} and has words on {self.kind}: {self.words!r}"
 
 
@@ -126,16 +135,16 @@ class _Rules:
         if not found:
             return found
         # Most finds are words that go with adults only, in a text about adults: no pattern has to run.
-        if any(kind in (_SEXUAL, _YOUNG) for _, kind in found):
-            found = [each for each in found if each[1] not in (_SEXUAL, _YOUNG)]
+        if any(kind in _CHECKED for _, kind in found):
+            found = [each for each in found if each[1] not in _CHECKED]
             said = self.words.find(self.harmless.sub(" ", plain).split())
-            found += [each for each in said if each[1] in (_SEXUAL, _YOUNG)]
+            found += [each for each in said if each[1] in _CHECKED]
         return found
 
     def find_adult_only(self, plain: str) -> list[tuple[str, str]]:
         """Return what a text of `_plain` may not say of somebody young, and the kind of each."""
         said = self.words.find(self.harmless_with_young.sub(" ", plain).split())
-        return [each for each in said if each[1] not in (_SEXUAL, _YOUNG)]
+        return [each for each in said if each[1] not in _CHECKED]
 
 
 def find_in_prompt(text: str, attributes: Iterable[tuple[str, str]] = ()) -> list[Finding]:
@@ -150,7 +159,7 @@ def find_in_prompt(text: str, attributes: Iterable[tuple[str, str]] = ()) -> lis
     # Values that the text does not repeat are looked at, too, so that none hides behind another wording.
     plain = _plain(". ".join([text, *(value for _, value in listed if value not in text)]))
     said = rules.find(plain)
-    found = [Finding("sexual content", words, is_sexual=True) for words, kind in said if kind == _SEXUAL]
+    found = [Finding(NEVER[kind], words, kind) for words, kind in said if kind in NEVER]
     if len(said) > len(found) and _is_young(plain, said, listed):
         found += [Finding(kind, words) for words, kind in rules.find_adult_only(plain)]
     return list(dict.fromkeys(found))
@@ -227,7 +236,7 @@ def _plain(text: str) -> str:
 @cache
 def _load() -> _Rules:
     table = tomllib.loads(_RULES.read_text(encoding="utf-8"))
-    lines = [(line, kind) for kind in (_SEXUAL, _YOUNG) for line in table[kind]]
+    lines = [(line, kind) for kind in (*NEVER, _YOUNG) for line in table[kind]]
     adult_only = [(line, kind) for kind, lines in table["adult_only"].items() for line in lines]
     return _Rules(
         words=_Words([*lines, *adult_only]),

@@ -1,7 +1,7 @@
 """Make images from prompts; `publish/generate.py` reads the flags."""
 
 import argparse
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -12,8 +12,15 @@ from builders.generation.making import ImageMaker, MakingOptions, Step
 from builders.generation.request_journal import State, states_to_send
 from publish.network import TimeLimits
 from publish.providers.images import PROVIDERS, ProviderOptions, open_provider
-from publish.run.generation_settings import CODE, GenerationSettings, Job, read_key, refuse_spending, resolve
-from publish.run.results import GenerationPlan, GenerationResult
+from publish.run.generation_settings import (
+    CODE,
+    GenerationSettings,
+    Job,
+    read_key,
+    refuse_spending,
+    resolve_all,
+)
+from publish.run.results import GenerationPlan, GenerationPlans, GenerationResult, GenerationResults
 from publish.run.settings import load_settings
 from publish.run.terminal import Terminal, format_counts
 from publish.run.workspace import lock_output
@@ -36,48 +43,90 @@ def generate(options: argparse.Namespace, terminal: Terminal) -> int:
         KitError: A flag, a setting or a prompt is wrong, or the provider lets no request pass.
     """
     table, declared, base = _load(options.config)
-    job = resolve(options, table, declared, base)
-    if job.out is None and not options.plan:
+    jobs = resolve_all(options, table, declared, base)
+    out = jobs[0].out
+    if out is None and not options.plan:
         raise SettingsError(_problem("--out", "there is no folder for the images", "give --out my-faces"))
-    folder = ImageFolder(job.out) if job.out is not None else None
+    folder = ImageFolder(out) if out is not None else None
+    plans = [
+        _plan_first(job, folder, options, terminal, is_checked=number > 0) for number, job in enumerate(jobs)
+    ]
+    if options.plan or folder is None:
+        _show_plans(jobs, plans, terminal)
+        return 0
+    if problems := list(refuse_spending(zip(jobs, [plan.num_to_send for plan in plans], strict=True))):
+        raise SettingsError(problems)
+    seconds = 60 * options.patience  # an image may take minutes, and a provider is silent meanwhile
+    times = TimeLimits(read_seconds=seconds, patience_seconds=seconds)
+    providers = [  # every key is looked for before the first image is paid for
+        ProviderOptions(
+            job.kind, job.model, read_key(job.kind, job.endpoint), job.endpoint, times, terminal.note
+        )
+        for job in jobs
+    ]
+    folder.make()
+    results, error = list[GenerationResult](), None
+    with lock_output(folder.path / WORK):
+        for job, provider_options in zip(jobs, providers, strict=True):
+            result, error = _make(provider_options, job, folder, options, terminal)
+            results.append(result)
+            if len(jobs) > 1:
+                terminal.title(_title(job))
+            _show(job, result, terminal)
+            if error is not None:
+                break
+    for job in jobs[len(results) :]:
+        terminal.note(f"{_title(job)} was not asked for an image: {_title(jobs[len(results) - 1])} failed.")
+    terminal.line(f"Next: python publish/release.py --version 1.0 --sfhq {folder.path}")
+    terminal.give(results[0] if len(jobs) == 1 else GenerationResults(folder=folder.path, results=results))
+    if isinstance(error, SettingsError):
+        return 2
+    return 0 if error is None and all(map(_is_complete, results)) else 1
+
+
+def _is_complete(result: GenerationResult) -> bool:
+    return not (any(result.plan.states.get(state) for state in _INCOMPLETE) or result.missing)
+
+
+def _plan_first(
+    job: Job, folder: ImageFolder | None, options: argparse.Namespace, terminal: Terminal, *, is_checked: bool
+) -> GenerationPlan:
+    """Return what is to be done for one generator; nothing is written."""
     path = folder.journal_path if folder is not None and folder.journal_path.is_file() else None
     with Journal(path, is_read_only=path is not None) as journal:
         if folder is not None and path is None:
             journal.adopt(folder.read_records())
-        journal.want(_planned(job, options))
+        journal.want(_planned(job, options, is_checked=is_checked))
         plan = _plan(job, journal, sends_again=options.send_again)
         elsewhere = journal.made_elsewhere(job.kind.name, job.model)
     for (provider, model), number in elsewhere.items():
         terminal.note(
             f"{number:,} images are there already, by {provider} ({model}); they are not made again."
         )
-    if options.plan or folder is None:
-        _show_plan(job, plan, terminal)
-        terminal.give(plan)
-        return 0
-    if problems := list(refuse_spending(job, plan.num_to_send)):
-        raise SettingsError(problems)
-    seconds = 60 * options.patience  # an image may take minutes, and a provider is silent meanwhile
-    times = TimeLimits(read_seconds=seconds, patience_seconds=seconds)
-    key = read_key(job.kind, job.endpoint)
-    provider_options = ProviderOptions(job.kind, job.model, key, job.endpoint, times, terminal.note)
-    folder.make()
-    is_durable = job.kind.is_paid
-    with lock_output(folder.path / WORK), Journal(folder.journal_path, is_durable=is_durable) as journal:
+    return plan
+
+
+def _make(
+    provider_options: ProviderOptions,
+    job: Job,
+    folder: ImageFolder,
+    options: argparse.Namespace,
+    terminal: Terminal,
+) -> tuple[GenerationResult, KitError | None]:
+    """Make the images of one generator, in a folder that no other run has.
+
+    Raises:
+        SettingsError: Another run ended meanwhile, and now there is something to pay for.
+    """
+    with Journal(folder.journal_path, is_durable=job.kind.is_paid) as journal:
         journal.recover(kind.name for kind in PROVIDERS.values() if not kind.is_paid)
         journal.adopt(folder.read_records())
         journal.want(_planned(job, options, is_checked=True))
         journal.plan()
         num_to_send = _plan(job, journal, sends_again=options.send_again).num_to_send
-        if problems := list(refuse_spending(job, num_to_send)):  # another run may have ended meanwhile
+        if problems := list(refuse_spending([(job, num_to_send)])):
             raise SettingsError(problems)
-        result, error = _run(provider_options, job, folder, journal, options, terminal)
-    _show(job, result, terminal)
-    terminal.give(result)
-    if isinstance(error, SettingsError):
-        return 2
-    is_complete = not (any(result.plan.states.get(state) for state in _INCOMPLETE) or result.missing)
-    return 0 if is_complete and error is None else 1
+        return _run(provider_options, job, folder, journal, options, terminal)
 
 
 def _load(path: Path | None) -> tuple[GenerationSettings, tuple[Generator, ...], Path]:
@@ -160,6 +209,31 @@ def _plan(job: Job, journal: Journal, *, sends_again: bool) -> GenerationPlan:
     )
 
 
+def _show_plans(jobs: Sequence[Job], plans: Sequence[GenerationPlan], terminal: Terminal) -> None:
+    for job, plan in zip(jobs, plans, strict=True):
+        if len(jobs) > 1:
+            terminal.title(_title(job))
+        _show_plan(job, plan, terminal)
+    if len(jobs) == 1:
+        terminal.give(plans[0])
+        return
+    costs = [plan.cost_usd for plan in plans]
+    cost_usd = None if None in costs else sum(cost for cost in costs if cost is not None)
+    num_to_send = sum(plan.num_to_send for plan in plans)
+    terminal.title("All generators")
+    rows = [("to make", f"{num_to_send:,}")]
+    if any(job.kind.is_paid for job in jobs):
+        rows.append(("cost", "not known" if cost_usd is None else _usd(cost_usd)))
+    terminal.table(rows)
+    terminal.give(GenerationPlans(plans=plans, num_to_send=num_to_send, cost_usd=cost_usd))
+
+
+def _title(job: Job) -> str:
+    """Name a generator with its settings: two jobs may differ in these alone."""
+    settings = ", ".join(f"{name}={value}" for name, value in job.settings.items())
+    return f"{job.generator.name} ({settings})" if settings else job.generator.name
+
+
 def _show_plan(job: Job, plan: GenerationPlan, terminal: Terminal) -> None:
     rows = [("prompts", f"{plan.num_prompts:,}"), ("to make", f"{plan.num_to_send:,}")]
     done = {state: number for state, number in plan.states.items() if state != State.PLANNED}
@@ -195,7 +269,6 @@ def _show(job: Job, result: GenerationResult, terminal: Terminal) -> None:
         rows.append(("cost", f"{_usd(result.plan.spent_usd)} in this folder"))
     rows.append(("folder", str(result.folder)))
     terminal.table(rows)
-    terminal.line(f"Next: python publish/release.py --version 1.0 --sfhq {result.folder}")
 
 
 def _problems(

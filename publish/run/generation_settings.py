@@ -3,7 +3,7 @@
 import argparse
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,6 +11,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from publish.providers.images import PROVIDERS, Offer, ProviderKind, find_offers
+from publish.run.command import read_usd
 from schemas.generators import Generator, OpenSettings, advise_on_generator, find_generator
 from schemas.problems import Problem, Reason, SettingsError, name_some, suggest
 
@@ -20,6 +21,7 @@ DEFAULT_GENERATOR = "drawn"
 _MULTIPLIERS = frozenset(
     {"n", "num_images", "num_outputs", "num_images_per_prompt", "batch_size", "number_results"}
 )
+_OWN = ("provider", "model", "endpoint", "price")  # what a generator may say beside its settings
 Value = str | int | float | bool
 
 
@@ -83,13 +85,62 @@ class Job:
     concurrency: int
 
 
+def resolve_all(
+    options: argparse.Namespace, table: GenerationSettings, declared: Sequence[Generator], base: Path
+) -> list[Job]:
+    """Return one job for each `--generator`; arguments and errors are those of `resolve`."""
+    problems, jobs = list[Problem](), list[Job]()
+    for text in options.generator or [None]:
+        try:
+            jobs.append(resolve(_read_generator(options, text), table, declared, base))
+        except SettingsError as error:
+            problems += error.problems
+    seen = list[tuple[str, object]]()
+    for job, text in zip(jobs, options.generator or (), strict=False):
+        if (made := (job.generator.name, job.settings)) in seen:
+            message, fix = "two generators would make the same images", "give one of them another setting"
+            problems.append(_problem("--generator", message, text, fix))
+        seen.append(made)
+    if len(options.generator or ()) > 1 and options.model is not None:
+        fix = "write it with each generator: --generator NAME:model=…"
+        problems.append(_problem("--model", "several generators have no model in common", options.model, fix))
+    if problems:
+        raise SettingsError(dict.fromkeys(problems))
+    return jobs
+
+
+def _read_generator(options: argparse.Namespace, text: str | None) -> argparse.Namespace:
+    """Return the flags for one generator: its own parts after a colon go before those for all.
+
+    Raises:
+        SettingsError: Its price is no amount.
+    """
+    name, _, listed = (text or "").partition(":")
+    own, settings = dict[str, Any](), list[str]()
+    for part in filter(None, listed.split(",")):
+        key, _, value = part.partition("=")
+        if key.strip() in _OWN and value.strip():
+            own[key.strip()] = value.strip()
+        else:
+            settings.append(part)
+    if "price" in own:
+        try:
+            own["price"] = read_usd(own["price"])
+        except argparse.ArgumentTypeError as error:
+            raise SettingsError(
+                _problem("--generator", str(error), text, "write it as in price=0.04")
+            ) from error
+    values = vars(options) | own | {"generator": name or None, "set": [*options.set, *settings]}
+    return argparse.Namespace(**values)
+
+
 def resolve(
     options: argparse.Namespace, table: GenerationSettings, declared: Sequence[Generator], base: Path
 ) -> Job:
     """Put flags and settings together.
 
     Args:
-        options: The flags of `publish.generate`.
+        options: The flags of `publish.generate`, for one generator.
         table: The table of the settings.
         declared: Generators that the settings declare.
         base: Folder that paths of the settings start from.
@@ -159,18 +210,27 @@ def read_key(kind: ProviderKind, endpoint: str | None) -> str | None:
     raise SettingsError(_problem("--provider", f"{kind.name} needs a key, and none is set", kind.name, fix))
 
 
-def refuse_spending(job: Job, num_images: int) -> Iterator[Problem]:
-    """Refuse to spend money without a limit, or at a price that is not known."""
-    if not job.kind.is_paid or not num_images:
-        return
-    if job.price_usd is None:
-        message = f"no price of {job.generator.name} at {job.kind.name} is known, so no budget can be kept"
-        fix = "look it up, and give it: --price 0.04; or --price 0 for a server of your own"
-        yield _problem("--price", message, None, fix)
-    elif job.price_usd and job.budget_usd is None:
-        cost = f"{num_images:,} images cost about ${num_images * job.price_usd:,.2f}"
-        fix = "give the most that you want to spend: --budget 5"
-        yield _problem("--budget", f"{cost}, and there is no budget", None, fix)
+def refuse_spending(jobs: Iterable[tuple[Job, int]]) -> Iterator[Problem]:
+    """Refuse to spend money without a limit, or at a price that is not known.
+
+    Args:
+        jobs: Each with the number of images that it would make.
+    """
+    num_images, cost_usd = 0, 0.0
+    for job, number in jobs:
+        if not job.kind.is_paid or not number:
+            continue
+        if job.price_usd is None:
+            message = (
+                f"no price of {job.generator.name} at {job.kind.name} is known, so no budget can be kept"
+            )
+            fix = "look it up, and give it: --price 0.04; or --price 0 for a server of your own"
+            yield _problem("--price", message, None, fix)
+        elif job.price_usd and job.budget_usd is None:
+            num_images, cost_usd = num_images + number, cost_usd + number * job.price_usd
+    if num_images:
+        message = f"{num_images:,} images cost about ${cost_usd:,.2f}, and there is no budget"
+        yield _problem("--budget", message, None, "give the most that you want to spend: --budget 5")
 
 
 def _choose_offer(generator: Generator, provider: str | None, model: str | None) -> Offer:

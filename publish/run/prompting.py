@@ -33,7 +33,7 @@ def make(options: argparse.Namespace, terminal: Terminal) -> int:
             raise SettingsError(_problem("a file is shown as it is", "--stats", options.stats, fix))
         return _show_file(grammar, Path(options.stats), terminal)
     if options.out is not None:
-        _check_out(options.out, may_replace=options.overwrite)
+        check_out(options.out, may_replace=options.overwrite)
     request = _plan(grammar, options)
     with terminal.progress() as track:
         records = list[PromptRecord]()
@@ -87,7 +87,7 @@ def _plan(grammar: Grammar, options: argparse.Namespace) -> Request:
     return plan_request(grammar, where, [name.strip() for name in balance.split(",") if name.strip()])
 
 
-def _check_out(path: Path, *, may_replace: bool) -> None:
+def check_out(path: Path, *, may_replace: bool) -> None:
     """Refuse to write where something is.
 
     Raises:

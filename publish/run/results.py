@@ -12,6 +12,7 @@ from pydantic import TypeAdapter
 from builders.card.facts.fairness import FairnessSummary
 from builders.generation.coverage import Coverage
 from publish.run.campaign_results import CampaignPlan, CampaignResult, CampaignStatus
+from publish.run.prompt_results import PromptCleanResult, PromptEvolveResult
 from schemas import KIT_VERSION
 from schemas.configs import Table
 from schemas.features import Provenance
@@ -278,6 +279,29 @@ class GenerationResult:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GenerationPlans:
+    """What `generate` would do with several generators.
+
+    Attributes:
+        plans: One for each, in the order of the flags.
+        num_to_send: Images of all.
+        cost_usd: Of all; None if a price is not known.
+    """
+
+    plans: Sequence[GenerationPlan]
+    num_to_send: int
+    cost_usd: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GenerationResults:
+    """What `generate` made with several generators; those that it did not come to are left out."""
+
+    folder: Path
+    results: Sequence[GenerationResult]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class VocabularyResult:
     """What `prompts --values` lists: attribute → its values; no values if all attributes are listed."""
 
@@ -404,8 +428,12 @@ Result = (
     | PromptsResult
     | VocabularyResult
     | PromptCheckResult
+    | PromptCleanResult
+    | PromptEvolveResult
     | GenerationPlan
     | GenerationResult
+    | GenerationPlans
+    | GenerationResults
     | ScreenResult
     | CaptionResult
     | ReportResult

@@ -111,6 +111,27 @@ def test_more_images_go_into_the_same_folder(file: Path, tmp_path: Path, capsys:
     assert len(records(folder)) == 6
 
 
+def test_two_settings_of_a_generator_make_two_images_of_each_prompt(
+    file: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    sizes = ("64x64", "96x96")
+    generators = [part for size in sizes for part in ("--generator", f"drawn:image_size={size}")]
+    plan = document(capsys, file, *generators, "--plan")["result"]
+    assert (plan["num_to_send"], [each["num_to_send"] for each in plan["plans"]]) == (12, [6, 6])
+    result = document(capsys, file, *generators, "--out", tmp_path / "a")["result"]
+    assert [each["plan"]["states"] for each in result["results"]] == [{"delivered": 6}] * 2
+    made = contents(tmp_path / "a")
+    assert len({data for name, data in made.items() if name.endswith(".jpg")}) == 12
+    with (tmp_path / "a" / "SFHQ_T2I_dataset.csv").open(newline="") as table:
+        rows = list(csv.DictReader(table))
+    pairs: dict[str, set[str]] = {}
+    for row in rows:
+        pairs.setdefault(row["text_prompt"], set()).add(json.loads(row["configs"])["image_size"])
+    assert list(pairs.values()) == [set(sizes)] * 6
+    assert run(capsys, file, *generators, "--out", tmp_path / "a")[0] == 0
+    assert contents(tmp_path / "a") == made
+
+
 def test_a_plan_writes_nothing_and_needs_no_key(file: Path, tmp_path: Path, capsys: Capture) -> None:
     status, out, _ = run(capsys, file, "--generator", "FLUX1_schnell", "--out", tmp_path / "a", "--plan")
     assert status == 0
@@ -141,6 +162,14 @@ def test_a_plan_writes_nothing_and_needs_no_key(file: Path, tmp_path: Path, caps
         (["--generator", "FLUX2_dev", "--provider", "together"], "give --model"),
         (["--generator", "FLUX1_dev", "--set", "steps=3"], "has no such setting"),
         (["--generator", "FLUX1_dev", "--set", "num_inference_steps=many"], "num_inference_steps"),
+        (["--generator", "drawn", "--generator", "drawn:"], "two generators would make the same images"),
+        (["--generator", "drawn", "--generator", "FLUX1_schnel"], "did you mean FLUX1_schnell"),
+        (["--generator", "drawn", "--generator", "FLUX1_dev:steps=3"], "has no such setting"),
+        (["--generator", "drawn", "--generator", "FLUX1_schnell"], "6 images cost about $0.02"),
+        (["--generator", "FLUX1_dev", "--generator", "FLUX1_schnell"], "12 images cost about $0.18"),
+        (["--generator", "drawn", "--generator", "FLUX1_dev:price=much"], "price=0.04"),
+        (["--generator", "drawn", "--generator", "FLUX1_dev", "--model", "m"], "no model in common"),
+        (["--generator", "drawn", "--generator", "FLUX1_dev", "--budget", "1"], "set FAL_KEY or HF_TOKEN"),
         (["--set", "image_size"], "NAME=VALUE"),
         (["--set", "image_size=64x32"], "squares"),
         (["--set", "image_size=4000x4000"], "squares"),

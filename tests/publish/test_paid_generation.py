@@ -267,3 +267,20 @@ def server_success(server: ImageServer) -> Reply:
 
 def test_every_provider_of_the_server_is_one_of_the_kits() -> None:
     assert set(VARIABLES) < set(NAMES)
+
+
+def test_a_budget_holds_over_two_generators(server: ImageServer, capsys: Capture) -> None:
+    listed = f"provider=fal-ai,endpoint={server.endpoint}"
+    generators = [
+        *("--generator", f"FLUX1_schnell:{listed},price=0.5", "--generator", f"FLUX1_dev:{listed},price=1"),
+    ]
+    command = ["prompts.txt", *generators, "--out", "faces", "--concurrency", "1"]
+    document, shown = run(capsys, *command, "--budget", "4")
+    states = [each["plan"]["states"] for each in document["result"]["results"]]
+    assert states == [{"delivered": 5}, {"planned": 4, "delivered": 1}]
+    assert [problem["code"] for problem in document["problems"]] == ["run/budget"]
+    assert document["exit_status"] == 1
+    document, shown = run(capsys, *command, "--budget", "8")
+    assert document["exit_status"] == 0, shown
+    assert len(server.seen) == len(records()) == 10  # what was paid for is not paid for again
+    assert {record.generator for record in records()} == {"FLUX1_schnell", "FLUX1_dev"}
