@@ -28,6 +28,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return run_command(_check_parser(), _check, arguments[1:])
     if arguments[:1] == ["clean"]:
         return run_command(_clean_parser(), _clean, arguments[1:], stopped=_STOPPED)
+    if arguments[:1] == ["evolve"]:
+        return run_command(_evolve_parser(), _evolve, arguments[1:], stopped=_STOPPED)
     return run_command(_parser(), _make, arguments)
 
 
@@ -47,6 +49,12 @@ def _clean(options: argparse.Namespace, terminal: Terminal) -> int:
     from publish.run.prompt_cleaning import clean  # noqa: PLC0415 - as above
 
     return clean(options, terminal)
+
+
+def _evolve(options: argparse.Namespace, terminal: Terminal) -> int:
+    from publish.run.prompt_evolving import evolve  # noqa: PLC0415 - as above
+
+    return evolve(options, terminal)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -108,6 +116,16 @@ def _clean_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--any-language", action="store_true", help="keep texts that are not in English")
     parser.add_argument("--license", metavar="NAME", help="licence of prompts that the file gives none")
+    return parser
+
+
+def _evolve_parser() -> argparse.ArgumentParser:
+    parser = make_parser("sfhq prompts evolve", "Rewrite prompts by category, each simplified and detailed.")
+    parser.add_argument("file", type=Path, help="a .jsonl, .csv or .txt file of prompts")
+    parser.add_argument("--out", type=Path, required=True, help="the .jsonl file to write")
+    parser.add_argument("--overwrite", action="store_true", help="replace the files that are there")
+    parser.add_argument("--seed", type=_seed, default=0, help="decides categories and wordings (default: 0)")
+    parser.add_argument("--count", type=_count, help="how many to write (default: two of each prompt)")
     return parser
 
 
