@@ -23,6 +23,7 @@ PAGES = {
     name: (ROOT / name).read_text(encoding="utf-8")
     for name in (
         *("README.md", "RELEASING.md", "PUBLISHING.md", "GENERATING.md", "CAPTIONING.md"),
+        "CAMPAIGNS.md",
         *(
             "benchmarks/README.md",
             "benchmarks/SCALE.md",
@@ -33,7 +34,7 @@ PAGES = {
 README = PAGES["README.md"]
 # Their `sh` blocks run, in this order.
 RUN = (
-    *("README.md", "RELEASING.md", "GENERATING.md", "CAPTIONING.md"),
+    *("README.md", "RELEASING.md", "GENERATING.md", "CAPTIONING.md", "CAMPAIGNS.md"),
     *("benchmarks/README.md", "benchmarks/SCALE.md"),
 )
 # From the project's style; the changelog's part on the dataset is an input of releases and stays as it is.
@@ -118,6 +119,7 @@ SMALLER = {  # what each benchmark runs with here, after the flags of the docume
     "duplicates": "--images 2000",
     "stages": "--images 10 30 --size 64 --work {work}",
     "catalog": "--rows 300",
+    "voting": "--people 5 --votes 3 --pause 0.01 --work {work}",
 }
 
 

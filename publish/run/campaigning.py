@@ -59,7 +59,8 @@ def new(options: argparse.Namespace, terminal: Terminal) -> int:
     campaign = write_campaign(options.out, settings, placed, options.annotators)
     rows = [
         ("campaign", str(options.out)),
-        ("pairs", f"{len(pairs):,} of {len(plan.categories):,} categories, {_sure(plan)}"),
+        ("pairs", f"{len(pairs):,}"),
+        ("categories", f"{len(plan.categories):,}; rates to ± {100 * plan.half_width:.0f} % in the smallest"),
         ("gold pairs", f"{len(gold):,}"),
         ("votes", f"{plan.least_votes:,} to {plan.most_votes:,}, by at most {options.overlap} people a pair"),
         ("links", f"{len(campaign.annotators):,}; `sfhq campaign serve {options.out}` shows them"),
@@ -293,10 +294,6 @@ def _show_next(numbers: CampaignNumbers, terminal: Terminal) -> None:
             for each in open_ones[:_SHOWN_CATEGORIES]
         ],
     )
-
-
-def _sure(plan: CampaignPlan) -> str:
-    return f"rates to ± {100 * plan.half_width:.0f} % in the smallest"
 
 
 def _listed(counts: Mapping[str, int]) -> str:

@@ -92,6 +92,7 @@ class Asking:
     ) -> None:
         self.settings, self._secret = settings, secret
         self._pairs = {pair.id: pair for pair in pairs}
+        self._places = {pair.id: place for place, pair in enumerate(pairs)}
         self._asked = [pair for pair in pairs if pair.gold is None]
         self._gold = [pair for pair in pairs if pair.gold is not None]
         self._counts: dict[str, Counter[str]] = {pair.id: Counter() for pair in pairs}
@@ -319,10 +320,19 @@ class Asking:
                 spare = pair
         if spare is None:
             return None
-        lefts = self._lefts[spare.id] + open_lefts.get(spare.id, Counter())
-        first, second = spare.first_left, _other(spare.first_left)
-        left = second if lefts[first] > lefts[second] else first
+        left = self._left(spare, self._lefts[spare.id] + open_lefts.get(spare.id, Counter()))
         return self._task(annotator, person, spare, "first", left)
+
+    def _left(self, pair: CampaignPair, shown: Mapping[Side, int]) -> Side:
+        """Return the image to show on the left: each of two showings in a row has another one.
+
+        Which comes first is balanced for each two showings anew. If the third were shown as the first was, it
+        would not be by chance: it is asked for where the answer to the first was doubted.
+        """
+        if shown.get("image_1", 0) != shown.get("image_2", 0):
+            return min(_SIDES, key=lambda side: shown.get(side, 0))
+        turn = sum(shown.values()) // 2
+        return _SIDES[(self._places[pair.id] + turn) % 2] if turn else pair.first_left
 
     def _unanswered(self, annotator: str, person: _Person) -> Iterator[CampaignPair]:
         """Yield the open pairs that an annotator has not answered, in their order."""

@@ -104,6 +104,17 @@ def test_sides_are_balanced_over_the_campaign() -> None:
     assert on_left == {"A": 50, "B": 50}
 
 
+def test_the_side_of_a_third_showing_does_not_follow_from_the_first() -> None:
+    asking = Asking(settings(99, 5, repeat_share=0, mirror_share=0), campaign_pairs(100, 5), SECRET)
+    votes = work_through(asking, annotators(3), lambda task: Choice.BOTH_GOOD, 5)
+    lefts: dict[str, list[str]] = {}
+    for vote in votes:
+        lefts.setdefault(vote.pair_id, []).append(vote.left)
+    assert Counter(len(each) for each in lefts.values()) == {3: 100}
+    assert Counter(each[2] for each in lefts.values()) == {"image_1": 50, "image_2": 50}
+    assert 30 <= sum(each[2] == each[0] for each in lefts.values()) <= 70
+
+
 def test_people_have_orders_of_their_own_that_a_seed_repeats() -> None:
     def order(person: str, seed: int) -> list[str]:
         asking = Asking(settings(99, seed, repeat_share=0, mirror_share=0), campaign_pairs(40), SECRET)
