@@ -11,9 +11,18 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Page,
+    Request,
+    expect,
+    sync_playwright,
+)
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
+_PATIENCE_MS = 120_000  # a busy machine is no fault of a page
 OpenPage = Callable[..., Page]
 
 
@@ -41,6 +50,7 @@ def browser() -> Iterator[Browser]:
             # Root has no sandbox; /dev/shm is small in containers.
             args=["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"],
         )
+        expect.set_options(timeout=_PATIENCE_MS)
         yield chromium
         chromium.close()
 
@@ -64,6 +74,7 @@ def open_page(browser: Browser) -> Iterator[OpenPage]:
 
     def open_one(address: str, **options: Any) -> Page:
         context = browser.new_context(**{"viewport": {"width": 1280, "height": 800}, **options})
+        context.set_default_timeout(_PATIENCE_MS)
         contexts.append(context)
         page = context.new_page()
         page.on("console", note)

@@ -41,7 +41,9 @@ def serve(options: argparse.Namespace, terminal: Terminal) -> int:
             host = f"[{options.host}]" if ":" in options.host else options.host
             base_url = (options.base_url or f"http://{host}:{port}").rstrip("/")
             _show_links(campaign, base_url, options.links, terminal)
-            terminal.note(f"Votes go to {campaign.votes_path}. Ctrl-C ends the server.")
+            terminal.note(
+                f"Serving on http://{host}:{port}; votes go to {campaign.votes_path}. Ctrl-C ends the server."
+            )
             _run(campaign, log, listener, (options.host, port, base_url))
     terminal.note("Stopped. Every vote that was answered is on the disk.")
     return 0

@@ -52,7 +52,7 @@ class Recorder:
             self._writing, self._waiting = self._waiting, []
             try:
                 await asyncio.to_thread(self._log.append, [vote for vote, _ in self._writing])
-            except OSError as error:
+            except Exception as error:  # whatever it is, no page may wait for an answer for ever
                 # What came meanwhile stands on what is not written: all goes back, the last first.
                 failed, self._waiting = [*self._writing, *self._waiting], []
                 self._writing = []

@@ -1,6 +1,7 @@
 """The folder of a campaign: made whole or not at all, and read with every problem."""
 
 import hashlib
+import itertools
 import os
 import shutil
 from collections.abc import Iterable, Sequence
@@ -87,6 +88,7 @@ def write_campaign(
         SettingsError: Something is in the way.
         SourceError: Some images cannot be shown; all are listed.
     """
+    out = out.absolute()  # "." has no name
     refuse_existing(out)
     out.parent.mkdir(parents=True, exist_ok=True)
     work = out.parent / f".{out.name}.open"
@@ -142,7 +144,9 @@ def read_campaign(path: Path) -> Campaign:
 
 def add_annotators(campaign: Campaign, number: int) -> Campaign:
     """Return the campaign with at least so many annotators; the new ones are written."""
-    new = [make_annotator(campaign.secret, each) for each in range(len(campaign.annotators), number)]
+    known = {annotator.id for annotator in campaign.annotators}
+    made = (make_annotator(campaign.secret, each) for each in itertools.count(len(known)))
+    new = list(itertools.islice((each for each in made if each.id not in known), max(0, number - len(known))))
     if not new:
         return campaign
     path = campaign.path / ANNOTATORS_FILE

@@ -14,9 +14,10 @@ from builders.generation.image_folder import TABLE_NAME
 from publish.campaign import main
 from tests.support import ROOT, SfhqFolder, image_bytes
 
-# The server dies at a vote: before it is written, when half of the line is, or when it is on the disk.
+# The server dies at a vote: before it is written, when half of the line is, or when it is on the disk. Or the
+# disk has room for no vote.
 _SCRIPT = """
-import os, signal, sys
+import os, resource, signal, sys
 from builders.generation.campaign.votes_log import VotesLog
 from publish.campaign import main
 
@@ -30,7 +31,9 @@ def append(log, votes):
         whole(log, votes)
     os.kill(os.getpid(), signal.SIGKILL)
 
-if moment:
+if moment == "full":
+    resource.setrlimit(resource.RLIMIT_FSIZE, (300, resource.RLIM_INFINITY))
+elif moment:
     VotesLog.append = append
 sys.exit(main(sys.argv[2:]))
 """

@@ -299,6 +299,24 @@ async def _vote_all(server: Server) -> set[str]:
     return stored
 
 
+@pytest.mark.slow
+def test_a_full_disk_is_an_answer_and_the_vote_can_be_sent_again(tmp_path: Path) -> None:
+    campaign = make_campaign(tmp_path / "campaign", 3)
+    with running(campaign, dies="full") as server:
+        person = Person(server)
+        task = person.state()["task"]
+        for _ in range(2):
+            assert person.vote(task).status_code == 503
+            assert read_lines(campaign) == []
+        state = person.state()
+        assert (state["task"], state["answered"]) == (task, 0)
+        status, said = server.stop()
+        assert (status, "Traceback" in said) == (0, False)
+    with running(campaign) as server:
+        assert Person(server).vote(task).json()["outcome"] == "stored"
+    assert len(read_lines(campaign)) == 1
+
+
 def test_a_disk_that_is_full_stores_nothing_and_says_so() -> None:
     class FullDisk:
         def __init__(self) -> None:
@@ -344,16 +362,16 @@ def test_one_folder_has_one_server_and_a_taken_port_is_named(
     assert main(["serve", str(other), "--base-url", "javascript:alert(1)"]) == 2
 
 
+@pytest.mark.slow
 def test_links_go_to_a_file_with_the_address_of_a_proxy(tmp_path: Path) -> None:
     campaign, links = make_campaign(tmp_path / "campaign", 2), tmp_path / "links.txt"
     flags = ("--links", str(links), "--base-url", "https://example.org/faces/", "--annotators", "3")
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    process = start(campaign, *flags, port=port)
+    process = start(campaign, *flags)
     try:
         assert process.stderr is not None
-        while "Ctrl-C" not in process.stderr.readline():
+        while "Ctrl-C" not in (line := process.stderr.readline()):
             pass
+        port = line.split("http://127.0.0.1:")[1].partition(";")[0]
         tokens = [line.removeprefix("https://example.org/faces/v/") for line in links.read_text().split()]
         assert len({*tokens}) == 3
         assert stat.S_IMODE(links.stat().st_mode) == 0o600
