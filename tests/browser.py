@@ -1,89 +1,87 @@
-"""A real browser for tests of pages: the Chromium of the system, driven by Playwright.
+"""A real browser for tests of pages: the Chromium of the system, without a window, driven by Playwright.
 
-A module of tests imports the fixtures that it uses:
-
-    from tests.browser import browser, open_page  # noqa: F401 - fixtures
+Playwright keeps an event loop in its thread while it runs. So a browser belongs to one module of tests, or to
+one test.
 """
 
 import os
-import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from shutil import which
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import (
-    Browser,
-    BrowserContext,
-    ConsoleMessage,
-    Page,
-    Request,
-    expect,
-    sync_playwright,
-)
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
 _PATIENCE_MS = 120_000  # a busy machine is no fault of a page
-OpenPage = Callable[..., Page]
 
 
 def find_chromium() -> str:
-    """Return the path of the system's Chromium; without one, skip, and fail in CI."""
-    for name in _NAMES:
-        if path := shutil.which(name):
-            return path
-    message = "there is no Chromium on PATH; on Debian: apt-get install chromium"
-    if os.environ.get("CI") == "true":
-        pytest.fail(message)
-    pytest.skip(message)
+    """Return the browser's path; without one, skip the test, and fail it in CI."""
+    path = next(filter(None, map(which, _NAMES)), None)
+    if path is None:
+        message = "there is no Chromium on PATH; on Debian: apt-get install chromium"
+        if os.environ.get("CI") == "true":
+            pytest.fail(message)
+        pytest.skip(message)
+    return path
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """Return a Chromium without a window.
-
-    It lives for a module: Playwright has an event loop in the thread meanwhile, which others must not see.
-    """
+@contextmanager
+def open_browser() -> Iterator[Any]:
+    """Start a browser of playwright's, and end it."""
+    sync_api = pytest.importorskip("playwright.sync_api")
+    arguments = [
+        "--disable-dev-shm-usage",
+        "--disable-gpu",
+    ]  # containers have little of the one, and no other
+    if os.geteuid() == 0:
+        arguments.append("--no-sandbox")  # Chromium does not start for root with it
     path = find_chromium()
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(
-            executable_path=path,
-            # Root has no sandbox; /dev/shm is small in containers.
-            args=["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"],
-        )
-        expect.set_options(timeout=_PATIENCE_MS)
-        yield chromium
-        chromium.close()
+    sync_api.expect.set_options(timeout=_PATIENCE_MS)
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=arguments)
+        try:
+            yield browser
+        finally:
+            browser.close()
 
 
-@pytest.fixture
-def open_page(browser: Browser) -> Iterator[OpenPage]:
-    """Return a function that opens an address in a context of its own, with Playwright's options for it.
+@contextmanager
+def open_page(
+    browser: Any, downloads: Path | None = None, *, tolerates: str | None = None, **options: Any
+) -> Iterator[Any]:
+    """Open a page of its own context.
 
-    The test fails at the end if a page had an error, or asked another machine for anything.
+    At its end, fail if it has logged an error or a warning, or asked another machine for anything.
+
+    Args:
+        browser: Of `open_browser`.
+        downloads: Accept downloads, if given.
+        tolerates: Part of what may be logged, such as what a lost connection leads to.
+        options: Of the context, as playwright names them.
     """
-    contexts, errors = list[BrowserContext](), list[str]()
+    context = browser.new_context(accept_downloads=downloads is not None, **options)
+    context.set_default_timeout(_PATIENCE_MS)
+    page = context.new_page()
+    problems: list[str] = []
 
-    def note(message: ConsoleMessage) -> None:
-        # Answers with an error, and a server that is gone, are what some tests are about.
-        if message.type == "error" and "Failed to load resource" not in message.text:
-            errors.append(message.text)
+    def note(message: Any) -> None:
+        if message.type in ("error", "warning") and not (tolerates and tolerates in message.text):
+            problems.append(message.text)
 
-    def check(request: Request) -> None:
-        if not request.url.startswith(("http://127.0.0.1:", "http://localhost:", "data:", "blob:")):
-            errors.append(f"a page asks {request.url}")
+    def check(request: Any) -> None:
+        address = urlsplit(request.url)
+        if address.scheme in ("http", "https") and address.hostname not in ("127.0.0.1", "localhost"):
+            problems.append(f"the page asks for {request.url}")
 
-    def open_one(address: str, **options: Any) -> Page:
-        context = browser.new_context(**{"viewport": {"width": 1280, "height": 800}, **options})
-        context.set_default_timeout(_PATIENCE_MS)
-        contexts.append(context)
-        page = context.new_page()
-        page.on("console", note)
-        page.on("pageerror", lambda error: errors.append(str(error)))
-        page.on("request", check)
-        page.goto(address)
-        return page
-
-    yield open_one
-    for context in contexts:
+    page.on("console", note)
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    page.on("request", check)
+    try:
+        yield page
+    finally:
         context.close()
-    assert not errors
+    assert not problems

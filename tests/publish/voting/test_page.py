@@ -1,12 +1,14 @@
 """The page for voting in a real browser: whole sessions, small screens, lost connections, killed servers."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
-from tests.browser import OpenPage, browser, open_page  # noqa: F401 - fixtures
+from tests.browser import open_browser, open_page
 from tests.publish.voting.server import (
     Server,
     labels,
@@ -24,6 +26,33 @@ PHONE = {
     "has_touch": True,
     "color_scheme": "dark",
 }
+
+
+Visit = Callable[..., Page]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Return a browser."""
+    with open_browser() as started:
+        yield started
+
+
+@pytest.fixture
+def visit(browser: Browser) -> Iterator[Visit]:
+    """Return a function that opens an address as a person with a browser of their own does."""
+    with ExitStack() as pages:
+
+        def open_one(address: str, **options: Any) -> Page:
+            settings: dict[str, Any] = {"viewport": {"width": 1280, "height": 800}, **options}
+            # Wrong links, and servers that are gone, are what some tests are about.
+            page: Page = pages.enter_context(
+                open_page(browser, tolerates="Failed to load resource", **settings)
+            )
+            page.goto(address)
+            return page
+
+        yield open_one
 
 
 @pytest.fixture
@@ -60,10 +89,10 @@ def is_over(page: Page) -> bool:
 def test_a_whole_session_by_keyboard(
     campaign: Path,
     server: Server,
-    open_page: OpenPage,  # noqa: F811
+    visit: Visit,
     tmp_path: Path,
 ) -> None:
-    page = open_page(server.links[0])
+    page = visit(server.links[0])
     ready(page)
     expect(page).to_have_title("campaign")
     page.keyboard.press("?")
@@ -95,9 +124,9 @@ def test_a_whole_session_by_keyboard(
 
 def test_by_tab_and_enter_alone_with_what_a_screen_reader_says(
     server: Server,
-    open_page: OpenPage,  # noqa: F811
+    visit: Visit,
 ) -> None:
-    page = open_page(server.links[0])
+    page = visit(server.links[0])
     ready(page)
     page.get_by_role("button", name="Guidelines").focus()
     names = []
@@ -127,10 +156,10 @@ def test_by_tab_and_enter_alone_with_what_a_screen_reader_says(
 def test_a_whole_session_by_mouse_with_double_clicks_and_two_tabs(
     campaign: Path,
     server: Server,
-    open_page: OpenPage,  # noqa: F811
+    visit: Visit,
     tmp_path: Path,
 ) -> None:
-    page = open_page(server.links[0])
+    page = visit(server.links[0])
     ready(page)
     other = page.context.new_page()
     other.goto(server.links[0])
@@ -154,18 +183,18 @@ def test_a_whole_session_by_mouse_with_double_clicks_and_two_tabs(
     assert labels(votes) == ["right"] * number
     assert len({vote["vote_id"] for vote in votes}) == number
     # For the other person, nothing is left.
-    second = open_page(server.links[1])
+    second = visit(server.links[1])
     expect(second.get_by_role("heading", name="All done. Thank you!")).to_be_visible()
 
 
 @pytest.mark.slow
 def test_on_a_phone_both_images_are_seen_and_a_script_is_text(
     tmp_path: Path,
-    open_page: OpenPage,  # noqa: F811
+    visit: Visit,
 ) -> None:
     campaign = make_campaign(tmp_path / "campaign", 4, "--overlap", "1", prompt=SCRIPT, size=(120, 150))
     with running(campaign) as server:
-        page = open_page(server.links[0], **PHONE)
+        page = visit(server.links[0], **PHONE)
         number = 0
         ready(page)
         expect(page.locator("#prompt")).to_contain_text("<script>document.title = 'taken over'</script><img")
@@ -195,9 +224,9 @@ def test_on_a_phone_both_images_are_seen_and_a_script_is_text(
 def test_an_answer_without_a_connection_is_kept_and_sent_again(
     campaign: Path,
     server: Server,
-    open_page: OpenPage,  # noqa: F811
+    visit: Visit,
 ) -> None:
-    page = open_page(server.links[0])
+    page = visit(server.links[0])
     ready(page)
     page.context.set_offline(True)
     page.keyboard.press("1")
@@ -222,10 +251,10 @@ def test_an_answer_without_a_connection_is_kept_and_sent_again(
 def test_a_server_killed_between_click_and_answer_loses_and_doubles_nothing(
     moment: str,
     campaign: Path,
-    open_page: OpenPage,  # noqa: F811
+    visit: Visit,
 ) -> None:
     with running(campaign, dies=moment) as server:
-        page = open_page(server.links[0])
+        page = visit(server.links[0])
         ready(page)
         page.keyboard.press("1")
         expect(page.get_by_role("alert")).to_contain_text("No connection")
@@ -247,7 +276,7 @@ def test_a_server_killed_between_click_and_answer_loses_and_doubles_nothing(
 
 def test_a_link_that_is_wrong_shows_a_page_that_says_so(
     server: Server,
-    open_page: OpenPage,  # noqa: F811
+    visit: Visit,
 ) -> None:
-    page = open_page(server.links[0][:-1] + "~")
+    page = visit(server.links[0][:-1] + "~")
     expect(page.get_by_role("heading", name="This link does not work")).to_be_visible()
