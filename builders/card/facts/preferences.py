@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from builders.card.facts.annotators import AnnotatorCounts, AnnotatorSummary, flatten_votes, one_each
-from builders.card.facts.counting import ranked
+from builders.card.facts.counting import join_groups, ranked
 from builders.preferences.agreement import (
     Estimate,
     SideBiases,
@@ -32,6 +32,7 @@ _COUNTED = [
     *("decision", "rule", "model_1", "model_2", "category", "evolution", "sides_shuffled"),
     *("source", "license", "prompt_license"),
 ]
+_PAIRS_AT_ONCE = 4_000
 _SIDES_KNOWN = "sides_known"  # whether votes say which image was on the left
 
 
@@ -106,7 +107,8 @@ def read_preference_facts(release: ReleaseReader) -> PreferenceSummary:
     annotators: set[str] = set()
     sides: Counter[tuple[str, str]] = Counter()
     num_responses, counts = 0, AnnotatorCounts()
-    for group in release.row_groups("preferences", [*_COUNTED, "votes"]):
+    groups = release.row_groups("preferences", [*_COUNTED, "votes"])
+    for group in join_groups(groups, _PAIRS_AT_ONCE):
         names = [*_COUNTED, _SIDES_KNOWN]
         known = group.append_column(_SIDES_KNOWN, _are_sides_known(group))
         counted = known.group_by(names).aggregate([([], "count_all")]).select([*names, "count_all"])
