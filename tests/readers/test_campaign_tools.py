@@ -13,6 +13,7 @@ from builders.generation.campaign.exports.space import GRADIO_VERSION
 from builders.generation.campaign.folder import Campaign, read_campaign
 from publish.campaign import main
 from schemas.campaign import ANSWERS, CampaignVote
+from tests.publish.hosts.hub_server import WRITE_TOKEN, HubServer
 from tests.publish.test_campaign_export import Given, read_back, wanted_left_images
 from tests.publish.voting.server import make_campaign
 from tests.readers.environments import MakeEnvironment
@@ -32,10 +33,10 @@ def campaign(tmp_path: Path) -> Campaign:
     return read_campaign(make_campaign(tmp_path / "campaign", 8, prompt=prompt))
 
 
-def run(python: Path, script: str, *arguments: object, folder: Path) -> dict[str, Any]:
-    """Run a script; return what it prints last."""
+def run(python: Path, script: str, *arguments: object, folder: Path, **more: str) -> dict[str, Any]:
+    """Run a script with more variables of the environment; return what it prints last."""
     own = ("PYTHON", "HF_")
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(own)}
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(own)} | more
     done = subprocess.run(
         [str(python), "-I", str(ROOT / "tests" / "readers" / script), *map(str, arguments)],
         cwd=folder, env=environment, capture_output=True, text=True, check=False,
@@ -93,3 +94,34 @@ def test_a_space_runs_with_its_own_requirements_and_its_votes_come_back(
     images = {"image_1": lines[0].image_1_id, "image_2": lines[0].image_2_id}
     assert said[Given(lines[0].pair_id, lines[0].annotator, images[lines[0].left])] == 1
     assert Counter(said.values()) == {1: 4}
+
+
+def test_a_space_sends_votes_to_a_private_dataset_and_goes_on_from_there(
+    campaign: Campaign, tmp_path: Path, environment: MakeEnvironment
+) -> None:
+    folder = export(campaign, "space", tmp_path / "space")
+    python = environment("gradio", (folder / "requirements.txt").read_text("utf-8").split())
+    with HubServer() as hub:
+        settings = {
+            "HF_ENDPOINT": hub.endpoint,
+            "HF_TOKEN": WRITE_TOKEN,
+            "HF_HUB_DISABLE_XET": "1",
+            "VOTES_DATASET": "org/votes",
+            "ANNOTATOR_KEY": "a long random text",
+            "GRADIO_ANALYTICS_ENABLED": "False",
+        }
+        found = []
+        for number in range(2):  # the disk of a Space is empty after a restart
+            places = {"VOTES_FOLDER": str(tmp_path / f"disk {number}"), "HF_HOME": str(tmp_path / "hf")}
+            more = settings | places
+            found.append(run(python, "vote_in_space.py", folder, folder=folder, **more)["progress"])
+        dataset = hub.repos["org/votes"]
+        last = dataset.find("main")
+        assert last is not None
+        files = sorted(last.files)
+        votes = [hub.content("org/votes", name) for name in files if name.startswith("votes/")]
+    assert found == ["3 votes", "6 votes"]
+    assert dataset.private
+    lines = [CampaignVote.model_validate_json(line) for part in votes for line in part.splitlines()]
+    assert len({line.vote_id for line in lines}) == len({line.pair_id for line in lines}) == 6
+    assert len({line.annotator for line in lines}) == 1
