@@ -85,10 +85,7 @@ def read_candidates(folder: Path) -> tuple[list[Candidate], list[Problem]]:
     Raises:
         SourceError: The table, or the file of records, cannot be read.
     """
-    table = folder / TABLE_NAME
-    if not table.is_file():
-        message, fix = f"the folder has no {TABLE_NAME}", "give a folder that `sfhq generate` wrote"
-        raise SourceError(Problem(Reason.SOURCE, message, file=str(folder), fix=fix, code=CODE))
+    table = _find_table(folder)
     known = _read_records(folder / GENERATION_FILE)
     candidates, problems, seen = list[Candidate](), list[Problem](), set[str]()
     verdicts: dict[str, str | None] = {}
@@ -116,6 +113,20 @@ def read_candidates(folder: Path) -> tuple[list[Candidate], list[Problem]]:
         generator = cells[_MODEL].strip()[:_MAX_TEXT_CHARS] or "unknown"
         candidates.append(Candidate(name, path, prompt, generator, cells[_CONFIGS], facts))
     return candidates, problems
+
+
+def _find_table(folder: Path) -> Path:
+    """Return the table with upstream's name, or else the only CSV file there is.
+
+    Raises:
+        SourceError: There is none.
+    """
+    named = folder / TABLE_NAME
+    others = sorted(folder.glob("*.csv"))
+    if named.is_file() or len(others) == 1:
+        return named if named.is_file() else others[0]
+    message, fix = f"the folder has no {TABLE_NAME}", "give a folder that `sfhq generate` wrote"
+    raise SourceError(Problem(Reason.SOURCE, message, file=str(folder), fix=fix, code=CODE))
 
 
 def _read_rows(table: Path) -> Iterator[tuple[int, dict[str, str]]]:

@@ -9,6 +9,7 @@ from typing import Any
 import httpx2
 import pytest
 
+from builders.generation.image_folder import TABLE_NAME
 from publish.campaign import main
 from publish.sfhq import main as sfhq
 from schemas.campaign import CampaignPair, CampaignVote
@@ -134,6 +135,27 @@ def test_the_plan_says_what_intervals_take_and_writes_nothing(
     row = next(line.split() for line in out.splitlines() if line.split()[:2] == ["±", "10"])
     assert row == ["±", "10", "%", "93", "93", "279", "465", "1.0"]
     assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_pair_says_what_is_known_of_its_prompt(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    images = image_folder(tmp_path / "images", 6)
+    (images / TABLE_NAME).rename(images / "faces.csv")  # the only table
+    facts = {"prompt_id": "p-1", "category": "Animation", "sub_category": "Anime", "evolution": "simplified"}
+    facts |= {"prompt_license": "cc-by-sa-4.0"}
+    records = [
+        {"image_filename": f"{generator}_{number:04d}.png", "status": "delivered", **facts}
+        for number in range(2)
+        for generator in ("FLUX1_dev", "FLUX1_schnell")
+    ]
+    lines = [*(json.dumps(record) for record in records), "no record", '{"image_filename": null}']
+    (images / "generation.jsonl").write_text("\n".join(lines))
+    assert main(["new", str(images), "--pairs", "4", "--out", str(tmp_path / "campaign")]) == 0
+    pairs = read_pairs(tmp_path / "campaign")
+    known = [pair for pair in pairs if pair.category]
+    assert len(known) == 2  # both categories have as many, "none" being one
+    assert all(pair.model_dump(include=set(facts)) == facts for pair in known)
+    _, document = run_json(capsys, "new", str(images), "--plan")
+    assert document["result"]["categories"] == {"": 4, "Animation": 2}
 
 
 def test_what_cannot_be_asked_is_listed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
