@@ -14,10 +14,12 @@ if __package__ in (None, ""):  # run as a file: `publish/` must not stand for th
 import argparse
 from collections.abc import Sequence
 
-from publish.run.command import make_parser, run_command
+from publish.run.command import add_patience_flag, make_parser, run_command
+from publish.run.sentence_writing import add_llm_flags
 from publish.run.terminal import Terminal
 
 _STOPPED = "Stopped; no file was changed."
+_STOPPED_EVOLVING = f"{_STOPPED} The same command goes on from the answers that came."
 _MAX_COUNT, _MAX_SEED = 1_000_000, 2**63 - 1
 
 
@@ -29,7 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments[:1] == ["clean"]:
         return run_command(_clean_parser(), _clean, arguments[1:], stopped=_STOPPED)
     if arguments[:1] == ["evolve"]:
-        return run_command(_evolve_parser(), _evolve, arguments[1:], stopped=_STOPPED)
+        return run_command(_evolve_parser(), _evolve, arguments[1:], stopped=_STOPPED_EVOLVING)
     return run_command(_parser(), _make, arguments)
 
 
@@ -116,6 +118,29 @@ def _clean_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--any-language", action="store_true", help="keep texts that are not in English")
     parser.add_argument("--license", metavar="NAME", help="licence of prompts that the file gives none")
+    parser.add_argument(
+        "--opinion",
+        action="append",
+        default=[],
+        metavar="KIND=WHERE",
+        help="ask a classifier: moderation=URL, hugging-face=MODEL|URL or transformers=FOLDER; repeatable",
+    )
+    parser.add_argument(
+        "--opinion-label",
+        action="append",
+        default=[],
+        metavar="LABEL=MEANING",
+        help="what a label of a classifier means, safe or unsafe; repeatable",
+    )
+    parser.add_argument(
+        "--opinion-threshold",
+        type=_share,
+        default=0.5,
+        metavar="SCORE",
+        help="least score of an unsafe label that counts (default: 0.5)",
+    )
+    parser.add_argument("--opinion-model", metavar="NAME", help="the model of a moderation endpoint")
+    add_patience_flag(parser)
     return parser
 
 
@@ -126,6 +151,8 @@ def _evolve_parser() -> argparse.ArgumentParser:
     parser.add_argument("--overwrite", action="store_true", help="replace the files that are there")
     parser.add_argument("--seed", type=_seed, default=0, help="decides categories and wordings (default: 0)")
     parser.add_argument("--count", type=_count, help="how many to write (default: two of each prompt)")
+    add_patience_flag(parser)
+    add_llm_flags(parser)
     return parser
 
 

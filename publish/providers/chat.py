@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from builders.generation.captions.chat import (
-    SCHEMA,
     ChatAnswer,
     ChatFailureError,
     ChatLostError,
@@ -68,13 +67,15 @@ class OpenAIChat:
     Args:
         options: Which server and model, and limits.
         prices: Of its tokens.
+        product: What it writes, one word: the key of its answer, where that is JSON.
     """
 
-    def __init__(self, options: ProviderOptions, prices: Prices) -> None:
+    def __init__(self, options: ProviderOptions, prices: Prices, product: str = "caption") -> None:
         self._options, self._prices = options, prices
         self._asker = Asker(options, product="a sentence", model_flag="--llm-model")
         self._client = open_client(options, _MAX_ANSWER_BYTES)
-        schema = {"name": "caption", "strict": True, "schema": SCHEMA}
+        schema = {"name": product, "strict": True, "schema": _schema_of(product)}
+        self._product = product
         self._settings: dict[str, Any] = {
             "response_format": {"type": "json_schema", "json_schema": schema},
             "seed": 0,
@@ -141,7 +142,9 @@ class OpenAIChat:
             raise ChatRefusalError(f"{self._options.kind.name} refused: {said}", is_paid=True)
         content, model = message.get("content"), top.get("model")
         return ChatAnswer(
-            text=hide(_read_text(content if isinstance(content, str) else ""), self._asker.secrets),
+            text=hide(
+                _read_text(content if isinstance(content, str) else "", self._product), self._asker.secrets
+            ),
             model=hide(model, self._asker.secrets)[:200]
             if isinstance(model, str) and model
             else self._options.model,
@@ -171,8 +174,17 @@ def _find_unknown(exchange: Exchange, settings: Mapping[str, Any]) -> str | None
     return None
 
 
-def _read_text(content: str) -> str:
-    """Return the caption of an answer: of its JSON, or the words themselves."""
+def _schema_of(product: str) -> Mapping[str, object]:
+    return {
+        "type": "object",
+        "properties": {product: {"type": "string"}},
+        "required": [product],
+        "additionalProperties": False,
+    }
+
+
+def _read_text(content: str, product: str) -> str:
+    """Return the text of an answer: of its JSON, or the words themselves."""
     text = _THINKING.sub("", content).strip()
     if fenced := _FENCE.match(text):
         text = fenced[1]
@@ -180,16 +192,16 @@ def _read_text(content: str) -> str:
         value = json.loads(text)
     except (ValueError, RecursionError):
         value = None
-    if isinstance(value, dict) and isinstance(value.get("caption"), str):
-        text = value["caption"]
+    if isinstance(value, dict) and isinstance(value.get(product), str):
+        text = value[product]
     text = " ".join(text.split())
     return text[1:-1] if len(text) > 1 and text[0] == text[-1] == '"' else text
 
 
-def open_chat(options: ProviderOptions, prices: Prices) -> OpenAIChat:
-    """Open the client.
+def open_chat(options: ProviderOptions, prices: Prices, product: str = "caption") -> OpenAIChat:
+    """Open the client; the arguments are those of `OpenAIChat`.
 
     Raises:
         SettingsError: The key or the address cannot be used.
     """
-    return OpenAIChat(options, prices)
+    return OpenAIChat(options, prices, product)

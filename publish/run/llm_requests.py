@@ -1,4 +1,4 @@
-"""Opens a language model for captions: key, prices and journal; `sentence_writing.py` has the flags."""
+"""Opens a language model: key, prices and journal; `sentence_writing.py` has the flags."""
 
 import argparse
 import os
@@ -9,9 +9,11 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from builders.generation.captions.chat import ChatModel
+from builders.generation.captions.chat_asking import ChatOptions
 from builders.generation.captions.chat_journal import ChatJournal
-from builders.generation.captions.llm_writing import ChatOptions, LanguageModelWriter
+from builders.generation.captions.llm_writing import LanguageModelWriter
 from builders.generation.captions.realising import RuleWriter
+from builders.generation.evolving_llm import ChatEvolver
 from publish.network import TimeLimits, redact_url
 from publish.providers.images import ProviderKind, ProviderOptions
 from publish.run.command import DEFAULT_PATIENCE_MINUTES
@@ -44,12 +46,27 @@ def refuse_lone_flags(options: argparse.Namespace) -> None:
 def open_llm_writer(
     options: argparse.Namespace, work: Path, terminal: Terminal
 ) -> Iterator[LanguageModelWriter]:
-    """Open a language model that writes captions.
+    """Open a language model that writes captions; arguments and errors are those of `open_llm`."""
+    with open_llm(options, work, terminal) as (model, journal, chat_options):
+        rule = RuleWriter(getattr(options, "seed", None) or 0)
+        writer = LanguageModelWriter(model, journal, rule, chat_options)
+        try:
+            yield writer
+        finally:
+            show_llm(writer, journal, terminal)
+
+
+@contextmanager
+def open_llm(
+    options: argparse.Namespace, work: Path, terminal: Terminal, product: str = "caption"
+) -> Iterator[tuple[ChatModel, ChatJournal, ChatOptions]]:
+    """Open a language model with its journal.
 
     Args:
         options: The flags of `publish.run.sentence_writing.add_llm_flags`.
         work: Folder of the journal.
-        terminal: Shows long waits, and at the end what the model came to.
+        terminal: Shows long waits.
+        product: What it writes, one word.
 
     Raises:
         SettingsError: A flag, a price or the key is missing or wrong.
@@ -59,7 +76,7 @@ def open_llm_writer(
     if problems:
         raise SettingsError(problems)
     server = urlsplit(options.llm).netloc.rpartition("@")[2]
-    model = _open_model(options, server, terminal)
+    model = _open_model(options, server, terminal, product)
     budget = options.budget
     chat_options = ChatOptions(
         server, options.llm_model, budget, options.concurrency or 4, sends_again=options.send_again
@@ -67,15 +84,10 @@ def open_llm_writer(
     work.mkdir(parents=True, exist_ok=True)
     with closing(model), lock_output(work), ChatJournal(work / JOURNAL) as journal:
         journal.recover()
-        rule = RuleWriter(getattr(options, "seed", None) or 0)
-        writer = LanguageModelWriter(model, journal, rule, chat_options)
-        try:
-            yield writer
-        finally:
-            _show(writer, journal, terminal)
+        yield model, journal, chat_options
 
 
-def _open_model(options: argparse.Namespace, server: str, terminal: Terminal) -> ChatModel:
+def _open_model(options: argparse.Namespace, server: str, terminal: Terminal, product: str) -> ChatModel:
     try:
         from publish.providers.chat import Prices, kind_of, open_chat  # noqa: PLC0415 - needs the extra
     except ImportError as error:
@@ -85,7 +97,7 @@ def _open_model(options: argparse.Namespace, server: str, terminal: Terminal) ->
     seconds = 60 * (getattr(options, "patience", None) or DEFAULT_PATIENCE_MINUTES)
     times = TimeLimits(read_seconds=seconds, patience_seconds=seconds)
     provider = ProviderOptions(kind, options.llm_model, _read_key(kind), options.llm, times, terminal.note)
-    return open_chat(provider, Prices(*(options.llm_price or (0.0, 0.0))))
+    return open_chat(provider, Prices(*(options.llm_price or (0.0, 0.0))), product)
 
 
 def _read_key(kind: ProviderKind) -> str | None:
@@ -131,8 +143,8 @@ def _is_own(host: str) -> bool:
         return False
 
 
-def _show(writer: LanguageModelWriter, journal: ChatJournal, terminal: Terminal) -> None:
-    """Show how the captions were written, what was wrong, and what they cost."""
+def show_llm(writer: LanguageModelWriter | ChatEvolver, journal: ChatJournal, terminal: Terminal) -> None:
+    """Show how texts were written, what was wrong, and what they cost."""
     if writer.methods:
         spent = journal.spent_usd()
         cost = f"; the requests for this file have cost ${spent:,.4f}" if spent else ""

@@ -16,10 +16,13 @@ from builders.generation.evolving import (
     plan_evolutions,
     read_base,
 )
+from builders.generation.evolving_llm import PRODUCT, ChatEvolver
 from builders.generation.prompt_files import FILE_CODE, read_prompts, write_prompts
+from publish.run.llm_requests import open_llm, refuse_lone_flags, show_llm
 from publish.run.prompt_cleaning import check_beside, check_source, name_rejected, write_rejected
 from publish.run.prompt_results import PromptEvolveResult
 from publish.run.prompting import check_out
+from publish.run.sentence_writing import work_folder
 from publish.run.terminal import Terminal
 from schemas.problems import Problem, Reason, SourceError
 from schemas.prompts import PromptRecord
@@ -91,8 +94,17 @@ def _read_bases(path: Path, entries: list[_Entry]) -> list[Base]:
 
 @contextmanager
 def _open_evolver(options: argparse.Namespace, terminal: Terminal) -> Iterator[Evolver]:
-    del options, terminal
-    yield RuleEvolver()
+    """Open what writes: the kit by rule, or a language model with the kit behind it."""
+    if options.llm is None:
+        refuse_lone_flags(options)
+        yield RuleEvolver()
+        return
+    with open_llm(options, work_folder(options.out), terminal, PRODUCT) as (model, journal, chat_options):
+        evolver = ChatEvolver(model, journal, chat_options)
+        try:
+            yield evolver
+        finally:
+            show_llm(evolver, journal, terminal)
 
 
 def _write(

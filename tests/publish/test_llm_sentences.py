@@ -13,9 +13,10 @@ from pathlib import Path
 import pytest
 
 from builders.generation.captions.chat import INSTRUCTION
+from builders.generation.captions.chat_asking import ChatOptions
 from builders.generation.captions.chat_journal import ChatJournal
 from builders.generation.captions.checking import check_sentence
-from builders.generation.captions.llm_writing import ChatOptions, LanguageModelWriter
+from builders.generation.captions.llm_writing import LanguageModelWriter
 from builders.generation.captions.realising import RuleWriter
 from publish.network import RetryPolicy, TimeLimits
 from publish.providers.chat import Prices, kind_of, open_chat

@@ -46,7 +46,8 @@ def flags_of_section(heading: str) -> set[str]:
     """Return the flags in the table below a heading of the guide."""
     guide = (ROOT / "GENERATING.md").read_text(encoding="utf-8")
     (section,) = re.findall(rf"^## {heading}\n(.*?)^## ", guide, re.MULTILINE | re.DOTALL)
-    return set(re.findall(r"^\| `(--[a-z-]+)", section, re.MULTILINE))
+    rows = re.findall(r"^\| (`--[^|]*)", section, re.MULTILINE)
+    return {flag for row in rows for flag in re.findall(r"`(--[a-z-]+)", row)}
 
 
 def test_prompts_are_shown_without_a_file(capsys: Capture) -> None:
@@ -173,11 +174,12 @@ def test_the_grammar_of_the_guide_makes_its_prompts(tmp_path: Path, capsys: Capt
     assert (status, out) == (0, shown[1])
 
 
-def test_the_table_of_flags_is_the_commands(capsys: Capture) -> None:
+@pytest.mark.parametrize("verb", ["prompts", "clean", "evolve"])
+def test_the_table_of_flags_is_the_commands(capsys: Capture, verb: str) -> None:
     with pytest.raises(SystemExit):
-        prompts.main(["--help"])
+        prompts.main([*([verb] if verb != "prompts" else []), "--help"])
     flags = set(re.findall(r"--[a-z-]+[a-z]", capsys.readouterr().out)) - {"--help"}
-    assert flags_of_section("Flags of the prompts command") == flags
+    assert flags_of_section(f"Flags of the {verb} command") == flags
 
 
 def test_a_grammar_of_ones_own(tmp_path: Path, capsys: Capture) -> None:

@@ -6,7 +6,6 @@ from dataclasses import asdict, dataclass
 from hashlib import sha256
 from typing import Protocol
 
-from builders.generation.captions.checking import Check
 from builders.generation.captions.meaning import understand
 from schemas.bags import Bag
 
@@ -20,13 +19,7 @@ INSTRUCTION = (
     "If the list has no gender, write person and they. Give ages as the list gives them. Answer with the "
     "caption only."
 )
-_AGAIN = "Write the caption again, with every fact of the list and nothing else."
-SCHEMA = {
-    "type": "object",
-    "properties": {"caption": {"type": "string"}},
-    "required": ["caption"],
-    "additionalProperties": False,
-}
+AGAIN = "Write the caption again, with every fact of the list and nothing else."
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,9 +106,9 @@ def first_messages(bag: Bag) -> tuple[Message, ...]:
     return Message("system", INSTRUCTION), Message("user", "\n".join(["Facts:", *lines]))
 
 
-def second_messages(messages: Sequence[Message], text: str, check: Check) -> tuple[Message, ...]:
+def second_messages(messages: Sequence[Message], text: str, complaint: str) -> tuple[Message, ...]:
     """Return the conversation that asks once more, with what is wrong with the first answer."""
-    return *messages, Message("assistant", text), Message("user", f"{check.explain()} {_AGAIN}")
+    return *messages, Message("assistant", text), Message("user", complaint)
 
 
 def key_of(messages: Sequence[Message], model: str) -> str:

@@ -1,0 +1,80 @@
+"""A text classifier of `transformers`: a folder, or a name whose files the Hub's cache has.
+
+Nothing is downloaded, weights are safetensors, and no code of a model is run.
+"""
+
+import logging
+import threading
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+
+from builders.generation.cleaning import Opinion
+from publish.network import redact
+from publish.providers.text_judges import JudgeOptions, meaning_of, problem_of, weigh
+from schemas.problems import SettingsError, name_some
+
+_MAX_TOKENS = 512
+
+
+class TextClassifier:
+    """One classifier; `open_judge` makes it.
+
+    Args:
+        options: `place` is the folder or the name.
+
+    Raises:
+        SettingsError: The model is not on this machine, or nothing says what one of its labels means.
+    """
+
+    concurrency = 1
+
+    def __init__(self, options: JudgeOptions) -> None:
+        transformers.utils.logging.set_verbosity(logging.CRITICAL)  # what goes wrong is said below
+        transformers.utils.logging.disable_progress_bar()
+        folder = Path(options.place).expanduser()
+        # Paths of this machine go into no file.
+        self.name = f"classifier {folder.resolve().name if folder.is_dir() else options.place}"
+        self._options = options
+        self._model, self._split = _load(str(folder) if folder.is_dir() else options.place)
+        self._model.eval()
+        config = self._model.config
+        self._labels = [str(config.id2label[number]) for number in range(config.num_labels)]
+        unknown = [label for label in self._labels if meaning_of(label, options.labels) is None]
+        if unknown:
+            message = f"nothing says what the classifier's labels mean: {name_some(unknown, 10)}"
+            raise SettingsError(problem_of(message, options.place, f"--opinion-label {unknown[0]}=unsafe"))
+        self._is_multiple = getattr(config, "problem_type", None) == "multi_label_classification"
+        self._turn = threading.Lock()
+
+    def judge(self, text: str) -> Opinion:
+        """Return what the classifier says of a text; of a long one, of its first 512 tokens."""
+        with self._turn, torch.inference_mode():
+            tokens = self._split(text, return_tensors="pt", truncation=True, max_length=_MAX_TOKENS)
+            logits = self._model(**tokens).logits[0].float()
+            shares = logits.sigmoid() if self._is_multiple else logits.softmax(-1)
+        return weigh(list(zip(self._labels, shares.tolist(), strict=True)), self._options)
+
+    def close(self) -> None:
+        """Do nothing: there are no connections."""
+
+
+def _load(place: str) -> tuple[Any, Any]:
+    options: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
+    try:
+        model = transformers.AutoModelForSequenceClassification.from_pretrained(
+            place, use_safetensors=True, **options
+        )
+        return model, transformers.AutoTokenizer.from_pretrained(place, **options)
+    except Exception as error:  # the libraries', about files that may hold anything
+        said = redact(f"{type(error).__name__}: {error}")
+    fix = f"give a folder with .safetensors weights, or put the model here: hf download {place}"
+    message = f"the classifier cannot be loaded from this machine ({said})"
+    raise SettingsError(problem_of(message, place, fix))
+
+
+def open_judge(options: JudgeOptions) -> TextClassifier:
+    """Open the classifier that `options.place` names: see `TextClassifier`."""
+    return TextClassifier(options)

@@ -1,0 +1,99 @@
+"""A text classifier by `huggingface_hub.InferenceClient`: a model of the Hub, or an address of one's own."""
+
+from collections.abc import Sequence
+
+import httpx2
+from huggingface_hub import InferenceClient, is_offline_mode
+from huggingface_hub.errors import HfHubHTTPError, InferenceTimeoutError
+
+from builders.generation.cleaning import Opinion, OpinionError
+from publish.network import (
+    RequestError,
+    is_transient_error,
+    is_transient_status,
+    redact,
+    redact_url,
+    retry,
+)
+from publish.providers.text_judges import JudgeOptions, problem_of, weigh
+from schemas.problems import SettingsError
+
+_CONCURRENCY, _ALL_LABELS = 4, 100
+_STOPS = frozenset({401, 402, 403, 404, 410})
+_NO_KEY = "none"  # the library would take the user's token of the Hub for any address
+
+
+class _FailedError(RequestError):
+    def __init__(self, message: str, *, is_transient: bool) -> None:
+        super().__init__(message)
+        self.is_transient, self.asked_seconds = is_transient, None
+
+
+class InferenceClassifier:
+    """One classifier; `open_judge` makes it.
+
+    Args:
+        options: `place` is the model's name on the Hub, or an address.
+
+    Raises:
+        SettingsError: The library is set to work offline.
+    """
+
+    concurrency = _CONCURRENCY
+
+    def __init__(self, options: JudgeOptions) -> None:
+        self._options = options
+        is_address = options.place.startswith(("http://", "https://"))
+        if is_offline_mode():
+            fix = "unset HF_HUB_OFFLINE, or leave --opinion out"
+            raise SettingsError(problem_of("the Hub's library is set to work offline", options.place, fix))
+        self.name = f"classifier {redact_url(options.place) if is_address else options.place}"
+        self._client = InferenceClient(
+            model=options.place,
+            provider=None if is_address else "hf-inference",
+            api_key=options.key or _NO_KEY,
+            timeout=options.times.read_seconds,
+        )
+
+    def judge(self, text: str) -> Opinion:
+        """Return what the classifier says of a text: see `TextJudge`."""
+        options = self._options
+        end = options.clock.seconds() + options.times.total_seconds
+        try:
+            scores = retry(lambda: self._ask(text), options.retry, options.clock, end)
+        except RequestError as error:
+            raise OpinionError(redact(str(error), [options.key])) from None
+        return weigh(scores, options)
+
+    def close(self) -> None:
+        """Do nothing: the library keeps its connections."""
+
+    def _ask(self, text: str) -> Sequence[tuple[object, object]]:
+        try:
+            found = self._client.text_classification(text, top_k=_ALL_LABELS)
+            return [(each.label, each.score) for each in found]
+        except (HfHubHTTPError, InferenceTimeoutError, httpx2.HTTPError) as error:
+            status = error.response.status_code if isinstance(error, HfHubHTTPError) else None
+            said = f"answers {status}" if status else f"gives no answer ({type(error).__name__})"
+            if status in _STOPS:
+                fix = "see the name of the model, and the key in HF_TOKEN"
+                raise SettingsError(problem_of(f"{self.name} {said}", self._options.place, fix)) from None
+            is_transient = (
+                is_transient_error(error)
+                if status is None and isinstance(error, httpx2.HTTPError)
+                else is_transient_status(status or 503)
+            )
+            failed = _FailedError(said, is_transient=is_transient)
+        except (ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
+            # Of the library, about an answer in another form.
+            failed = _FailedError(f"answers in another form ({type(error).__name__})", is_transient=False)
+        raise failed
+
+
+def open_judge(options: JudgeOptions) -> InferenceClassifier:
+    """Open the classifier that `options.place` names.
+
+    Raises:
+        SettingsError: The library is set to work offline.
+    """
+    return InferenceClassifier(options)

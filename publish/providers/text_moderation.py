@@ -1,0 +1,90 @@
+"""A moderation endpoint that speaks as OpenAI's does, by the `openai` package."""
+
+from urllib.parse import urlsplit
+
+from builders.generation.cleaning import Opinion, OpinionError
+from builders.generation.images import ImageFailureError, ImageRefusalError, LostAnswerError
+from publish.providers.answers import load_json
+from publish.providers.asking import Asker
+from publish.providers.exchanges import Exchange
+from publish.providers.images import ProviderKind, ProviderOptions
+from publish.providers.openai_client import open_client, record_exchange
+from publish.providers.text_judges import JudgeOptions
+
+DEFAULT_MODEL = "omni-moderation-latest"
+_CONCURRENCY, _MAX_ANSWER_BYTES = 4, 256 * 1024
+
+
+class ModerationEndpoint:
+    """One endpoint; `open_judge` makes it.
+
+    Args:
+        options: `place` is the address up to `/v1`.
+    """
+
+    concurrency = _CONCURRENCY
+
+    def __init__(self, options: JudgeOptions) -> None:
+        server = urlsplit(options.place).netloc.rpartition("@")[2]
+        self.name = f"moderation of {server}"
+        self._model = options.model or DEFAULT_MODEL
+        kind = ProviderKind(self.name, "text_moderation", ("SFHQ_MODERATION_KEY",))
+        provider = ProviderOptions(
+            kind,
+            self._model,
+            options.key,
+            options.place,
+            options.times,
+            options.note,
+            options.retry,
+            options.clock,
+        )
+        self._asker = Asker(provider, product="a judgement", model_flag="--opinion-model")
+        self._client = open_client(provider, _MAX_ANSWER_BYTES)
+
+    def judge(self, text: str) -> Opinion:
+        """Return what the endpoint says of a text: see `TextJudge`."""
+        try:
+            exchange = self._asker.ask(lambda: self._post(text))
+        except (ImageRefusalError, ImageFailureError, LostAnswerError) as error:
+            raise OpinionError(str(error)) from None
+        return _read(exchange.body)
+
+    def close(self) -> None:
+        """Close connections."""
+        self._client.close()
+        self._asker.close()
+
+    def _post(self, text: str) -> Exchange | Exception:
+        return record_exchange(
+            lambda: self._client.moderations.with_raw_response.create(input=text, model=self._model)
+        )
+
+
+def _read(body: bytes) -> Opinion:
+    """Return what an answer says: flagged as a whole, or any of its categories.
+
+    Raises:
+        OpinionError: It is no answer on one text.
+    """
+    answer = load_json(body)
+    results = answer.get("results") if isinstance(answer, dict) else None
+    result = results[0] if isinstance(results, list) and len(results) == 1 else None
+    if not isinstance(result, dict) or not isinstance(result.get("flagged"), bool):
+        raise OpinionError("its answer does not say whether the text is flagged")
+    categories, scores = result.get("categories"), result.get("category_scores")
+    if not isinstance(categories, dict) or not isinstance(scores, dict) or not scores:
+        raise OpinionError("its answer has no categories with scores")
+    if not all(isinstance(score, int | float) and 0 <= score <= 1 for score in scores.values()):
+        raise OpinionError("its answer has a score that cannot be read")
+    is_unsafe = result["flagged"] or any(value is True for value in categories.values())
+    return Opinion({str(name)[:100]: float(score) for name, score in scores.items()}, is_unsafe)
+
+
+def open_judge(options: JudgeOptions) -> ModerationEndpoint:
+    """Open the endpoint that `options.place` names.
+
+    Raises:
+        SettingsError: The address or the key cannot be used.
+    """
+    return ModerationEndpoint(options)

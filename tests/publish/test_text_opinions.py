@@ -1,0 +1,223 @@
+"""Second opinions on prompts: the real clients against a server on loopback, and a real local model."""
+
+import csv
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+from typing import Any
+
+import pytest
+from huggingface_hub import constants
+
+from publish import prompts
+from tests.publish.loopback import Loopback
+from tests.publish.providers.image_server import Reply, Seen, say, send_reply
+
+Capture = pytest.CaptureFixture[str]
+KEY = "MarkedSecretKey0123456789abcdef"
+TEXTS = ("a man with a hat", "a woman who dances", "an old sailor", "a young baker")
+
+
+def flagged(text: str) -> bool:
+    return "dances" in text
+
+
+def moderated(text: str) -> Reply:
+    is_bad = flagged(text)
+    result = {
+        "flagged": is_bad,
+        "categories": {"sexual": is_bad, "violence": False},
+        "category_scores": {"sexual": 0.9 if is_bad else 0.1, "violence": 0.01},
+    }
+    return say({"id": "modr-1", "model": "m", "results": [result]})
+
+
+def classified(text: str, names: tuple[str, str] = ("toxic", "non-toxic")) -> Reply:
+    score = 0.8 if flagged(text) else 0.2
+    return say([[{"label": names[0], "score": score}, {"label": names[1], "score": 1 - score}]])
+
+
+class OpinionServer(Loopback):
+    """Answers as both APIs do; a test may queue other answers."""
+
+    def __init__(self) -> None:
+        self.replies: list[Reply] = []
+        self.names = ("toxic", "non-toxic")
+        self.seen: list[Seen] = []
+        self._lock = threading.Lock()
+        super().__init__(self._handler())
+
+    def _reply(self, seen: Seen) -> Reply:
+        with self._lock:
+            self.seen.append(seen)
+            if self.replies:
+                return self.replies.pop(0)
+        if seen.path.endswith("/moderations"):
+            return moderated(str(seen.sent["input"]))
+        return classified(str(seen.sent["inputs"]), self.names)
+
+    def _handler(self) -> type[BaseHTTPRequestHandler]:
+        server = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self) -> None:
+                length = int(self.headers.get("Content-Length", "0"))
+                headers = {name.lower(): value for name, value in self.headers.items()}
+                seen = Seen(self.command, self.path, headers, self.rfile.read(length))
+                send_reply(self, server._reply(seen), server.stopped)
+
+            def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base's name
+                """Show nothing."""
+
+        return Handler
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[OpinionServer]:
+    for name in ("http_proxy", "https_proxy", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)  # no server but OpenAI's own may see it
+    for name in ("HF_TOKEN", "SFHQ_MODERATION_KEY", "HF_HUB_OFFLINE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    with OpinionServer() as server:
+        yield server
+
+
+def clean(
+    capsys: Capture, folder: Path, *flags: str, texts: tuple[str, ...] = TEXTS
+) -> tuple[dict[str, Any], dict[str, str], str]:
+    """Clean a file; return the document, text → decision, and the table of scores."""
+    path, out = folder / "raw.txt", folder / "clean.jsonl"
+    path.write_text("\n".join(texts))
+    listed = [str(path), "--out", str(out), "--any-language", "--overwrite", "--json", *flags]
+    status = prompts.main(["clean", *listed])
+    shown, noted = capsys.readouterr()
+    assert KEY not in shown + noted
+    document = json.loads(shown)
+    assert document["exit_status"] == status
+    if not out.is_file():
+        return document, {}, ""
+    table = (folder / "clean.scores.csv").read_text()
+    decisions = {texts[int(row["row"]) - 1]: row["decision"] for row in csv.DictReader(table.splitlines())}
+    return document, decisions, table
+
+
+def flag(kind: str, server: OpinionServer) -> list[str]:
+    return ["--opinion", f"{kind}={server.endpoint}{'/v1' if kind == 'moderation' else ''}"]
+
+
+@pytest.mark.parametrize("kind", ["moderation", "hugging-face"])
+def test_a_classifier_is_asked_about_what_is_left(
+    kind: str, server: OpinionServer, tmp_path: Path, capsys: Capture
+) -> None:
+    texts = (*TEXTS, "a naked man", TEXTS[0])
+    document, decisions, table = clean(capsys, tmp_path, *flag(kind, server), texts=texts)
+    assert document["exit_status"] == 0
+    assert document["result"]["reasons"] == {"second-opinion": 1, "sexual": 1, "repeat": 1}
+    assert decisions["a woman who dances"] == "second-opinion"
+    assert len(server.seen) == 4
+    assert ("sexual" if kind == "moderation" else "toxic") in table.splitlines()[0]
+    assert all(KEY not in seen.headers.get("authorization", "") for seen in server.seen)
+
+
+@pytest.mark.parametrize("kind", ["moderation", "hugging-face"])
+@pytest.mark.parametrize(
+    "reply",
+    [
+        say({"error": "broken"}, 418),
+        say({"results": []}),
+        say([[]]),
+        say({"results": [{"flagged": "no", "categories": {}, "category_scores": {"a": 1}}]}),
+        say([[{"label": "LABEL_1", "score": 0.1}]]),
+        say([[{"label": "toxic", "score": 7}]]),
+        Reply(200, b"no JSON", {"Content-Type": "application/json"}),
+    ],
+)
+def test_a_text_without_a_usable_answer_is_never_safe(
+    kind: str, reply: Reply, server: OpinionServer, tmp_path: Path, capsys: Capture
+) -> None:
+    server.replies = [reply]
+    document, decisions, _ = clean(capsys, tmp_path, *flag(kind, server))
+    assert document["exit_status"] == 1
+    assert decisions["a woman who dances"] != "kept"
+    assert document["result"]["reasons"]["unjudged"] == 1
+
+
+def test_a_label_means_what_the_user_says(server: OpinionServer, tmp_path: Path, capsys: Capture) -> None:
+    server.names = ("LABEL_1", "LABEL_0")
+    texts = tuple(f"{text} {number}" for number in range(2) for text in TEXTS)
+    document, decisions, _ = clean(capsys, tmp_path, *flag("hugging-face", server), texts=texts)
+    assert (document["exit_status"], decisions) == (1, {})  # five in a row: nothing is written
+    assert document["problems"][0]["code"] == "run/text-opinion"
+    labels = ["--opinion-label", "LABEL_1=unsafe", "--opinion-label", "LABEL_0=safe"]
+    _, decisions, _ = clean(capsys, tmp_path, *flag("hugging-face", server), *labels)
+    assert decisions["a woman who dances"] == "second-opinion"
+    limit = ["--opinion-threshold", "0.9"]
+    assert set(clean(capsys, tmp_path, *flag("hugging-face", server), *labels, *limit)[1].values()) == {
+        "kept"
+    }
+
+
+@pytest.mark.parametrize("kind", ["moderation", "hugging-face"])
+def test_a_wrong_key_ends_the_run(
+    kind: str, server: OpinionServer, tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SFHQ_MODERATION_KEY", KEY)
+    monkeypatch.setenv("HF_TOKEN", KEY)
+    server.replies = [say({"error": {"message": f"bad key {KEY}"}}, 401)] * 20
+    document, decisions, _ = clean(capsys, tmp_path, *flag(kind, server))
+    assert (document["exit_status"], decisions) == (2, {})
+    assert server.seen[0].headers["authorization"] == f"Bearer {KEY}"
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--opinion", "modration=http://127.0.0.1:1/v1"], "did you mean moderation"),
+        (["--opinion", "moderation"], "KIND=WHERE"),
+        (["--opinion", "moderation=ftp://here"], "begins with http"),
+        (["--opinion", "moderation=http://me:pass@127.0.0.1/v1"], "a user or a password"),
+        (["--opinion-label", "LABEL_1=bad"], "LABEL=safe"),
+        (["--opinion", "transformers=none-here"], "cannot be loaded"),
+    ],
+)
+def test_wrong_flags_are_refused(tmp_path: Path, capsys: Capture, flags: list[str], message: str) -> None:
+    document, decisions, _ = clean(capsys, tmp_path, *flags)
+    assert (document["exit_status"], decisions) == (2, {})
+    assert message in json.dumps(document["problems"])
+    assert "me:pass" not in json.dumps(document)
+
+
+@pytest.mark.slow
+def test_a_model_on_this_machine_judges(tmp_path: Path, capsys: Capture) -> None:
+    transformers = pytest.importorskip("transformers")
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "man", "woman"]
+    folder = tmp_path / "model"
+    folder.mkdir()
+    (folder / "vocab.txt").write_text("\n".join(words))
+    transformers.BertTokenizerFast(vocab_file=str(folder / "vocab.txt")).save_pretrained(folder)
+    config = transformers.BertConfig(
+        vocab_size=len(words),
+        hidden_size=8,
+        num_hidden_layers=1,
+        num_attention_heads=1,
+        intermediate_size=8,
+        num_labels=2,
+    )
+    config.id2label, config.label2id = {0: "safe", 1: "LABEL_1"}, {"safe": 0, "LABEL_1": 1}
+    transformers.BertForSequenceClassification(config).save_pretrained(folder, safe_serialization=True)
+    place = ["--opinion", f"transformers={folder}"]
+    document, _, _ = clean(capsys, tmp_path, *place)
+    assert document["exit_status"] == 2
+    assert "LABEL_1" in document["problems"][0]["message"]
+    meaning = ["--opinion-label", "LABEL_1=unsafe", "--opinion-threshold", "1"]
+    document, decisions, table = clean(capsys, tmp_path, *place, *meaning)
+    assert set(decisions.values()) == {"kept"}
+    assert "classifier model: LABEL_1" in table.splitlines()[0]
+    assert str(tmp_path) not in table
