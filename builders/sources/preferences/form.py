@@ -231,10 +231,14 @@ def read_time(cells: Cells, column: str, value: object) -> str | None:
 
 def read_seconds(cells: Cells, column: str, value: object) -> float | None:
     """Return how long an answer took, in seconds; None where the source does not say."""
-    if value is None:
+    if value is None or value == "":
         return None
-    if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < _MAX_SECONDS:
-        return float(value)
+    try:  # a cell of a CSV is a text
+        seconds = float(value) if isinstance(value, int | float | str) else -1.0
+    except (ValueError, OverflowError):
+        seconds = -1.0
+    if 0 <= seconds < _MAX_SECONDS and not isinstance(value, bool):
+        return seconds
     message = f"{shorten(str(value))} is not a time in seconds"
     cells.wrong(column, message, "write a number of seconds, or leave it empty")
     return None

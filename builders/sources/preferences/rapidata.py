@@ -46,7 +46,9 @@ def _read(cells: Cells, _: Annotators) -> PairInput | None:
 def _read_result(cells: Cells, _: Annotators) -> PairInput | None:
     """Read one comparison of an order's results, from version 3.0.0 of their layout on."""
     counts = cells.member("aggregatedResults")
-    names = [name for name in counts.columns if name not in _TIES] if counts else []
+    # In Parquet, each row has the images of all rows, and no counts of those that are not its own.
+    columns = [name for name in counts.columns if counts.value(name) is not None] if counts else []
+    names = [name for name in columns if name not in _TIES]
     if counts is None or len(names) != 2:
         message = f"the result counts votes for {len(names)} images, and a pair has two"
         cells.wrong("aggregatedResults", message, "give results of an order that compares two images")
