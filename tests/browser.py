@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import pytest
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
-_PATIENCE_MS = 120_000  # a busy machine is no fault of a page
+_PATIENCE_MS = 60_000  # a busy machine is no fault of a page
 
 
 def find_chromium() -> str:
