@@ -2,21 +2,23 @@
 
 Two texts are near repeats if they share enough of their sequences of three words (Jaccard index). Two such
 sets that are alike share one of their rarest members, so only texts that do are compared: prefix filtering,
-https://doi.org/10.1145/1242572.1242591. Nothing is guessed, as with hashes of sets, and nothing is missed.
+https://doi.org/10.1145/1242572.1242591. Nothing is guessed, as with hashes of sets. Nothing is missed either,
+unless a text shares its rarest sequences with thousands of others.
 """
 
 import math
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import islice, pairwise
 
 import numpy as np
 import numpy.typing as npt
 
 _WORD = re.compile(r"\w+")
 _LENGTH = 3  # words of a sequence
-_MAX_COMPARED = 1000  # of one text: a file made to be slow is searched in part, from its first texts on
+# Of one text: a file that was made to be slow is searched in part, from its first texts on.
+_MAX_CANDIDATES, _MAX_COMPARED = 10_000, 1_000
 _Sets = Sequence[npt.NDArray[np.int64]]
 
 
@@ -55,7 +57,7 @@ def find_repeats(texts: Sequence[str], least: float) -> Iterator[tuple[int, Repe
 def _most_alike(sets: _Sets, place: int, candidates: Iterator[int], least: float) -> Repeat | None:
     members, size = set(sets[place].tolist()), len(sets[place])
     best, compared = None, set[int]()
-    for other in candidates:
+    for other in islice(candidates, _MAX_CANDIDATES):
         if other in compared or not least * size <= len(sets[other]) <= size / least:
             continue
         compared.add(other)

@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 
 import httpx2
-from huggingface_hub import InferenceClient, is_offline_mode
+from huggingface_hub import InferenceClient, is_offline_mode, set_client_factory
 from huggingface_hub.errors import HfHubHTTPError, InferenceTimeoutError
 
 from builders.generation.cleaning import Opinion, OpinionError
+from publish.hosts.hub.transport import make_plain_client
 from publish.network import (
     RequestError,
     is_transient_error,
@@ -15,10 +16,11 @@ from publish.network import (
     redact_url,
     retry,
 )
+from publish.providers.exchanges import AnswerClient
 from publish.providers.text_judges import JudgeOptions, problem_of, weigh
 from schemas.problems import SettingsError
 
-_CONCURRENCY, _ALL_LABELS = 4, 100
+_CONCURRENCY, _ALL_LABELS, _MAX_ANSWER_BYTES = 4, 100, 256 * 1024
 _STOPS = frozenset({401, 402, 403, 404, 410})
 _NO_KEY = "none"  # the library would take the user's token of the Hub for any address
 
@@ -48,6 +50,8 @@ class InferenceClassifier:
             fix = "unset HF_HUB_OFFLINE, or leave --opinion out"
             raise SettingsError(problem_of("the Hub's library is set to work offline", options.place, fix))
         self.name = f"classifier {redact_url(options.place) if is_address else options.place}"
+        # The library's own client reads an answer of any size; this one is for the whole process.
+        set_client_factory(lambda: AnswerClient(options.times, options.clock, _MAX_ANSWER_BYTES))
         self._client = InferenceClient(
             model=options.place,
             provider=None if is_address else "hf-inference",
@@ -66,7 +70,9 @@ class InferenceClassifier:
         return weigh(scores, options)
 
     def close(self) -> None:
-        """Do nothing: the library keeps its connections."""
+        """Give the library its client with time limits back."""
+        times = self._options.times
+        set_client_factory(lambda: make_plain_client(times))
 
     def _ask(self, text: str) -> Sequence[tuple[object, object]]:
         try:

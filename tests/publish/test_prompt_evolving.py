@@ -10,7 +10,8 @@ import pytest
 
 from builders.generation.evolving import EVOLUTIONS, load_evolutions
 from builders.generation.rules import find_in_prompt
-from publish import prompts
+from publish import generate, prompts
+from schemas.generation import GenerationRecord
 from schemas.prompts import PromptRecord
 from tests.builders.generation.worlds import make
 
@@ -122,3 +123,24 @@ def test_more_than_there_are_is_refused(tmp_path: Path, capsys: Capture) -> None
     assert "different rewritings" in document["problems"][0]["message"]
     cells = sum(len(each.sub_categories) for each in load_evolutions().categories)
     assert len({record.prompt for record in evolve(capsys, path, "--count", str(2 * cells))[1]}) == 2 * cells
+
+
+def test_rewritten_prompts_become_pairs_of_images_that_know_their_cell(
+    tmp_path: Path, capsys: Capture
+) -> None:
+    raw, clean, folder = (str(tmp_path / name) for name in ("raw.jsonl", "prompts.jsonl", "images"))
+    assert prompts.main(["--count", "6", "--seed", "7", "--out", raw]) == 0
+    assert prompts.main(["clean", raw, "--out", clean, "--any-language", "--license", "cc0-1.0"]) == 0
+    capsys.readouterr()
+    _, made = evolve(capsys, Path(clean))
+    two = [part for size in (64, 80) for part in ("--generator", f"drawn:image_size={size}x{size}")]
+    assert generate.main([str(tmp_path / "evolved.jsonl"), *two, "--out", folder]) == 0
+    lines = (tmp_path / "images" / "generation.jsonl").read_text().splitlines()
+    records = [GenerationRecord.model_validate_json(line) for line in lines]
+    images = Counter(record.prompt_id for record in records if record.image_filename)
+    assert images == {record.prompt_id: 2 for record in made}
+    known = {record.prompt_id: record for record in made}
+    names = ("prompt", "base_prompt_id", "category", "sub_category", "evolution", "prompt_license")
+    for record in records:
+        for name in names:
+            assert getattr(record, name) == getattr(known[record.prompt_id], name) is not None

@@ -137,6 +137,7 @@ def test_a_classifier_is_asked_about_what_is_left(
         say([[{"label": "LABEL_1", "score": 0.1}]]),
         say([[{"label": "toxic", "score": 7}]]),
         Reply(200, b"no JSON", {"Content-Type": "application/json"}),
+        Reply(200, b"[" + b" " * 300_000 + b"]", {"Content-Type": "application/json"}),
     ],
 )
 def test_a_text_without_a_usable_answer_is_never_safe(
