@@ -52,11 +52,12 @@ def kit(path: Path) -> float | None:
 def votes_alone(path: Path) -> float:
     import pyarrow.parquet as pq  # noqa: PLC0415
 
-    from builders.preferences.votes import RULES, agreement  # noqa: PLC0415
+    from builders.preferences.votes import RULES, RawVote, agreement  # noqa: PLC0415
 
     names = ("preference.responses.users", "preference.responses", "preference.responses.status")
     columns = [column.to_pylist() for column in pq.read_table(path).select(names).columns]
-    pairs = [list(zip(*(lists or () for lists in row), strict=False)) for row in zip(*columns, strict=True)]
+    rows = [zip(*(lists or () for lists in row), strict=False) for row in zip(*columns, strict=True)]
+    pairs = [[RawVote(*vote) for vote in row] for row in rows]
     rule, decisions = RULES["submitted-majority"], Counter[str]()
     start = time.perf_counter()
     for votes in pairs:

@@ -1,7 +1,8 @@
 """Collect votes on images: `python publish/campaign.py new my-faces --pairs 500 --overlap 3 --out campaign`.
 
 Also runs as `sfhq campaign`. `new` chooses the pairs, `serve` shows the page for voting, `status` shows
-progress. Exit status: 0 done, 1 problems with a folder, 2 wrong usage.
+progress, and `export` writes the pairs for another tool. Exit status: 0 done, 1 problems with a folder, 2
+wrong usage.
 """
 
 import sys
@@ -51,6 +52,12 @@ def _status(options: argparse.Namespace, terminal: Terminal) -> int:
     from publish.run.campaigning import status  # noqa: PLC0415 - as above
 
     return status(options, terminal)
+
+
+def _export(options: argparse.Namespace, terminal: Terminal) -> int:
+    from publish.run.campaign_exporting import export_campaign  # noqa: PLC0415 - as above
+
+    return export_campaign(options, terminal)
 
 
 def _new_parser() -> argparse.ArgumentParser:
@@ -111,6 +118,16 @@ def _status_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _export_parser() -> argparse.ArgumentParser:
+    parser = make_parser("sfhq campaign export", "Write a campaign for another tool.", gives_json=False)
+    _add_campaign(parser)
+    parser.add_argument(
+        "--for", required=True, dest="tool", metavar="TOOL", help="label-studio, argilla or space"
+    )
+    parser.add_argument("--out", required=True, type=Path, help="the folder to make")
+    return parser
+
+
 def _add_campaign(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("campaign", type=Path, help="the folder that `sfhq campaign new` made")
 
@@ -130,6 +147,7 @@ VERBS: Mapping[str, _Verb] = {
     "new": (_new_parser, _new),
     "serve": (_serve_parser, _serve),
     "status": (_status_parser, _status),
+    "export": (_export_parser, _export),
 }
 
 

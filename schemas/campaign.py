@@ -15,7 +15,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from schemas.preferences import Label
+from schemas.preferences import Label, LeftImage, VoteKind
 from schemas.prompts import MAX_PROMPT_CHARS, MAX_SEED
 from schemas.records import IMAGE_FORMATS, Identifier
 
@@ -29,8 +29,7 @@ VOTE_ID_PATTERN = r"^[0-9a-f]{32}$"
 # What an annotator may answer: `Label.TIE` is for sources that do not say which kind of tie it is.
 ANSWERS = (Label.IMAGE_1, Label.IMAGE_2, Label.BOTH_GOOD, Label.BOTH_BAD, Label.TOXIC)
 
-Side = Literal["image_1", "image_2"]
-VoteKind = Literal["first", "repeat", "mirror", "gold"]
+Side = LeftImage
 VoteStatus = Literal["submitted", "discarded"]
 PairId = Annotated[str, Field(pattern=ID_PATTERN)]
 AnnotatorId = Annotated[str, Field(pattern=ID_PATTERN)]

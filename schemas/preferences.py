@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Literal
 
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field
@@ -13,6 +13,10 @@ from schemas.records import EncodedImage, Identifier, SplitName
 
 _Count = Annotated[int, Field(ge=0), Column(pa.int32(), unit="votes")]
 _Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+LeftImage = Literal["image_1", "image_2"]
+# Why an annotator was asked: for the decision, or to measure the annotator.
+VoteKind = Literal["first", "repeat", "mirror", "gold"]
+_Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False), Column(unit="s")]
 
 
 class Label(StrEnum):
@@ -87,6 +91,19 @@ class Vote(BaseModel):
     )
     label: Label | None = Field(description="What they said; null for a response without an answer.")
     status: Status = Field(description="submitted, draft, discarded or pending; only submitted ones count.")
+    left: LeftImage | None = Field(
+        None, description="Image that was shown on the left: image_1 or image_2; null where unknown."
+    )
+    time: str | None = Field(
+        None, description="When it was given, in UTC, as ISO 8601; null where the source does not say."
+    )
+    seconds: _Seconds | None = Field(
+        None, description="Time from showing the pair to the answer, in seconds; null where unknown."
+    )
+    kind: VoteKind | None = Field(
+        None,
+        description="first, or to measure the annotator: repeat, mirror or gold. Only first and null count.",
+    )
 
 
 class PreferencePair(BaseModel):

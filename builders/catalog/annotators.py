@@ -7,7 +7,8 @@ from builders.preferences.agreement import find_side_biases
 from schemas.configs import Table
 from schemas.problems import Problem, Reason
 
-# Votes of a row whose sides are the other way round count for the sides of the pair's first row, as in the
+# Side 1 is the left one where a vote says which image was there. Elsewhere it is the pair's first image:
+# votes of a row whose sides are the other way round count for the sides of the pair's first row, as in the
 # release. An annotator has one vote for a pair, and none if two of them contradict each other.
 _COUNT_SIDES = """
 WITH heads AS (
@@ -15,13 +16,17 @@ WITH heads AS (
 ), votes AS (
     SELECT
         heads.place, heads.source, pair_id, json_extract(vote.value, '$[0]') AS annotator,
-        (json_extract(vote.value, '$[1]') = 'image_1') = (pair.image_1 = head) AS is_first
+        coalesce(
+            json_extract(vote.value, '$[1]') = json_extract(vote.value, '$[3]'),
+            (json_extract(vote.value, '$[1]') = 'image_1') = (pair.image_1 = head)
+        ) AS is_first
     FROM pairs pair
     JOIN heads ON heads.place = pair.place AND heads.source = pair.source AND pair_id = pair.id
     JOIN json_each(pair.votes) vote
     WHERE json_extract(pair.content, '$.sides_shuffled') AND json_extract(vote.value, '$[0]') IS NOT NULL
     AND json_extract(vote.value, '$[1]') IN ('image_1', 'image_2')
     AND json_extract(vote.value, '$[2]') = 'submitted'
+    AND coalesce(json_extract(vote.value, '$[6]'), 'first') = 'first'
 )
 SELECT annotator, sum(is_first), sum(NOT is_first) FROM (
     SELECT annotator, min(is_first) AS is_first FROM votes

@@ -404,9 +404,8 @@ def _votes(parts: Sequence[tuple[Any, ...]]) -> list[RawVote]:
     first = parts[0][2]
     votes: list[RawVote] = []
     for _, _, image_1, written, *_ in parts:
-        for annotator, label, status in json.loads(written):
-            is_turned = label is not None and image_1 != first
-            votes.append((annotator, Label(label).mirrored if is_turned else label, status))
+        said = (RawVote(*vote) for vote in json.loads(written))
+        votes += (vote if image_1 == first else vote.mirrored() for vote in said)
     return votes
 
 
@@ -414,9 +413,7 @@ def _decided(votes: Sequence[RawVote], rule: str) -> dict[str, Any]:
     """Count votes; the result has fields of `PreferencePair`."""
     counts = RULES[rule].count(votes)
     return {
-        "votes": [
-            {"annotator": annotator, "label": label, "status": status} for annotator, label, status in votes
-        ],
+        "votes": [vote._asdict() for vote in votes],
         "num_responses": len(votes),
         "votes_image_1": counts[Label.IMAGE_1],
         "votes_image_2": counts[Label.IMAGE_2],

@@ -8,6 +8,7 @@ from operator import attrgetter
 from typing import NamedTuple, Protocol
 
 from builders.catalog.ledger import Insert, Ledger
+from builders.preferences.votes import RawVote
 from builders.sources.intake import (
     MAX_RANKED,
     InputRow,
@@ -17,7 +18,7 @@ from builders.sources.intake import (
     Side,
     pair_id_of,
 )
-from schemas.preferences import Label, Status
+from schemas.preferences import Label
 from schemas.problems import Place, Reason, name_some
 
 _SCHEMA = """
@@ -75,7 +76,7 @@ class Ranks:
         """Make a pair of every two compared images of a ranking; equal ranks are a tie."""
         for first, second in itertools.combinations(range(len(ranking.sides)), 2):
             votes = tuple(
-                (annotator, _label(ranks[first], ranks[second]), Status.SUBMITTED.value)
+                RawVote(annotator, _label(ranks[first], ranks[second]))
                 for annotator, ranks in ranking.rankings
                 if ranks[first] is not None and ranks[second] is not None
             )
@@ -148,7 +149,7 @@ class Ranks:
             id=f"{better.prompt_id}-{pair_id_of(prompt, [better.image, worse.image])}",
             prompt=prompt,
             sides=(Side(better.image, said["model"]), Side(worse.image, other["model"])),
-            votes=((None, Label.TIE if better.rank == worse.rank else Label.IMAGE_1, Status.SUBMITTED),),
+            votes=(RawVote(None, (Label.TIE if better.rank == worse.rank else Label.IMAGE_1).value),),
             is_whole=False,
             of=said["of"],
             sides_shuffled=False,

@@ -3,11 +3,31 @@
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from schemas.preferences import Decision, Label, Status, decide_by_majority
 
-# A vote as (annotator or None, label or None, status): a million of them pass here.
-RawVote = tuple[str | None, str | None, str]
+
+class RawVote(NamedTuple):
+    """A vote before it is checked; its fields are those of `Vote`. A million of them pass here."""
+
+    annotator: str | None
+    label: str | None
+    status: str = Status.SUBMITTED.value
+    left: str | None = None
+    time: str | None = None
+    seconds: float | None = None
+    kind: str | None = None
+
+    @property
+    def decides(self) -> bool:
+        """Whether it was asked for to decide a pair, and not to measure the annotator."""
+        return self.kind in (None, "first")
+
+    def mirrored(self) -> "RawVote":
+        """Return the same vote on the pair with its images under each other's names."""
+        label, left = (name and Label(name).mirrored.value for name in (self.label, self.left))
+        return self._replace(label=label, left=left)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,14 +58,15 @@ def agreement(counts: Mapping[str, int]) -> float | None:
 # Python, one pair at a time: counting a million responses takes seconds of about a minute; checking and
 # hashing cells is the rest.
 def _count_submitted(votes: Iterable[RawVote]) -> Counter[str]:
-    """Count submitted responses, one for each annotator.
+    """Count submitted responses that were asked for to decide, one for each annotator.
 
     An annotator who contradicts themself has no vote, except on toxic content: one such vote counts.
     """
     counts: Counter[str] = Counter()
     by_annotator: dict[str, str | None] = {}
-    for annotator, label, status in votes:
-        if status != Status.SUBMITTED or label is None:
+    for vote in votes:
+        annotator, label = vote.annotator, vote.label
+        if vote.status != Status.SUBMITTED or label is None or not vote.decides:
             continue
         if annotator is None:
             counts[label] += 1
@@ -56,7 +77,7 @@ def _count_submitted(votes: Iterable[RawVote]) -> Counter[str]:
 
 
 def _count_all(votes: Iterable[RawVote]) -> Counter[str]:
-    return Counter(label for _, label, _ in votes if label is not None)
+    return Counter(vote.label for vote in votes if vote.label is not None and vote.decides)
 
 
 def _decide_as_upstream(counts: Mapping[str, int]) -> Decision:

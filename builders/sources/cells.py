@@ -7,7 +7,7 @@ import re
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from copy import copy
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Any
 
 from builders.sources.tables import TableRow
@@ -228,3 +228,13 @@ def _flatten(cells: Mapping[str, object], prefix: str = "") -> Iterable[tuple[st
             yield from _flatten(nested, f"{dotted}.")
         else:
             yield dotted, value
+
+
+def in_utc(text: str) -> str | None:
+    """Write a time as 2026-11-29T22:56:01.250Z; None if it is none. A time without a zone is in UTC."""
+    try:
+        time = datetime.fromisoformat(text)
+        time = time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+    except (ValueError, OverflowError):  # the latter at the ends of the calendar
+        return None
+    return time.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -6,13 +6,13 @@ against `schemas.generation.GenerationRecord`, and one that does not fit is a re
 
 import os
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from builders.files import real_path
+from builders.sources.cells import in_utc
 from builders.sources.intake import GenerationInput, InputRow
 from builders.sources.tables.head import read_head, refuse_others
 from builders.sources.tables.json_text import JsonTable
@@ -120,7 +120,7 @@ def read_record(row: TableRow, file: str) -> tuple[GenerationRecord | None, tupl
                 Reason.BAD_VALUE, message, column="image_filename", value=record.image_filename, fix=fix
             )
         )
-    time = record.requested_at and _in_utc(record.requested_at)
+    time = record.requested_at and in_utc(record.requested_at)
     if record.requested_at is not None and not time:
         message, fix = "this is not a time", "write it in ISO 8601, such as 2026-11-29T22:56:01Z, or null"
         column = "requested_at"
@@ -130,16 +130,6 @@ def read_record(row: TableRow, file: str) -> tuple[GenerationRecord | None, tupl
     if problems:
         return None, tuple(problems)
     return record.model_copy(update={"requested_at": time}), ()
-
-
-def _in_utc(text: str) -> str | None:
-    """Write a time as 2026-11-29T22:56:01.250Z; None if it is none. A time without a zone is in UTC."""
-    try:
-        time = datetime.fromisoformat(text)
-        time = time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
-    except (ValueError, OverflowError):  # the latter at the ends of the calendar
-        return None
-    return time.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _shown(value: object) -> str:

@@ -12,6 +12,8 @@ import builders.card.figures as figures
 from builders import sources
 from builders.card.figures import FIGURES
 from builders.card.figures.inputs import FigureInputs
+from builders.generation.campaign.exports import EXPORTS, CampaignExport, ExportKind
+from builders.preferences.votes import RawVote
 from builders.release.rows import ROWS
 from builders.release.trainers import LAYOUTS, Layout
 from builders.sources import SourceKind, captions, open_source, tell_kind
@@ -20,11 +22,13 @@ from builders.sources.images.sfhq import open_sfhq_folder
 from builders.sources.intake import CaptionInput, PairInput, Side, SourceOptions, pair_id_of
 from builders.sources.preferences import FORMS
 from builders.sources.preferences.form import Annotators, Form
+from publish import campaign
 from publish.export import main as export
 from publish.release import main
 from schemas.captions import CaptionText
 from schemas.configs import CONFIGS, Config, Table
-from schemas.preferences import Label, Status
+from schemas.preferences import Label
+from tests.publish.voting.server import make_campaign
 from tests.support import ROOT, good_folder
 
 SIZES = Config(
@@ -139,7 +143,7 @@ def test_a_form_of_preferences_is_one_line(tmp_path: Path, monkeypatch: pytest.M
         left, right = cells.text("left", required=True), cells.text("right", required=True)
         if left is None or right is None:
             return None
-        vote = (None, Label.IMAGE_1.value, Status.SUBMITTED.value)
+        vote = RawVote(None, Label.IMAGE_1.value)
         sides = (Side(left, None), Side(right, None))
         return PairInput(pair_id_of(None, [left, right]), None, sides, (vote,), is_whole=False)
 
@@ -160,6 +164,20 @@ def test_a_form_of_preferences_is_one_line(tmp_path: Path, monkeypatch: pytest.M
     assert main(["--version", "1.0", *arguments, "--out", str(tmp_path / "dist")]) == 0
     (file,) = (tmp_path / "dist/1.0/preferences").glob("*.parquet")
     assert pq.read_table(file).column("decision").to_pylist() == ["image_1"]
+
+
+def test_a_tool_for_campaigns_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def write(export: CampaignExport, out: Path) -> None:
+        lines = [f"{pair.id},{pair.image_1},{pair.image_2}\n" for pair in export.asked]
+        (out / "toy.csv").write_text("pair,left,right\n" + "".join(lines))
+        export.copy_images(out)
+
+    monkeypatch.setitem(EXPORTS, "toy", ExportKind("a toy", write, "play"))
+    folder = make_campaign(tmp_path / "campaign", 3)
+    assert campaign.main(["export", str(folder), "--for", "toy", "--out", str(tmp_path / "out")]) == 0
+    rows = (tmp_path / "out" / "toy.csv").read_text().splitlines()[1:]
+    assert len(rows) == 3
+    assert all((tmp_path / "out" / image).is_file() for row in rows for image in row.split(",")[1:])
 
 
 def test_a_layout_for_trainers_is_one_line(

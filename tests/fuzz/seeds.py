@@ -112,6 +112,50 @@ _PREFERENCES: dict[str, list[Row]] = {
         }
     ],
     "diffusers-dpo": [{"jpg_0": _PAIR[0], "jpg_1": _PAIR[1], "label_0": 0.5, "caption": "a"}],
+    "rapidata-results": [
+        {
+            "context": "a",
+            "winner_index": 1,
+            "winner": _PAIR[1],
+            "aggregatedResults": {_PAIR[0]: 0, _PAIR[1]: 1, "Both": 1},
+            "summedUserScoresRatios": {_PAIR[0]: 0.0, _PAIR[1]: 0.75},
+            "detailedResults": [{"votedFor": _PAIR[1]}, {"votedFor": "Both", "userDetails": {}}],
+        }
+    ],
+    "campaign": [
+        {
+            "vote_id": "f" * 32,
+            "pair_id": "e" * 16,
+            "prompt": "a",
+            "image_1": _PAIR[0],
+            "image_2": _PAIR[1],
+            "image_1_id": "d" * 16,
+            "model_1": "m",
+            "annotator": "c" * 16,
+            "label": "image_1",
+            "left": "image_2",
+            "kind": "first",
+            "seconds": 2.5,
+            "time": "2026-11-30T08:00:00.000Z",
+            "status": "submitted",
+        }
+    ],
+    "label-studio": [
+        {
+            "id": 1,
+            "data": {"prompt": "a", "image_1": _PAIR[0], "image_2": _PAIR[1], "left": "image_2"},
+            "annotations": [
+                {
+                    "completed_by": 1,
+                    "result": [{"type": "choices", "value": {"choices": ["left"]}}],
+                    "was_cancelled": False,
+                    "created_at": "2026-11-30T08:00:00Z",
+                    "lead_time": 2.5,
+                },
+                {"completed_by": {"id": 2}, "result": [], "was_cancelled": True},
+            ],
+        }
+    ],
     "release": [
         {
             "id": "1",

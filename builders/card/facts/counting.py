@@ -1,7 +1,10 @@
-"""What is made of counts: order and quantiles."""
+"""What is made of counts: order and quantiles; and tables that are worth counting."""
 
 from collections import Counter
+from collections.abc import Iterable, Iterator
 from typing import Any
+
+import pyarrow as pa
 
 
 def ranked(counter: Counter[Any]) -> dict[Any, int]:
@@ -21,3 +24,15 @@ def quantiles(counter: Counter[int]) -> tuple[int, ...]:
                 result.append(value)
                 break
     return tuple(result)
+
+
+def join_groups(groups: Iterable[pa.Table], num_rows: int) -> Iterator[pa.Table]:
+    """Yield tables of at least so many rows, except for the last one: each has a price of its own."""
+    waiting: list[pa.Table] = []
+    for group in groups:
+        waiting.append(group)
+        if sum(map(len, waiting)) >= num_rows:
+            yield pa.concat_tables(waiting)
+            waiting = []
+    if waiting:
+        yield pa.concat_tables(waiting)

@@ -1,5 +1,6 @@
 """Facts about the preferences of a release: what the votes come to, and how far they can be trusted."""
 
+import itertools
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,7 +10,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from builders.card.facts.counting import ranked
+from builders.card.facts.annotators import AnnotatorCounts, AnnotatorSummary, flatten_votes, one_each
+from builders.card.facts.counting import join_groups, ranked
 from builders.preferences.agreement import (
     Estimate,
     SideBiases,
@@ -30,6 +32,8 @@ _COUNTED = [
     *("decision", "rule", "model_1", "model_2", "category", "evolution", "sides_shuffled"),
     *("source", "license", "prompt_license"),
 ]
+_PAIRS_AT_ONCE = 4_000
+_SIDES_KNOWN = "sides_known"  # whether votes say which image was on the left
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +66,10 @@ class PreferenceSummary:
         labels: What was said → votes that count.
         decisions: What the votes came to → pairs.
         with_images: Decided pairs with both images at hand.
-        first_side: How often side 1 was chosen of the decided pairs whose sides were shuffled.
+        first_side: How often side 1 was chosen of the decided pairs whose sides were shuffled, where votes do
+            not say themselves which image was on the left.
         side_biases: The annotators who favour a side.
+        annotators: How annotators answer.
         alpha: Krippendorff's alpha (nominal) of the votes that count, over pairs with two or more.
         models: Win rates over all pairs, the best first.
         categories: Win rates by category of prompt.
@@ -84,6 +90,7 @@ class PreferenceSummary:
     with_images: int
     first_side: Estimate
     side_biases: SideBiases
+    annotators: AnnotatorSummary
     alpha: Estimate
     models: tuple[ModelRate, ...]
     categories: tuple[GroupRates, ...]
@@ -99,42 +106,49 @@ def read_preference_facts(release: ReleaseReader) -> PreferenceSummary:
     kinds: Counter[tuple[Any, ...]] = Counter()
     annotators: set[str] = set()
     sides: Counter[tuple[str, str]] = Counter()
-    num_responses = 0
-    for group in release.row_groups("preferences", [*_COUNTED, "votes"]):
-        counted = group.group_by(_COUNTED).aggregate([([], "count_all")]).select([*_COUNTED, "count_all"])
+    num_responses, counts = 0, AnnotatorCounts()
+    groups = release.row_groups("preferences", [*_COUNTED, "votes"])
+    for group in join_groups(groups, _PAIRS_AT_ONCE):
+        names = [*_COUNTED, _SIDES_KNOWN]
+        known = group.append_column(_SIDES_KNOWN, _are_sides_known(group))
+        counted = known.group_by(names).aggregate([([], "count_all")]).select([*names, "count_all"])
         for *kind, count in zip(*counted.to_pydict().values(), strict=True):
             kinds[tuple(kind)] += count
         votes = pc.list_flatten(group["votes"].combine_chunks())
         num_responses += len(votes)
         annotators.update(pc.unique(votes.field("annotator")).drop_null().to_pylist())
         sides.update(count_sides(group))
+        counts.add(group)
     by_annotator = {
         name: (sides[name, Label.IMAGE_1], sides[name, Label.IMAGE_2]) for name in {name for name, _ in sides}
     }
     biases = find_side_biases(by_annotator)
-    return _facts(kinds, num_responses, len(annotators), _count_with_images(release), biases)
+    with_images = _count_with_images(release)
+    return _facts(kinds, num_responses, len(annotators), with_images, biases, counts.summary())
+
+
+def _are_sides_known(group: pa.Table) -> pa.Array:
+    """Return for each pair whether a vote says which image was on the left."""
+    votes = flatten_votes(group)
+    known = votes.filter(pc.is_valid(votes["left"]))["pair"].unique()
+    return pc.is_in(pa.array(range(len(group)), pa.int64()), value_set=known.cast(pa.int64()))
 
 
 def count_sides(group: pa.Table) -> Counter[tuple[str, str]]:
-    """Count submitted votes for a side in pairs with shuffled sides: (annotator, label) → pairs.
+    """Count votes that decide, for a side of shuffled ones: (annotator, label of side 1 or 2) → pairs.
 
-    An annotator who contradicts themself about a pair has no vote on it.
+    Side 1 is the left one where a vote says which image was there, and the pair's first image elsewhere. An
+    annotator who contradicts themself about a pair has no vote on it.
     """
-    shuffled = group.filter(group["sides_shuffled"])["votes"].combine_chunks()
-    votes = pc.list_flatten(shuffled)
-    table = pa.table(
-        {
-            "pair": pc.list_parent_indices(shuffled),
-            **{name: votes.field(name) for name in ("annotator", "label", "status")},
-        }
-    )
+    table = flatten_votes(group.filter(group["sides_shuffled"]))
     is_side = pc.is_in(table["label"], value_set=pa.array([Label.IMAGE_1.value, Label.IMAGE_2.value]))
-    is_counted = pc.and_(is_side, pc.equal(table["status"], Status.SUBMITTED.value))
-    table = table.filter(pc.and_(is_counted, pc.is_valid(table["annotator"])))
-    by_pair = table.group_by(["pair", "annotator"]).aggregate([("label", "min"), ("label", "max")])
-    by_pair = by_pair.filter(pc.equal(by_pair["label_min"], by_pair["label_max"]))
-    counted = by_pair.group_by(["annotator", "label_min"]).aggregate([([], "count_all")])
-    return Counter({(row["annotator"], row["label_min"]): row["count_all"] for row in counted.to_pylist()})
+    decides = pc.and_(pc.equal(table["status"], Status.SUBMITTED.value), table["decides"])
+    table = table.filter(pc.and_(is_side, decides))
+    first = pc.fill_null(table["left"], Label.IMAGE_1.value)
+    side = pc.if_else(pc.equal(table["label"], first), Label.IMAGE_1.value, Label.IMAGE_2.value)
+    table = table.append_column("side", side)
+    counted = one_each(table, "side").group_by(["annotator", "side"]).aggregate([([], "count_all")])
+    return Counter({(row["annotator"], row["side"]): row["count_all"] for row in counted.to_pylist()})
 
 
 def _facts(
@@ -143,9 +157,12 @@ def _facts(
     num_annotators: int,
     with_images: int,
     side_biases: SideBiases,
+    annotators: AnnotatorSummary,
 ) -> PreferenceSummary:
-    pairs = [dict(zip(_COUNTED, kind, strict=True)) | {"count": count} for kind, count in kinds.items()]
-    shuffled = _count((pair for pair in pairs if pair["sides_shuffled"]), "decision")
+    names = [*_COUNTED, _SIDES_KNOWN]
+    pairs = [dict(zip(names, kind, strict=True)) | {"count": count} for kind, count in kinds.items()]
+    is_tested = [pair["sides_shuffled"] and not pair[_SIDES_KNOWN] for pair in pairs]
+    shuffled = _count(itertools.compress(pairs, is_tested), "decision")
     wins = _wins(pairs)
     patterns: Counter[tuple[int, ...]] = Counter()
     for kind, count in kinds.items():
@@ -168,6 +185,7 @@ def _facts(
             shuffled[Decision.IMAGE_1], sum(shuffled[each] for each in Decision if each.is_decided)
         ),
         side_biases=side_biases,
+        annotators=annotators,
         alpha=krippendorff_alpha(
             np.array(ordered, dtype=np.int64), np.array([patterns[key] for key in ordered], dtype=np.int64)
         ),

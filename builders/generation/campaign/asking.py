@@ -20,9 +20,8 @@ from schemas.campaign import (
     CampaignVote,
     PairFacts,
     Side,
-    VoteKind,
 )
-from schemas.preferences import Label
+from schemas.preferences import Label, VoteKind
 
 LEASE_SECONDS = 900  # so long a pair on a screen counts as one that will be answered
 _BLOCK = 50  # pairs that all annotators go through before the next ones, so that pairs are settled early

@@ -10,16 +10,18 @@ from pathlib import Path
 from typing import Any
 
 from builders.sources.cells import Cells, settle_prompt
-from builders.sources.intake import InputRow, RankInput, SourceOptions, VotesInput
+from builders.sources.intake import InputRow, PairInput, RankInput, SourceOptions, VotesInput
 from builders.sources.preferences import (
     annotator_columns,
     argilla,
     binarized,
+    campaign,
     diffusers_dpo,
     genai_bench,
     hpd,
     image_reward,
     imgsys,
+    label_studio,
     pick_a_pic,
     rapidata,
     release_pairs,
@@ -44,6 +46,9 @@ FORMS: Mapping[str, Form] = {
     "imgsys": imgsys.FORM,
     "binarized": binarized.FORM,
     "diffusers-dpo": diffusers_dpo.FORM,
+    "rapidata-results": rapidata.RESULTS,
+    "campaign": campaign.FORM,
+    "label-studio": label_studio.FORM,
     "release": release_pairs.FORM,
     "annotator-columns": annotator_columns.FORM,
 }
@@ -95,17 +100,33 @@ class PreferenceSource:
         self._annotators = Annotators(path, options)
         told = {"of": options.of, "license": options.license, "prompt_license": options.prompt_license}
         self._told: dict[str, Any] = {name: value for name, value in told.items() if value is not None}
-        self.num_rows, self.images = self._table.num_rows, options.images
+        self.num_rows = self._table.num_rows
+        self.images = options.images or (path.parent if self._form.images_beside else None)
         self._null_texts = options.null_texts
         self.table_problems = self._unpublished_columns()
         self.sha256 = f"{self._table.sha256} {self._annotators.fingerprint} {options.fingerprint}"
 
     def rows(self) -> Iterator[InputRow]:
         """Yield every row: a pair with its votes, one vote, one image's rank, or a ranking of several."""
+        last = self._last_rows()
         for row in self._table.rows():
             cells = Cells(row, self._table.name)
             content = None if row.problems else self._form.read(cells, self._annotators)
+            if isinstance(content, PairInput) and last and row.number not in last:
+                content = replace(content, votes=())
             yield self._input_row(row, content, cells)
+
+    def _last_rows(self) -> frozenset[int]:
+        """Return the rows that hold, where the form has several for one vote: the last one of each vote."""
+        column = self._form.last_of
+        if column is None:
+            return frozenset()
+        last: dict[str, int] = {}
+        for row in self._table.rows():
+            name = row.cells.get(column)
+            if isinstance(name, str | int):
+                last[str(name)] = row.number
+        return frozenset(last.values())
 
     def _input_row(self, row: TableRow, content: VotesInput | None, cells: Cells) -> InputRow:
         name = ""

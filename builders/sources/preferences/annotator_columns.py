@@ -8,11 +8,12 @@ in all of them and no other form fits; or a setting asks for it: `form = "annota
 
 from collections.abc import Iterable, Sequence
 
+from builders.preferences.votes import RawVote
 from builders.sources.cells import Cells
 from builders.sources.intake import PairInput, pair_id_of
 from builders.sources.preferences.form import Annotators, Form, read_side
 from builders.sources.tables import TableRow
-from schemas.preferences import Label, Status
+from schemas.preferences import Label
 from schemas.problems import Reason, suggest
 
 _PROMPTS = ("prompt", "caption")
@@ -46,7 +47,7 @@ def _read(cells: Cells, annotators: Annotators) -> PairInput | None:
             message, fix = f"{label!r} is not a vote", f"{suggest(label, _LABELS)}; or remove the column"
             cells.wrong(column, message, fix, Reason.UNKNOWN_LABEL)
         elif label is not None:
-            votes.append((annotators.name(column), label, Status.SUBMITTED.value))
+            votes.append(RawVote(annotators.name(column), label))
     if sides[0] is None or sides[1] is None or cells.problems:
         return None
     return PairInput(

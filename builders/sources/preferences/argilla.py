@@ -11,13 +11,20 @@ wrote.
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any
+from typing import Any, get_args
 
 from builders.preferences.votes import RawVote
 from builders.sources.cells import Cells
 from builders.sources.intake import PairInput
-from builders.sources.preferences.form import Annotators, Form, has_image, read_side
-from schemas.preferences import MODEL_NAMES, UPSTREAM_LICENSE, UPSTREAM_PROMPT_LICENSE, Label, Status
+from builders.sources.preferences.form import Annotators, Form, has_image, read_choice, read_side
+from schemas.preferences import (
+    MODEL_NAMES,
+    UPSTREAM_LICENSE,
+    UPSTREAM_PROMPT_LICENSE,
+    Label,
+    LeftImage,
+    Status,
+)
 from schemas.problems import Reason, name_some, suggest
 
 _RESPONSES = ("preference.responses", "preference.responses.value", "preference.value")
@@ -66,6 +73,7 @@ def _read_pair(
         sides.append(read_side(cells, column, MODEL_NAMES.get(model or "", model)))
     prompt = cells.first(prompts)
     votes = read_votes()
+    left = read_choice(cells, f"{metadata}left", cells.value(f"{metadata}left"), get_args(LeftImage))
     is_upstream = not MODEL_NAMES.keys().isdisjoint(filter(None, models))
     if pair_id is None or sides[0] is None or sides[1] is None or votes is None:
         return None
@@ -73,10 +81,10 @@ def _read_pair(
         id=pair_id,
         prompt=cells.text(prompt) if prompt else None,
         sides=(sides[0], sides[1]),
-        votes=votes,
+        votes=tuple(vote._replace(left=left) for vote in votes) if left else votes,
         is_whole=True,
-        license=UPSTREAM_LICENSE if is_upstream else None,
-        prompt_license=UPSTREAM_PROMPT_LICENSE if is_upstream else None,
+        license=UPSTREAM_LICENSE if is_upstream else cells.text(f"{metadata}license"),
+        prompt_license=UPSTREAM_PROMPT_LICENSE if is_upstream else cells.text(f"{metadata}prompt_license"),
         category=cells.text(f"{metadata}category"),
         sub_category=cells.text(f"{metadata}sub_category"),
         evolution=cells.text(f"{metadata}evolution"),
@@ -109,7 +117,7 @@ def _votes(cells: Cells, annotators: Annotators) -> tuple[RawVote, ...] | None:
         return None
     places = cells.first(_RESPONSES) or "", cells.first(_STATUSES) or ""
     votes = [
-        (
+        RawVote(
             annotators.name(user),
             _label(cells, places[0], label, status),
             _status(cells, places[1], status),
@@ -137,7 +145,7 @@ def _record_votes(cells: Cells, annotators: Annotators) -> tuple[RawVote, ...] |
         # Places inside of the cell: the cell itself, which a problem would show, names people.
         label = _label(cells, f"{column}.value", said.get("value"), status)
         votes.append(
-            (annotators.name(said.get("user_id")), label, _status(cells, f"{column}.status", status))
+            RawVote(annotators.name(said.get("user_id")), label, _status(cells, f"{column}.status", status))
         )
     if any(not isinstance(each, Mapping) or not each.get("status") for each in responses or ()):
         fix = "export with records.to_datasets(), which has the status of each response"
@@ -177,6 +185,7 @@ FORM = Form(
     _read,
     reads=(
         *("id", "images.image_2", "image_2", "model_1", "model_2", "category", "sub_category", "evolution"),
+        *("left", "license", "prompt_license", "image_1_id", "image_2_id", "prompt_id"),
         *("status", "_server_id", *_RESPONSES, *_USERS, *_STATUSES),
     ),
     prompts=_PROMPTS,

@@ -10,10 +10,11 @@ The chosen image comes first, so the order of sides says nothing of a bias. A ro
 people voted is not in such a table.
 """
 
+from builders.preferences.votes import RawVote
 from builders.sources.cells import Cells
 from builders.sources.intake import PairInput, Side, pair_id_of
 from builders.sources.preferences.form import Annotators, Form, has_image, join_id, read_side
-from schemas.preferences import Label, Status
+from schemas.preferences import Label
 
 
 def _read(cells: Cells, _: Annotators) -> PairInput | None:
@@ -25,7 +26,7 @@ def _read(cells: Cells, _: Annotators) -> PairInput | None:
         id=join_id(cells) or pair_id_of(prompt, [chosen.reference, rejected.reference]),
         prompt=prompt,
         sides=(chosen, rejected),
-        votes=((None, Label.IMAGE_1.value, Status.SUBMITTED.value),),
+        votes=(RawVote(None, Label.IMAGE_1.value),),
         is_whole=False,
         category=cells.text("category"),
         sub_category=cells.text("sub_category"),

@@ -5,10 +5,11 @@ examples/research_projects/diffusion_dpo/train_diffusion_dpo.py of huggingface/d
 `diffusers-dpo` of `sfhq export`, whose further columns say which models made the images.
 """
 
+from builders.preferences.votes import RawVote
 from builders.sources.cells import Cells
 from builders.sources.intake import PairInput, pair_id_of
 from builders.sources.preferences.form import Annotators, Form, join_id, read_side
-from schemas.preferences import Label, Status
+from schemas.preferences import Label
 from schemas.problems import Reason
 
 _LABELS = {1.0: Label.IMAGE_1, 0.0: Label.IMAGE_2, 0.5: Label.TIE}
@@ -31,7 +32,7 @@ def _read(cells: Cells, _: Annotators) -> PairInput | None:
         id=join_id(cells) or pair_id_of(prompt, [sides[0].reference, sides[1].reference]),
         prompt=prompt,
         sides=(sides[0], sides[1]),
-        votes=((None, label.value, Status.SUBMITTED.value),),
+        votes=(RawVote(None, label.value),),
         is_whole=False,
         license=cells.text("votes_license"),
         prompt_license=cells.text("prompt_license"),

@@ -8,15 +8,17 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from builders.sources.cells import Cells
+from builders.sources.cells import Cells, in_utc
 from builders.sources.intake import MAX_RANKED, Side, SourceOptions, VotesInput
 from builders.sources.tables import TableRow
+from schemas.problems import Reason, shorten, suggest
 from schemas.records import ID_CHARS
 
 _HASH_BYTES = 8
 _CHUNK_BYTES = 1 << 20
 _IMAGE_PARTS = (".bytes", ".path")  # the fields of an image as `datasets` writes it
 _MAX_RANK = 1000
+_MAX_SECONDS = 1e9
 _DATA_ADDRESS = "data:image/"
 
 
@@ -32,6 +34,9 @@ class Form:
         prompts: The columns that can hold the prompt; the first that a row has.
         looks: Whether the first rows can have the form, where columns alone do not show it. Such a form is
             told only of a table that has no other form, and reads every column.
+        last_of: A column that names the vote of a row. Of several rows that name one vote, the last row has
+            it, and the others speak of their pair alone. None if each row has its own votes.
+        images_beside: Whether images are looked for beside the file.
     """
 
     needs: tuple[tuple[str, ...], ...]
@@ -40,6 +45,8 @@ class Form:
     reads: tuple[str, ...] = ()
     prompts: tuple[str, ...] = ("prompt",)
     looks: Callable[[Sequence[TableRow]], bool] | None = None
+    last_of: str | None = None
+    images_beside: bool = False
 
     def fits(self, columns: Sequence[str]) -> bool:
         """Return whether a table with these columns can have the form."""
@@ -186,6 +193,54 @@ def read_ranked(cells: Cells, column: str) -> tuple[Side, ...] | None:
         cells.wrong(column, "the list has an image twice", "correct one of them")
     else:
         return tuple(found)
+    return None
+
+
+def read_choice(
+    cells: Cells, column: str, value: object, choices: Sequence[str], *, required: bool = False
+) -> str | None:
+    """Return a word that is among some; None where there is none."""
+    if value is None and not required:
+        return None
+    if isinstance(value, str) and value in choices:
+        return str(value)
+    if value is None:
+        cells.wrong(column, "the cell is empty or missing", f"write one of: {', '.join(choices)}")
+    else:
+        message = f"{shorten(str(value))} is none of the words that it can be"
+        cells.wrong(column, message, suggest(str(value), choices), Reason.UNKNOWN_LABEL)
+    return None
+
+
+def read_time(cells: Cells, column: str, value: object) -> str | None:
+    """Return when a vote was given, in UTC; texts of one form sort as times do.
+
+    Args:
+        cells: The row, for problems.
+        column: Where the value is from.
+        value: A text in ISO 8601; one without an offset is taken for UTC. None and "" are no time.
+    """
+    if value is None or value == "":
+        return None
+    time = in_utc(str(value))
+    if time is None:
+        message = f"{shorten(str(value))} is not a time"
+        cells.wrong(column, message, "write it as 2026-11-30T12:00:00Z, or leave it empty")
+    return time
+
+
+def read_seconds(cells: Cells, column: str, value: object) -> float | None:
+    """Return how long an answer took, in seconds; None where the source does not say."""
+    if value is None or value == "":
+        return None
+    try:  # a cell of a CSV is a text
+        seconds = float(value) if isinstance(value, int | float | str) else -1.0
+    except (ValueError, OverflowError):
+        seconds = -1.0
+    if 0 <= seconds < _MAX_SECONDS and not isinstance(value, bool):
+        return seconds
+    message = f"{shorten(str(value))} is not a time in seconds"
+    cells.wrong(column, message, "write a number of seconds, or leave it empty")
     return None
 
 

@@ -5,10 +5,11 @@ left, right, tie, both are bad (arXiv 2406.04485). A tie beside "both are bad" d
 good.
 """
 
+from builders.preferences.votes import RawVote
 from builders.sources.cells import Cells
 from builders.sources.intake import PairInput, pair_id_of
 from builders.sources.preferences.form import Annotators, Form, read_side
-from schemas.preferences import Label, Status
+from schemas.preferences import Label
 from schemas.problems import Reason, suggest
 
 _LABELS = {
@@ -32,7 +33,7 @@ def _read(cells: Cells, _: Annotators) -> PairInput | None:
         id=pair_id_of(prompt, [sides[0].reference, sides[1].reference]),
         prompt=prompt,
         sides=(sides[0], sides[1]),
-        votes=((None, _LABELS[vote].value, Status.SUBMITTED.value),),
+        votes=(RawVote(None, _LABELS[vote].value),),
         is_whole=False,
     )
 

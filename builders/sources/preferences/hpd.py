@@ -10,10 +10,11 @@ sides says nothing of a bias.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from builders.preferences.votes import RawVote
 from builders.sources.cells import Cells
 from builders.sources.intake import PairInput, RankingInput, Side, pair_id_of
 from builders.sources.preferences.form import Annotators, Form, read_ranked, read_ranks
-from schemas.preferences import Label, Status
+from schemas.preferences import Label
 from schemas.problems import Reason
 
 _PATHS = ("image_path", "file_path")
@@ -38,7 +39,7 @@ def _read_v2(cells: Cells, annotators: Annotators) -> PairInput | RankingInput |
         id=pair_id_of(prompt, paths),
         prompt=prompt,
         sides=(Side(paths[0], None), Side(paths[1], None)),
-        votes=((_annotator(cells, annotators), label.value, Status.SUBMITTED.value),),
+        votes=(RawVote(_annotator(cells, annotators), label.value),),
         is_whole=False,
     )
 
@@ -97,7 +98,7 @@ def _read_v3(cells: Cells, _: Annotators) -> PairInput | None:
         id=pair_id_of(prompt, [paths[0], paths[1]]),
         prompt=prompt,
         sides=(Side(paths[0], models[0]), Side(paths[1], models[1])),
-        votes=((None, Label.IMAGE_1.value, Status.SUBMITTED.value),),
+        votes=(RawVote(None, Label.IMAGE_1.value),),
         is_whole=False,
         confidence=confidence,
         sides_shuffled=False,

@@ -7,10 +7,11 @@ A pair puts the better image first, and so do the pairs made of ranks: the order
 a bias. Images of equal rank are a tie.
 """
 
+from builders.preferences.votes import RawVote
 from builders.sources.cells import Cells
 from builders.sources.intake import PairInput, RankingInput, RankInput, Side, pair_id_of
 from builders.sources.preferences.form import Annotators, Form, has_image, read_ranked, read_ranks, read_side
-from schemas.preferences import Label, Status
+from schemas.preferences import Label
 
 _IMAGES = ("image_path", "image", "file_name", "image_filename")
 
@@ -24,7 +25,7 @@ def _read_pair(cells: Cells, _: Annotators) -> PairInput | None:
         id=pair_id_of(prompt, [better, worse]),
         prompt=prompt,
         sides=(Side(better, None), Side(worse, None)),
-        votes=((None, Label.IMAGE_1.value, Status.SUBMITTED.value),),
+        votes=(RawVote(None, Label.IMAGE_1.value),),
         is_whole=False,
         sides_shuffled=False,
     )

@@ -6,10 +6,11 @@ model a, 1 for model b, and any other whole number is a draw, as in src/calculat
 fal-ai/imgsys-public.
 """
 
+from builders.preferences.votes import RawVote
 from builders.sources.cells import Cells
 from builders.sources.intake import PairInput, pair_id_of
 from builders.sources.preferences.form import Annotators, Form, read_side
-from schemas.preferences import Label, Status
+from schemas.preferences import Label
 from schemas.problems import Reason
 
 _LABELS = {0.0: Label.IMAGE_1, 1.0: Label.IMAGE_2}
@@ -28,7 +29,7 @@ def _read(cells: Cells, _: Annotators) -> PairInput | None:
         id=pair_id_of(prompt, [sides[0].reference, sides[1].reference]),
         prompt=prompt,
         sides=(sides[0], sides[1]),
-        votes=((None, _LABELS.get(preference, Label.TIE).value, Status.SUBMITTED.value),),
+        votes=(RawVote(None, _LABELS.get(preference, Label.TIE).value),),
         is_whole=False,
     )
 

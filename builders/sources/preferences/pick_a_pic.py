@@ -7,7 +7,7 @@ from builders.preferences.votes import RawVote
 from builders.sources.cells import Cells
 from builders.sources.intake import PairInput, Side, pair_id_of
 from builders.sources.preferences.form import Annotators, Form, has_image, read_side
-from schemas.preferences import Label, Status
+from schemas.preferences import Label
 from schemas.problems import Reason
 
 _BY_LABELS = {(1.0, 0.0): Label.IMAGE_1, (0.0, 1.0): Label.IMAGE_2, (0.5, 0.5): Label.TIE}
@@ -44,7 +44,7 @@ def _votes(cells: Cells, annotators: Annotators) -> tuple[RawVote, ...] | None:
         message = f"the labels are {labels[0]} and {labels[1]}: one must be 1, or both 0.5"
         cells.wrong("label_0", message, "correct them", Reason.UNKNOWN_LABEL)
         return None
-    return ((annotators.name(cells.text("user_id")), label.value, Status.SUBMITTED.value),)
+    return (RawVote(annotators.name(cells.text("user_id")), label.value),)
 
 
 FORM = Form(

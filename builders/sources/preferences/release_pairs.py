@@ -7,13 +7,22 @@ schemas/preferences.py.
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, get_args
 
 from builders.preferences.votes import RawVote
 from builders.sources.cells import Cells
 from builders.sources.intake import PairInput
-from builders.sources.preferences.form import Annotators, Form, has_image, join_id, read_side
-from schemas.preferences import Label, PreferencePair, Status
+from builders.sources.preferences.form import (
+    Annotators,
+    Form,
+    has_image,
+    join_id,
+    read_choice,
+    read_seconds,
+    read_side,
+    read_time,
+)
+from schemas.preferences import Label, LeftImage, PreferencePair, Status, VoteKind
 from schemas.problems import Reason, suggest
 
 
@@ -52,7 +61,16 @@ def _vote(cells: Cells, annotators: Annotators, vote: object) -> RawVote:
         if value not in choices and not (name == "label" and value is None):
             message = f"{value!r} is not the {name} of a vote"
             cells.wrong(f"votes.{name}", message, suggest(str(value), choices), Reason.UNKNOWN_LABEL)
-    return annotators.name(said.get("annotator")), None if label is None else str(label), str(status)
+    return RawVote(
+        annotators.name(said.get("annotator")),
+        None if label is None else str(label),
+        str(status),
+        # Releases of before campaigns have none of these.
+        read_choice(cells, "votes.left", said.get("left"), get_args(LeftImage)),
+        read_time(cells, "votes.time", said.get("time")),
+        read_seconds(cells, "votes.seconds", said.get("seconds")),
+        read_choice(cells, "votes.kind", said.get("kind"), get_args(VoteKind)),
+    )
 
 
 FORM = Form(

@@ -1,4 +1,4 @@
-"""One JSON object that holds a whole table, told from its members: the layouts of pandas, and COCO.
+"""One JSON object that holds a whole table, told from its members: the layouts of pandas, COCO, and results.
 
 `to_json` of pandas has a layout for each `orient`:
 https://pandas.pydata.org/docs/reference/api/pandas.DataFrame.to_json.html
@@ -13,6 +13,7 @@ from pathlib import Path
 from builders.sources.listing import IMAGE_SUFFIXES
 from builders.sources.tables.json_coco import CocoTable
 from builders.sources.tables.json_pandas import ColumnsTable, IndexTable, SchemaTable, SplitTable
+from builders.sources.tables.json_results import ResultsTable
 from builders.sources.tables.json_rows import CHUNK_CHARS, MAX_ELEMENT_CHARS
 from builders.sources.tables.json_scan import BrokenJsonError, JsonScanner
 from builders.sources.tables.json_text import COLUMN_NAMES
@@ -102,6 +103,11 @@ def _has_schema(members: Mapping[str, _Member]) -> bool:
     return {name: member.kind for name, member in members.items()} == {"schema": "{", "data": "["}
 
 
+def _has_results(members: Mapping[str, _Member]) -> bool:
+    results = members.get("results", _Member(""))
+    return results.kind == "[" and results.first == "{" and members.get("info", _Member("")).kind == "{"
+
+
 def _is_coco(members: Mapping[str, _Member]) -> bool:
     arrays = [members.get(name, _Member("")) for name in ("images", "annotations")]
     return all(each.kind == "[" and each.first in ("", "{") for each in arrays)
@@ -166,6 +172,7 @@ _Fits = Callable[[Mapping[str, _Member]], bool]
 _LAYOUTS: tuple[tuple[_Fits, Callable[[Path, Mapping[str, _Member]], Table]], ...] = (
     (_is_split, lambda path, members: SplitTable(path, members["data"].size)),
     (_has_schema, lambda path, members: SchemaTable(path, members["data"].size)),
+    (_has_results, lambda path, members: ResultsTable(path, members["results"].size)),
     (_is_coco, lambda path, members: CocoTable(path, members["annotations"].size)),
     (
         _is_by_column,

@@ -15,6 +15,7 @@ from builders.catalog.privacy import PrivacyCheck
 from builders.catalog.private_texts import find_private, texts_of
 from builders.images.checked import CheckedImages
 from builders.images.files import ImageFile
+from builders.preferences.votes import RawVote
 from builders.sample.captions import sample_captions
 from builders.sample.images import sample_prompts
 from builders.sources.captions import CaptionSource
@@ -52,9 +53,7 @@ REJECT = PrivacySettings(texts="reject", images="reject")
 ZIP = b"PK\x05\x06" + b"\0" * 16 + b"x"
 SETTINGS = GENERATORS["FLUX1_dev"].settings
 TEXT = ImageText("p", None, "FLUX1_dev", SETTINGS(), "{}", "http://cv.iptc.org/x")
-PAIR = PairInput(
-    "1", "p", (Side("a.jpg", "m"), Side("b.jpg", "m")), ((None, None, "submitted"),), is_whole=True
-)
+PAIR = PairInput("1", "p", (Side("a.jpg", "m"), Side("b.jpg", "m")), (RawVote(None, None),), is_whole=True)
 RANKING = RankingInput("1", "p", (Side("a.jpg", "m"), Side("b.jpg", "m")), ((None, (1.0, 2.0)),))
 RANK = RankInput("1", "p", Side("a.jpg", "m"), 1.0)
 
@@ -95,7 +94,7 @@ def contents(text: str) -> dict[str, Content]:
         found[f"pair {name}"] = put(PAIR, name, text)
     found["pair side"] = dataclasses.replace(PAIR, sides=(Side(f"a/{text}/b.jpg", None), Side("b.jpg", None)))
     found["pair model"] = dataclasses.replace(PAIR, sides=(Side("a.jpg", text), Side("b.jpg", None)))
-    found["pair annotator"] = dataclasses.replace(PAIR, votes=((text, None, "submitted"),))
+    found["pair annotator"] = dataclasses.replace(PAIR, votes=(RawVote(text, None),))
     for name in text_fields(RankingInput):
         if name != "rankings":
             found[f"ranking {name}"] = put(RANKING, name, text)

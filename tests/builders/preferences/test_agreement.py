@@ -363,6 +363,7 @@ def test_no_scale_no_strengths(wins: Wins) -> None:
 
 def test_no_strengths_where_the_solver_does_not_settle(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(agreement, "_MAX_ITERATIONS", 1)
+    agreement._fit_strengths.cache_clear()  # another test may have fitted these games
 
     assert bradley_terry(_GAMES) == ()
 

@@ -7,13 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from builders.preferences.votes import RULES, RawVote, agreement
-from schemas.preferences import Decision, Label, Status
+from schemas.preferences import Decision, Status
 from tests.exports import LABELS, REAL_RECORD, upstream_choice
 
 LABEL_OR_NONE = st.sampled_from([*LABELS, None])
 STATUSES = st.sampled_from([*(status.value for status in Status), "anything"])
 ANNOTATORS = st.sampled_from([None, "ann", "ben", "cat", "dan"])
-VOTES = st.lists(st.tuples(ANNOTATORS, LABEL_OR_NONE, STATUSES), max_size=12)
+VOTES = st.lists(st.tuples(ANNOTATORS, LABEL_OR_NONE, STATUSES).map(lambda vote: RawVote(*vote)), max_size=12)
 SUBMITTED = Status.SUBMITTED.value
 MIRRORED_DECISIONS = {Decision.IMAGE_1: Decision.IMAGE_2, Decision.IMAGE_2: Decision.IMAGE_1}
 
@@ -24,7 +24,7 @@ def decide(votes: list[RawVote], rule: str = "submitted-majority") -> Decision:
 
 def said(*labels: str) -> list[RawVote]:
     """Votes of different people, all submitted."""
-    return [(f"person {number}", label, SUBMITTED) for number, label in enumerate(labels)]
+    return [RawVote(f"person {number}", label) for number, label in enumerate(labels)]
 
 
 # The rule of open-image-preferences
@@ -32,10 +32,10 @@ def said(*labels: str) -> list[RawVote]:
 
 @given(VOTES)
 def test_the_rule_of_open_image_preferences_is_upstreams(votes: list[RawVote]) -> None:
-    chosen = upstream_choice([label for _, label, _ in votes])
+    chosen = upstream_choice([vote.label for vote in votes])
     decision = decide(votes, "open-image-preferences")
     assert chosen == (decision.value if decision in MIRRORED_DECISIONS else None)
-    assert (decision is Decision.NO_VOTES) == all(label is None for _, label, _ in votes)
+    assert (decision is Decision.NO_VOTES) == all(vote.label is None for vote in votes)
 
 
 def test_upstreams_reference_on_votes_counted_by_hand() -> None:
@@ -56,7 +56,10 @@ def test_a_tie_of_other_sources_counts_for_both_as_upstreams_both_good_does() ->
 @pytest.mark.parametrize("rule", RULES)
 def test_the_real_record_chooses_image_1(rule: str) -> None:
     columns = (REAL_RECORD[f"preference.responses{name}"] for name in (".users", "", ".status"))
-    assert decide(list(zip(*columns, strict=True)), rule) is Decision.IMAGE_1
+    assert (
+        decide([RawVote(who, said, status) for who, said, status in zip(*columns, strict=True)], rule)
+        is Decision.IMAGE_1
+    )
 
 
 # The rule of the release
@@ -64,7 +67,7 @@ def test_the_real_record_chooses_image_1(rule: str) -> None:
 
 def careful_decision(votes: list[RawVote]) -> Decision:
     """Decide by going over people instead of over votes."""
-    valid = [(who, label) for who, label, status in votes if status == SUBMITTED and label is not None]
+    valid = [(who, label) for who, label, status, *_ in votes if status == SUBMITTED and label is not None]
     if any(label == "toxic_content" for _, label in valid):
         return Decision.TOXIC
     opinions = [{label} for who, label in valid if who is None]
@@ -98,7 +101,7 @@ def test_only_submitted_answers_count(votes: list[RawVote]) -> None:
 def test_a_draft_more_changes_nothing(
     votes: list[RawVote], who: str | None, label: str | None, status: str, place: int
 ) -> None:
-    assert decide([*votes[:place], (who, label, status), *votes[place:]]) is decide(votes)
+    assert decide([*votes[:place], RawVote(who, label, status), *votes[place:]]) is decide(votes)
 
 
 @given(VOTES)
@@ -118,7 +121,7 @@ def test_the_order_of_votes_is_of_no_importance(data: st.DataObject, votes: list
 @pytest.mark.parametrize("rule", RULES)
 @given(votes=VOTES)
 def test_votes_on_swapped_sides_give_the_swapped_decision(votes: list[RawVote], rule: str) -> None:
-    mirrored = [(who, label and Label(label).mirrored.value, status) for who, label, status in votes]
+    mirrored = [vote.mirrored() for vote in votes]
     decision = decide(votes, rule)
     assert decide(mirrored, rule) is MIRRORED_DECISIONS.get(decision, decision)
 
@@ -131,19 +134,41 @@ def test_more_than_half_of_the_votes_is_needed(labels: list[str]) -> None:
 
 
 def test_cases_one_by_one() -> None:
-    one, two = (("ann", label, SUBMITTED) for label in ("image_1", "image_2"))
+    one, two = (RawVote("ann", label) for label in ("image_1", "image_2"))
     assert decide([]) is Decision.NO_VOTES
     assert decide([one]) is Decision.IMAGE_1
     assert decide([one, two]) is Decision.NO_VOTES  # she contradicts herself
-    assert decide([one, two, ("ben", "image_2", SUBMITTED)]) is Decision.IMAGE_2
+    assert decide([one, two, RawVote("ben", "image_2")]) is Decision.IMAGE_2
     assert decide([one, two, one]) is Decision.NO_VOTES  # and does not win by insisting
-    assert decide([one, ("ben", "image_2", SUBMITTED)]) is Decision.UNDECIDED
+    assert decide([one, RawVote("ben", "image_2")]) is Decision.UNDECIDED
     assert decide(said("image_1", "both_good")) is Decision.UNDECIDED
     assert decide(said("toxic_content", "toxic_content", "image_1")) is Decision.TOXIC
-    assert decide([("ben", "toxic_content", "draft"), one]) is Decision.IMAGE_1
-    assert decide([(None, "image_1", SUBMITTED)] * 2 + said("image_2")) is Decision.IMAGE_1
-    for order in itertools.permutations([one, two, ("ann", "toxic_content", SUBMITTED)]):
+    assert decide([RawVote("ben", "toxic_content", "draft"), one]) is Decision.IMAGE_1
+    assert decide([RawVote(None, "image_1")] * 2 + said("image_2")) is Decision.IMAGE_1
+    for order in itertools.permutations([one, two, RawVote("ann", "toxic_content")]):
         assert decide([*order, *said("image_1", "image_1")]) is Decision.TOXIC
+
+
+KINDS = st.sampled_from(["repeat", "mirror", "gold"])
+
+
+@pytest.mark.parametrize("rule", RULES)
+@given(votes=VOTES, more=st.lists(st.tuples(ANNOTATORS, LABEL_OR_NONE, KINDS), max_size=5))
+def test_votes_that_measure_an_annotator_decide_nothing(
+    votes: list[RawVote], more: list[tuple[str | None, str | None, str]], rule: str
+) -> None:
+    measuring = [RawVote(who, label, kind=kind) for who, label, kind in more]
+    first = [vote._replace(kind="first") for vote in votes]
+    assert RULES[rule].count([*measuring, *first]) == RULES[rule].count(votes)
+
+
+@given(VOTES, st.sampled_from(["image_1", "image_2", None]))
+def test_a_vote_mirrored_twice_is_the_vote(votes: list[RawVote], left: str | None) -> None:
+    for vote in votes:
+        shown = vote._replace(left=left)
+        assert shown.mirrored().mirrored() == shown
+        if left is not None and vote.label in ("image_1", "image_2"):  # the same side of the screen
+            assert (shown.mirrored().label == shown.mirrored().left) == (vote.label == left)
 
 
 # Agreement

@@ -207,6 +207,7 @@ def test_an_argilla_export_comes_back_whatever_its_format(name: str, tmp_path: P
         "sides_shuffled": True,
         "votes": [
             {"annotator": annotator, "label": label, "status": "submitted"}
+            | dict.fromkeys(("left", "time", "seconds", "kind"))
             for annotator, label in zip(annotators, ["both_good", "image_1", "image_1"], strict=True)
         ],
         "status": "completed",
@@ -962,7 +963,7 @@ def test_a_name_is_sixteen_digits_whatever_the_id_and_the_key(user: str, key: by
         (row,) = source.rows()
     votes = getattr(row.content, "votes", ())
     if not row.problems:
-        names = [name for name, _, _ in votes]
+        names = [vote.annotator for vote in votes]
         assert names[0] == names[1]
         assert names[0] is None if not user.strip() else len(names[0]) == 16
         assert (names[0] == names[2]) == (user.strip() == "other")
