@@ -36,7 +36,7 @@ def open_page(browser: Any, downloads: Path | None = None, **options: Any) -> It
     """Open a page of its own context; at its end, fail if it has logged an error or a warning."""
     context = browser.new_context(accept_downloads=downloads is not None, **options)
     page = context.new_page()
-    page.set_default_timeout(60_000)  # on a busy machine
+    page.set_default_timeout(30_000)  # on a busy machine
     problems: list[str] = []
 
     def note(message: Any) -> None:

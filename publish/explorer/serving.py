@@ -122,8 +122,8 @@ def make_app(shown: Shown) -> Starlette:
             return JSONResponse({"problem": "give a text to search for"}, 400)
         try:
             ranking = await run_in_threadpool(shown.search, text)
-        except KitError as error:
-            return JSONResponse({"problem": "; ".join(str(each) for each in error.problems)}, 422)
+        except KitError as error:  # for the person; a status of errors would be one of the page's, too
+            return JSONResponse({"problem": "; ".join(str(each) for each in error.problems)})
         return JSONResponse(asdict(ranking))
 
     return Starlette(

@@ -74,7 +74,11 @@ class Explorer {
       this.#drawTraffic()
     })
     find('facets-button').addEventListener('click', () => this.#fold(!document.body.classList.contains('with-facets')))
-    find('main').addEventListener('click', () => this.#fold(false), true)
+    find('main').addEventListener('click', (event) => { // on a phone, a tap beside the open filters only closes them
+      if (!document.body.classList.contains('with-facets') || event.target.closest('#facets, #facets-button')) return
+      event.stopPropagation()
+      this.#fold(false)
+    }, true)
     document.addEventListener('keydown', (event) => {
       if (event.key === '/' && !/^(INPUT|TEXTAREA|SELECT)$/.test(event.target.tagName)) {
         event.preventDefault()
@@ -254,7 +258,7 @@ class Explorer {
         method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify({ text }),
       })
       const answer = await response.json().catch(() => ({ problem: `the search failed (HTTP ${response.status})` }))
-      if (!response.ok) throw new Error(answer.problem)
+      if (answer.problem) throw new Error(answer.problem)
       this.rankings.set(text, answer)
     }
     const ranking = this.rankings.get(text)
