@@ -242,7 +242,7 @@ def measure(address: str, num_steps: int) -> Mapping[str, str]:
         path = shutil.which("chromium")
         browser = playwright.chromium.launch(executable_path=path, args=arguments)
         page = browser.new_page(viewport={"width": 1360, "height": 860})
-        page.set_default_timeout(600_000)
+        page.set_default_timeout(120_000)
         memory = Memory(os.getpid())
         start = time.perf_counter()
 
@@ -269,8 +269,7 @@ def measure(address: str, num_steps: int) -> Mapping[str, str]:
         page.wait_for_function("() => / of /.test(document.querySelector('#count').textContent)")
         since("search in texts")
         found["memory, largest until here"] = f"{memory.peak_mb:.0f} MB"
-        first = page.locator(".tile").first
-        image_id = page.evaluate("each => each.dataset.id", first.element_handle())
+        image_id = page.locator(".tile[data-id]").first.get_attribute("data-id")
         start = time.perf_counter()
         page.evaluate("id => { location.hash = `#/pictures?like=${id}` }", image_id)
         page.wait_for_selector(".score")
