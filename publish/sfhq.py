@@ -32,6 +32,7 @@ VERBS: Mapping[str, str] = {
     "screen": "Look for images to leave out of a release.",
     "caption": "Say what images show, as a source of captions.",
     "report": "Compare what models see with what prompts asked for, by group.",
+    "campaign": "Collect votes between two images of one prompt.",
     "export": "Write a release's images or decided pairs for a trainer.",
     "explain": "Explain the code of a problem.",
 }

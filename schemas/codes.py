@@ -260,6 +260,10 @@ CODES: Mapping[str, Explanation] = {
         "A file of prompts cannot be read as a whole, has no prompts, or is in the way of the file to write.",
         "Correct the path, or give --overwrite.",
     ),
+    "run/campaign": Explanation(
+        "A campaign cannot be made of the folder, or its files cannot be read, or another server has it.",
+        "Correct what the message names.",
+    ),
     "run/provider-refused": Explanation(
         "A provider of images, or a language model, accepts no request of this run: its key, its account's "
         "credit, the model, a setting or the address is wrong. What was delivered is kept.",

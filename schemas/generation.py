@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from schemas.columns import Column
 from schemas.generators import MAX_SEED
-from schemas.prompts import MAX_PROMPT_CHARS, AskedAttribute
+from schemas.prompts import MAX_PROMPT_CHARS, AskedAttribute, PromptOrigin
 from schemas.prompts import MAX_SEED as MAX_PROMPT_SEED
 from schemas.records import Identifier, SplitName
 
@@ -25,8 +25,8 @@ _Seed = Annotated[int, Field(ge=0, le=MAX_SEED)]
 _PromptNumber = Annotated[int, Field(ge=0, le=MAX_PROMPT_SEED)]
 
 
-class GenerationRecord(BaseModel):
-    """One request that a provider answered."""
+class _AnsweredRequest(BaseModel):
+    """What was asked of a provider, and what it answered."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -74,6 +74,10 @@ class GenerationRecord(BaseModel):
     seconds: Annotated[float, Field(ge=0, allow_inf_nan=False), Column(unit="s")] | None = Field(
         description="Time from sending to the answer, in seconds; null for images drawn by the kit."
     )
+
+
+class GenerationRecord(PromptOrigin, _AnsweredRequest):  # in this order, the origin's columns come last
+    """One request that a provider answered, with where its prompt is from."""
 
 
 class PublishedRequest(GenerationRecord):

@@ -58,6 +58,25 @@ class Decision(StrEnum):
         return self in (Decision.IMAGE_1, Decision.IMAGE_2)
 
 
+def decide_by_majority(counts: Mapping[str, int]) -> Decision:
+    """Return what counted votes come to by `submitted-majority`.
+
+    Campaigns ask by the same rule, so that what they stop asking about is decided in a release, too.
+
+    Args:
+        counts: How many votes there are for each label.
+    """
+    if counts.get(Label.TOXIC):
+        return Decision.TOXIC
+    total = sum(counts.values())
+    if not total:
+        return Decision.NO_VOTES
+    for label, decision in ((Label.IMAGE_1, Decision.IMAGE_1), (Label.IMAGE_2, Decision.IMAGE_2)):
+        if 2 * counts.get(label, 0) > total:
+            return decision
+    return Decision.UNDECIDED
+
+
 class Vote(BaseModel):
     """One person's response to one pair, counted or not."""
 

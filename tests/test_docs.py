@@ -24,6 +24,7 @@ PAGES = {
     for name in (
         *("README.md", "RELEASING.md", "PUBLISHING.md", "GENERATING.md", "CAPTIONING.md"),
         "EXPLORING.md",
+        "CAMPAIGNS.md",
         *(
             "benchmarks/README.md",
             "benchmarks/SCALE.md",
@@ -34,7 +35,7 @@ PAGES = {
 README = PAGES["README.md"]
 # Their `sh` blocks run, in this order.
 RUN = (
-    *("README.md", "RELEASING.md", "GENERATING.md", "CAPTIONING.md"),
+    *("README.md", "RELEASING.md", "GENERATING.md", "CAPTIONING.md", "CAMPAIGNS.md"),
     *("benchmarks/README.md", "benchmarks/SCALE.md"),
 )
 # From the project's style; the changelog's part on the dataset is an input of releases and stays as it is.
@@ -120,6 +121,7 @@ SMALLER = {  # what each benchmark runs with here, after the flags of the docume
     "stages": "--images 10 30 --size 64 --work {work}",
     "catalog": "--rows 300",
     "explorer": "--images 60 --steps 3",
+    "voting": "--people 5 --votes 3 --pause 0.01 --work {work}",
 }
 
 

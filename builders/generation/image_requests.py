@@ -6,19 +6,15 @@ from collections.abc import Iterator, Mapping
 from hashlib import blake2b, sha256
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict
-
 from builders.generation.images import ImageRequest
 from builders.generation.prompt_files import FILE_CODE, ROW_CODE, Line, check_line, read_prompts
 from schemas.generation import KEY_CHARS
 from schemas.problems import Problem, Reason, SourceError
-from schemas.prompts import MAX_PROMPT_CHARS, AskedAttribute
+from schemas.prompts import MAX_PROMPT_CHARS, AskedAttribute, PromptOrigin
 
 
-class PlannedImage(BaseModel):
+class PlannedImage(PromptOrigin, extra="ignore"):
     """A request, with where its prompt is from: plain data, as the journal keeps it."""
-
-    model_config = ConfigDict(frozen=True)
 
     key: str
     prompt: str
@@ -89,6 +85,7 @@ def _plan(
             generator=generator,
             settings=settings,
             seed=drawn,
+            **line.origin.model_dump(),
         )
 
 

@@ -12,10 +12,24 @@ from builders.generation.image_requests import PlannedImage
 from builders.generation.images import ImageAnswer
 from builders.generation.request_journal import RequestJournal, State
 from schemas.generation import GenerationRecord
+from schemas.prompts import PromptOrigin
 
 _BATCH = 500
 # Of a record: what is known of the prompt alone.
-_OF_PROMPT = ("attributes", "grammar", "grammar_version", "prompt_seed", "prompt_index")
+_OF_PROMPT = (
+    *("attributes", "grammar", "grammar_version", "prompt_seed", "prompt_index"),
+    *PromptOrigin.model_fields,
+)
+# Whether a run knows more of a prompt than the journal, and nothing less.
+_IS_RICHER = """
+    json_array_length(wanted.planned, '$.attributes') >= json_array_length(requests.planned, '$.attributes')
+    AND (wanted.planned ->> '$.prompt_id' IS NOT NULL OR requests.planned ->> '$.prompt_id' IS NULL)
+    AND (
+        json_array_length(requests.planned, '$.attributes') = 0
+        AND json_array_length(wanted.planned, '$.attributes') > 0
+        OR requests.planned ->> '$.prompt_id' IS NULL AND wanted.planned ->> '$.prompt_id' IS NOT NULL
+    )
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +71,7 @@ class Journal(RequestJournal):
     def plan(self) -> None:
         """Write the requests of this run that are new as planned.
 
-        Those that the journal has without attributes, such as from a plain text, get the attributes.
+        Those that the journal has without attributes or id, such as from a plain text, get these.
         """
         with self.transaction() as run:
             run.execute(
@@ -65,9 +79,7 @@ class Journal(RequestJournal):
                 "SELECT key, 'planned', planned FROM wanted ORDER BY number"
             )
             richer = run.execute(
-                "SELECT key, wanted.planned, record FROM wanted JOIN requests USING (key) "
-                "WHERE json_array_length(requests.planned, '$.attributes') = 0 "
-                "AND json_array_length(wanted.planned, '$.attributes') > 0"
+                f"SELECT key, wanted.planned, record FROM wanted JOIN requests USING (key) WHERE {_IS_RICHER}"
             ).fetchall()
             for key, planned, record in richer:
                 values = (planned, _add_prompt(record, planned), key)

@@ -24,7 +24,7 @@ from builders.images.integrity import inspect_image
 from builders.parallel import open_lanes
 from schemas.generation import MAX_RETURNED_SEED, GenerationRecord
 from schemas.problems import KitError, Problem, Reason, ReleaseError
-from schemas.prompts import MAX_PROMPT_CHARS
+from schemas.prompts import MAX_PROMPT_CHARS, PromptOrigin
 from schemas.settings import BuildSettings
 
 FLAGGED = "flagged by the safety checker"
@@ -275,6 +275,7 @@ class ImageMaker:
             prompt_seed=planned.prompt_seed,
             prompt_index=planned.prompt_index,
             generator=planned.generator,
+            **{name: getattr(planned, name) for name in PromptOrigin.model_fields},
             provider=asked.provider,
             model=_cut(answer.model if answer else asked.model),
             seed=answer.seed if answer else None,

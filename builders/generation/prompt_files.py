@@ -2,6 +2,7 @@
 
 .jsonl   one JSON object a line, with `prompt` or `text_prompt` and maybe `attributes`
 .csv     a table with such a column, as SFHQ_T2I_dataset.csv is
+         both may have the fields of `PromptOrigin`, too, and `id` and `license` for two of them
 .txt     one prompt a line
 """
 
@@ -12,18 +13,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ConfigDict, Field, ValidationError
 
 from builders.files import open_whole, sync
 from builders.generation.rules import find_in_prompt
 from schemas.problems import Problem, Reason, SettingsError, SourceError, suggest
-from schemas.prompts import MAX_PROMPT_CHARS, AskedAttribute, PromptRecord
+from schemas.prompts import MAX_PROMPT_CHARS, AskedAttribute, PromptOrigin, PromptRecord
 
 FILE_CODE = "run/prompt-file"
 SEXUAL_CODE, AGE_CODE, ROW_CODE = "row/sexual-prompt", "row/adult-words-for-minor", "row/bad-value"
 COLUMNS = ("prompt", "text_prompt", "text")
+_OTHER_NAMES = (("id", "prompt_id"), ("license", "prompt_license"))  # of files that others wrote
 MAX_SHARES_BYTES = 4_000_000
 _MAX_LINE_CHARS = 1_000_000
+_NO_ORIGIN = PromptOrigin()
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,21 +37,23 @@ class Line:
         row: Its row, from 1; that of a CSV counts the header.
         text: The prompt.
         attributes: Names and values that it asks for; empty if the file does not say.
-        record: The whole record, if `sfhq prompts` wrote the line.
+        record: The whole record, if the kit wrote the line.
+        origin: Id, category and licence of the prompt, as far as the file has them.
     """
 
     row: int
     text: str
     attributes: tuple[tuple[str, str], ...]
     record: PromptRecord | None = None
+    origin: PromptOrigin = _NO_ORIGIN
 
 
-class _AnyRecord(BaseModel):
-    """What is read of a line of JSON; other keys may be there."""
+class _AnyRecord(PromptOrigin):
+    """What is read of a line of JSON; other keys may be there, and ids may be numbers."""
 
-    model_config = ConfigDict(extra="ignore")
+    model_config = ConfigDict(extra="ignore", coerce_numbers_to_str=True)
 
-    prompt: str = Field(max_length=MAX_PROMPT_CHARS, pattern=r"\S")
+    prompt: str = Field(strict=True, max_length=MAX_PROMPT_CHARS, pattern=r"\S")
     attributes: tuple[AskedAttribute, ...] = ()
 
 
@@ -66,7 +71,7 @@ def write_prompts(path: Path, records: Iterable[PromptRecord]) -> None:
 
 def write_line(record: PromptRecord) -> str:
     """Return a record as one line of JSON."""
-    return json.dumps(record.model_dump(), ensure_ascii=False)
+    return json.dumps(record.model_dump(exclude_none=True), ensure_ascii=False)
 
 
 def read_prompts(path: Path, problems: list[Problem]) -> Iterator[Line]:
@@ -145,14 +150,22 @@ def _read_jsonl(path: Path, problems: list[Problem]) -> Iterator[Line]:
             values = _rename(json.loads(text))
             record = _AnyRecord.model_validate(values)
         except ValidationError as error:
-            for detail in error.errors():
-                key = ".".join(map(str, detail["loc"]))
-                problems.append(_row_problem(path, row, f"the record is wrong: {detail['msg']}", text, key))
+            problems += _wrong_values(path, row, text, error)
         except (ValueError, RecursionError):
             problems.append(_row_problem(path, row, "the line is not JSON", text, None))
         else:
             asked = tuple((each.attribute, each.value) for each in record.attributes)
-            yield Line(row, record.prompt, asked, _read_record(values))
+            yield Line(row, record.prompt, asked, _read_record(values), _origin(record))
+
+
+def _wrong_values(path: Path, row: int, text: str, error: ValidationError) -> Iterator[Problem]:
+    for detail in error.errors():
+        key = ".".join(map(str, detail["loc"]))
+        yield _row_problem(path, row, f"the record is wrong: {detail['msg']}", text, key)
+
+
+def _origin(record: _AnyRecord) -> PromptOrigin:
+    return PromptOrigin(**{name: getattr(record, name) for name in PromptOrigin.model_fields})
 
 
 def _read_record(values: Any) -> PromptRecord | None:
@@ -163,11 +176,13 @@ def _read_record(values: Any) -> PromptRecord | None:
 
 
 def _rename(values: Any) -> Any:
-    """Give the text the name that records of the kit have."""
-    if isinstance(values, dict) and "prompt" not in values:
-        for name in COLUMNS:
-            if name in values:
-                return {**values, "prompt": values[name]}
+    """Give the text, its id and its licence the names that records of the kit have."""
+    if not isinstance(values, dict):
+        return values
+    values = dict(values)
+    for other, name in (*_OTHER_NAMES, *((column, "prompt") for column in COLUMNS[1:])):
+        if other in values:
+            values.setdefault(name, values.pop(other))
     return values
 
 
@@ -200,12 +215,19 @@ def _read_csv(path: Path, problems: list[Problem]) -> Iterator[Line]:
             fix = f"name the column one of {', '.join(COLUMNS)}; {fix}"
             raise SourceError(_file_problem(path, "the table has no column of prompts", fix))
         place = header.index(column)
+        names = [dict(_OTHER_NAMES).get(name, name) for name in header]
         for row, cells in enumerate(reader, 2):
             if len(cells) != len(header):
                 message = f"the row has {len(cells)} cells, and the header {len(header)}"
                 problems.append(_row_problem(path, row, message, ",".join(cells), None))
-            elif cells[place].strip():
-                yield Line(row, cells[place].strip(), ())
+            elif text := cells[place].strip():
+                values = {name: cell.strip() for name, cell in zip(names, cells, strict=True) if cell.strip()}
+                try:
+                    record = _AnyRecord.model_validate(values | {"prompt": text, "attributes": ()})
+                except ValidationError as error:
+                    problems += _wrong_values(path, row, ",".join(cells), error)
+                else:
+                    yield Line(row, text, (), None, _origin(record))
 
 
 def _row_problem(path: Path, row: int, message: str, value: str, column: str | None) -> Problem:

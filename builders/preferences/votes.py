@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from schemas.preferences import Decision, Label, Status
+from schemas.preferences import Decision, Label, Status, decide_by_majority
 
 # A vote as (annotator or None, label or None, status): a million of them pass here.
 RawVote = tuple[str | None, str | None, str]
@@ -55,18 +55,6 @@ def _count_submitted(votes: Iterable[RawVote]) -> Counter[str]:
     return counts
 
 
-def _decide_by_majority(counts: Mapping[str, int]) -> Decision:
-    if counts.get(Label.TOXIC):
-        return Decision.TOXIC
-    total = sum(counts.values())
-    if not total:
-        return Decision.NO_VOTES
-    for label, decision in ((Label.IMAGE_1, Decision.IMAGE_1), (Label.IMAGE_2, Decision.IMAGE_2)):
-        if 2 * counts.get(label, 0) > total:
-            return decision
-    return Decision.UNDECIDED
-
-
 def _count_all(votes: Iterable[RawVote]) -> Counter[str]:
     return Counter(label for _, label, _ in votes if label is not None)
 
@@ -92,7 +80,7 @@ _RULES = (
         "toxic content excludes the pair. An image is chosen by more than half of the counted votes. Others "
         "stay undecided.",
         _count_submitted,
-        _decide_by_majority,
+        decide_by_majority,
     ),
     Rule(
         "open-image-preferences",

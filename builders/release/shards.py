@@ -21,7 +21,7 @@ from schemas.manifest import Shard
 
 # Files without images have that many groups of the layout in one row group.
 _GROUPS_OF_TEXT = {Table.IMAGES: 50, Table.CAPTIONS: 1, Table.PREFERENCES: 50, Table.GENERATION: 1}
-_MAX_GROUPS_WAITING = 2
+_MAX_GROUPS_WAITING = 1
 _DIGEST_CHARS = 12
 
 

@@ -11,6 +11,7 @@ from pydantic import TypeAdapter
 
 from builders.card.facts.fairness import FairnessSummary
 from builders.generation.coverage import Coverage
+from publish.run.campaign_results import CampaignPlan, CampaignResult, CampaignStatus
 from schemas import KIT_VERSION
 from schemas.configs import Table
 from schemas.features import Provenance
@@ -408,6 +409,9 @@ Result = (
     | ScreenResult
     | CaptionResult
     | ReportResult
+    | CampaignPlan
+    | CampaignResult
+    | CampaignStatus
 )
 
 

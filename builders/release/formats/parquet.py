@@ -29,6 +29,7 @@ from schemas.columns import ColumnSpec, arrow_schema
 _CHUNKING = {"min_chunk_size": 32 * 1024, "max_chunk_size": 128 * 1024, "norm_level": 0}
 _IMAGE_PAGES: Mapping[str, Any] = {"compression": "none", "data_page_size": 4096, "write_batch_size": 1}
 _TEXT_PAGES: Mapping[str, Any] = {"compression": "zstd", "use_content_defined_chunking": _CHUNKING}
+_ROWS_PER_BATCH = 32
 _MOST_REPEATED = 0.5  # of a column's values; if more of them differ, a dictionary only copies them
 
 
@@ -58,7 +59,14 @@ class ParquetShard:
 
     def write_group(self, rows: Sequence[Mapping[str, object]]) -> None:
         """Write rows as one row group."""
-        table = pa.Table.from_pylist([dict(row) for row in rows], schema=self._schema)
+        # Arrow's builders double what they hold: of all images at once, a group would take twice its bytes.
+        batches = [
+            pa.RecordBatch.from_pylist(
+                [dict(row) for row in rows[start : start + _ROWS_PER_BATCH]], self._schema
+            )
+            for start in range(0, len(rows), _ROWS_PER_BATCH)
+        ]
+        table = pa.Table.from_batches(batches, self._schema)
         if self._writer is None:
             self._writer = self._begin(table)
         self._writer.write_table(table, row_group_size=len(rows))

@@ -11,6 +11,7 @@ from builders.generation.prompt_files import write_prompts
 from builders.generation.prompts import make_prompts
 from builders.generation.requests import plan_request
 from schemas.problems import SourceError
+from schemas.prompts import PromptRecord
 
 
 def plan(
@@ -48,6 +49,18 @@ def test_prompts_of_the_kit_keep_what_they_ask_for(tmp_path: Path) -> None:
         assert planned.attributes == record.attributes
         assert (planned.prompt, planned.prompt_index, planned.prompt_seed) == (record.prompt, record.index, 7)
         assert (planned.grammar, planned.grammar_version) == (record.grammar, record.grammar_version)
+
+
+def test_a_rewritten_prompt_keeps_where_it_is_from(tmp_path: Path) -> None:
+    origin = {"prompt_id": "p1", "base_prompt_id": "p0", "category": "Cinematic", "sub_category": "close-up"}
+    origin |= {"evolution": "quality", "prompt_license": "cc-by-sa-4.0"}
+    record = PromptRecord(index=0, prompt="a man", attributes=(), **origin)
+    write_prompts(tmp_path / "p.jsonl", [record])
+    (planned,) = plan_images(tmp_path / "p.jsonl", "drawn", {}, 0)
+    assert {name: getattr(planned, name) for name in origin} == origin
+    assert (planned.prompt_index, planned.grammar) == (0, None)
+    (plain,) = plan(tmp_path / "p.txt", "a man")
+    assert plain.key == planned.key  # who asks, and in which category, changes no image
 
 
 def test_every_prompt_that_may_not_be_used_is_named_before_the_first_request(tmp_path: Path) -> None:

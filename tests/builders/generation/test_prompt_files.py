@@ -81,6 +81,36 @@ def test_json_lines_are_checked_with_their_attributes(tmp_path: Path) -> None:
     assert check_prompts(tmp_path / "p.jsonl")[0] == 9
 
 
+ORIGIN = {
+    "prompt_id": "p1",
+    "base_prompt_id": "p0",
+    "category": "Cinematic",
+    "sub_category": "close-up",
+    "evolution": "quality",
+    "prompt_license": "cc-by-sa-4.0",
+}
+
+
+@pytest.mark.parametrize("is_renamed", [True, False])
+@pytest.mark.parametrize("name", ["p.csv", "p.jsonl"])
+def test_files_of_others_say_where_a_prompt_is_from(tmp_path: Path, name: str, is_renamed: bool) -> None:
+    names = {"prompt_id": "id", "prompt_license": "license"} if is_renamed else {}
+    values = {"text": "a man", "other": "x"} | {names.get(key, key): each for key, each in ORIGIN.items()}
+    lines = [",".join(values), ",".join(values.values())] if name == "p.csv" else [json.dumps(values)]
+    path = tmp_path / name
+    path.write_text("\n".join(lines))
+    (line,) = read_prompts(path, problems := list[Problem]())
+    assert (line.text, line.origin.model_dump(), problems) == ("a man", ORIGIN, [])
+
+
+def test_an_id_may_be_a_number_and_is_not_longer_than_a_record_holds(tmp_path: Path) -> None:
+    path = tmp_path / "p.jsonl"
+    path.write_text('{"id": 7, "prompt": "a"}\n' + json.dumps({"id": "x" * 201, "prompt": "b"}))
+    (line,) = read_prompts(path, problems := list[Problem]())
+    assert line.origin.prompt_id == "7"
+    assert [(problem.row, problem.column) for problem in problems] == [(2, "prompt_id")]
+
+
 def test_a_line_without_end_takes_no_memory(tmp_path: Path) -> None:
     text = "x" * 2_500_000 + "\na nude\n"
     assert problems_of(tmp_path / "p.txt", text) == [(1, BAD), (2, SEXUAL)]

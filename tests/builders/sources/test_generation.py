@@ -16,6 +16,7 @@ from builders.sources.generation import MAX_LINE_BYTES
 from builders.sources.intake import Source, SourceOptions
 from schemas.configs import Table
 from schemas.problems import Reason, SourceError
+from schemas.prompts import PromptOrigin
 from schemas.records import ALGORITHMIC_MEDIA, TRAINED_ALGORITHMIC_MEDIA
 from schemas.settings import PrivacySettings
 from tests.support import (
@@ -80,6 +81,17 @@ def test_every_fact_of_a_record_is_right(folder: SfhqFolder, work: Path) -> None
     attributes = {row["file_name"]: row["prompt_attributes"] for row in reading.published}
     assert attributes.pop(folder.rows[3][0]) == delivered["attributes"]
     assert list(attributes.values()) == [[]] * 4
+
+
+def test_a_file_of_an_older_kit_says_nothing_of_where_prompts_are_from(
+    folder: SfhqFolder, work: Path
+) -> None:
+    record = request_record(folder, 3)
+    for name in PromptOrigin.model_fields:
+        del record[name]
+    write_requests(folder.path, [record])
+    (row,) = read(work, folder.path).requests
+    assert {row[name] for name in PromptOrigin.model_fields} == {None}
 
 
 BAD_LINES: Mapping[str, tuple[dict[str, object] | str | bytes, str, str | None]] = {

@@ -1,0 +1,145 @@
+"""The pairs of a campaign: two images of one prompt, balanced over categories and generators, with sides."""
+
+import hashlib
+import random
+from collections import Counter, defaultdict, deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+from builders.generation.campaign.candidates import Candidate
+from schemas.campaign import Side
+
+# A prompt with many images has many pairs; its first ones are enough to choose from.
+_MAX_PAIRS_OF_PROMPT = 200
+_Cell = tuple[str, str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class ChosenPair:
+    """Two images that are compared.
+
+    Attributes:
+        first: Image 1.
+        second: Image 2.
+        first_left: The image that the first annotator sees on the left.
+        gold: The known answer, as seen from these two; None for pairs that are decided by votes.
+    """
+
+    first: Candidate
+    second: Candidate
+    first_left: Side
+    gold: str | None = None
+
+
+def possible_pairs(candidates: Iterable[Candidate]) -> Iterator[tuple[Candidate, Candidate]]:
+    """Yield two images of one prompt: of different generators, or of one where a prompt has no others."""
+    by_prompt: dict[str, list[Candidate]] = defaultdict(list)
+    for candidate in candidates:
+        by_prompt[candidate.prompt].append(candidate)
+    for images in by_prompt.values():
+        is_mixed = len({image.generator for image in images}) > 1
+        made = 0
+        for first, second in combinations(images, 2):
+            if is_mixed and first.generator == second.generator:
+                continue
+            yield first, second
+            made += 1
+            if made == _MAX_PAIRS_OF_PROMPT:
+                break
+
+
+def choose_pairs(
+    candidates: Sequence[Candidate], num_pairs: int, seed: int, taken: Iterable[frozenset[str]] = ()
+) -> list[tuple[Candidate, Candidate]]:
+    """Choose pairs so that prompts, then categories, then generators have equal numbers as far as they can.
+
+    Args:
+        candidates: The images.
+        num_pairs: How many pairs; fewer are returned if there are no more.
+        seed: Decides between pairs that are equally good.
+        taken: Names of two images that stand in a pair already.
+    """
+    chance, left_out = random.Random(f"pairs {seed}"), set(taken)  # noqa: S311 - to be repeated, no secret
+    cells: dict[_Cell, list[tuple[Candidate, Candidate]]] = defaultdict(list)
+    for pair in possible_pairs(candidates):
+        if frozenset(image.name for image in pair) not in left_out:
+            cells[_cell(pair)].append(pair)
+    for pairs in cells.values():
+        chance.shuffle(pairs)
+    ranks = {cell: chance.random() for cell in sorted(cells)}
+    chosen, uses = list[tuple[Candidate, Candidate]](), Counter[str]()
+    categories, models, filled = Counter[str](), Counter[tuple[str, str]](), Counter[_Cell]()
+    level = 0
+    while len(chosen) < num_pairs and any(cells.values()):
+        # Each round takes at most one more pair of a prompt, so that no prompt has two before all have one.
+        queues = {cell: deque(pairs) for cell, pairs in cells.items()}
+        later: dict[_Cell, list[tuple[Candidate, Candidate]]] = defaultdict(list)
+        while queues and len(chosen) < num_pairs:
+            cell = min(
+                queues,
+                key=lambda each: (categories[each[0]], filled[each], models[each[1:]], ranks[each]),
+            )
+            taken_pair = _take(queues[cell], uses, level, later[cell])
+            if taken_pair is None:
+                del queues[cell]
+                continue
+            chosen.append(taken_pair)
+            uses[taken_pair[0].prompt] += 1
+            categories[cell[0]] += 1
+            filled[cell] += 1
+            models[cell[1:]] += 1
+        cells, level = later, level + 1
+    return chosen
+
+
+def place_sides(pairs: Sequence[tuple[Candidate, Candidate]], seed: int) -> list[ChosenPair]:
+    """Say which image is image 1, and which is on the left at first, so that both are balanced exactly.
+
+    Over all pairs, and over those of each category and generators, the counts differ by one at most. The
+    result has an order by chance.
+    """
+    chance = random.Random(f"sides {seed}")  # noqa: S311 - to be repeated, no secret
+    shuffled = list(pairs)
+    chance.shuffle(shuffled)
+    placed = list[ChosenPair]()
+    offset = chance.randrange(4)
+    for number, pair in enumerate(sorted(shuffled, key=_cell), offset):
+        # In four pairs in a row each generator is image 1 twice, and on the left twice.
+        first, second = sorted(pair, key=lambda image: (image.generator, image.configs, image.name))
+        if number // 2 % 2:
+            first, second = second, first
+        placed.append(ChosenPair(first, second, "image_1" if number % 2 == 0 else "image_2"))
+    chance.shuffle(placed)
+    return placed
+
+
+def pair_id(prompt: str, image_1_id: str, image_2_id: str) -> str:
+    """Return the identity of a pair: a digest of its prompt and images."""
+    digest = hashlib.sha256("\0".join((prompt, image_1_id, image_2_id)).encode("utf-8", "surrogatepass"))
+    return digest.hexdigest()[:16]
+
+
+def count_categories(pairs: Iterable[tuple[Candidate, Candidate]]) -> Mapping[str, int]:
+    """Return how many pairs each category has, in its order."""
+    return dict(sorted(Counter(_cell(pair)[0] for pair in pairs).items()))
+
+
+def _cell(pair: tuple[Candidate, Candidate]) -> _Cell:
+    first, second = sorted(image.generator for image in pair)
+    return pair[0].facts.category or "", first, second
+
+
+def _take(
+    queue: deque[tuple[Candidate, Candidate]],
+    uses: Mapping[str, int],
+    level: int,
+    later: list[tuple[Candidate, Candidate]],
+) -> tuple[Candidate, Candidate] | None:
+    """Take the next pair whose prompt was used at most `level` times; others wait in `later`."""
+    while queue:
+        pair = queue.popleft()
+        if uses.get(pair[0].prompt, 0) <= level:
+            return pair
+        later.append(pair)
+    return None

@@ -1,0 +1,137 @@
+"""Serve the page for voting until Ctrl-C; `publish/campaign.py` reads the flags."""
+
+import argparse
+import importlib.util
+import socket
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from builders.files import write_whole
+from builders.generation.campaign.candidates import CODE
+from builders.generation.campaign.folder import Campaign, add_annotators, read_campaign
+from builders.generation.campaign.votes_log import VotesLog
+from publish.run.terminal import Terminal
+from schemas.problems import Problem, Reason, SettingsError
+
+_LIBRARIES = ("starlette", "uvicorn")
+_ANY_ADDRESS = ("0.0.0.0", "::", "")  # noqa: S104 - these are refused without a base URL
+
+
+def serve(options: argparse.Namespace, terminal: Terminal) -> int:
+    """Serve the page, and return 0 after Ctrl-C.
+
+    Raises:
+        KitError: The campaign cannot be read, another server has it, or a flag is wrong.
+        OSError: The address is in use, or not one of this machine.
+    """
+    _check_libraries()
+    _check_addresses(options.host, options.base_url)
+    campaign = read_campaign(options.campaign)
+    with closing(VotesLog(campaign.votes_path)) as log:
+        if log.torn:
+            terminal.note(
+                "The last line of the votes was not complete, and never answered; it is removed. The page "
+                "sends such a vote again."
+            )
+        campaign = add_annotators(campaign, options.annotators or 0)
+        with _listen(options.host, options.port) as listener:
+            port = listener.getsockname()[1]
+            host = f"[{options.host}]" if ":" in options.host else options.host
+            base_url = (options.base_url or f"http://{host}:{port}").rstrip("/")
+            _show_links(campaign, base_url, options.links, terminal)
+            terminal.note(
+                f"Serving on http://{host}:{port}; votes go to {campaign.votes_path}. Ctrl-C ends the server."
+            )
+            _run(campaign, log, listener, (options.host, port, base_url))
+    terminal.note("Stopped. Every vote that was answered is on the disk.")
+    return 0
+
+
+def _run(campaign: Campaign, log: VotesLog, listener: socket.socket, place: tuple[str, int, str]) -> None:
+    # After parsing, and after the problems that need no server: these take half a second.
+    import uvicorn  # noqa: PLC0415
+
+    from publish.voting.app import Voting  # noqa: PLC0415
+    from publish.voting.guarding import known_places  # noqa: PLC0415
+
+    config = uvicorn.Config(
+        Voting(campaign, log).application(known_places(*place)),
+        log_level="warning",
+        access_log=False,  # addresses of pages are the links of people
+        proxy_headers=False,
+        server_header=False,
+        lifespan="off",
+        timeout_keep_alive=60,
+        timeout_graceful_shutdown=5,
+    )
+    try:
+        uvicorn.Server(config).run(sockets=[listener])
+    except KeyboardInterrupt:  # raised again by uvicorn after it has ended in order
+        return
+
+
+def _show_links(campaign: Campaign, base_url: str, path: Path | None, terminal: Terminal) -> None:
+    links: Sequence[str] = [f"{base_url}/v/{token}" for _, token in campaign.tokens()]
+    if path is not None:
+        write_whole(path, "".join(f"{link}\n" for link in links).encode())
+        path.chmod(0o600)
+        terminal.note(f"{len(links):,} personal links are in {path}. Each is for one person.")
+        return
+    for link in links:
+        terminal.line(link)
+    terminal.note("Each link is for one person: do not publish it.")
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        listener = socket.create_server((host, port), family=family, backlog=1024)
+        # Without it, each answer waits 40 ms for the client's acknowledgement of its head: asyncio sets it
+        # only on sockets that were made with the protocol's number.
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return listener
+    except (OSError, OverflowError) as error:
+        message = f"the address cannot be used: {getattr(error, 'strerror', None) or error}"
+        fix = "give another --port, or end what listens there"
+        raise SettingsError(_problem("--port", message, fix, f"{host}:{port}")) from error
+
+
+def _check_libraries() -> None:
+    """Refuse to go on without the libraries of the extra.
+
+    Raises:
+        SettingsError: Some are missing.
+    """
+    missing = [name for name in _LIBRARIES if importlib.util.find_spec(name) is None]
+    if missing:
+        message = f"the page needs {', '.join(missing)}"
+        fix = "pip install '.[serve]'"
+        raise SettingsError(Problem(Reason.SETTINGS, message, fix=fix, code=CODE))
+
+
+def _check_addresses(host: str, base_url: str | None) -> None:
+    """Refuse addresses under which no page could be reached.
+
+    Raises:
+        SettingsError: The base URL is none, or is missing where the host does not name an address.
+    """
+    if base_url is not None:
+        try:
+            parts = urlsplit(base_url)
+            is_right = parts.scheme in ("http", "https") and bool(parts.hostname) and not parts.query
+            _ = parts.port
+        except ValueError:
+            is_right = False
+        if not is_right:
+            fix = "write it as https://example.org/faces"
+            raise SettingsError(_problem("--base-url", "this is no address of a page", fix, base_url))
+    elif host in _ANY_ADDRESS:
+        message = "the address does not say where people reach the page"
+        fix = "give --base-url, such as https://example.org/faces"
+        raise SettingsError(_problem("--host", message, fix, host))
+
+
+def _problem(flag: str, message: str, fix: str, value: str) -> Problem:
+    return Problem(Reason.SETTINGS, message, column=flag, value=value, fix=fix, code=CODE)

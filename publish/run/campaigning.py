@@ -1,0 +1,316 @@
+"""Make a campaign, and show how one goes; `publish/campaign.py` reads the flags."""
+
+import argparse
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from itertools import islice
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from builders.generation.campaign.candidates import CODE, Candidate, read_candidates, read_gold
+from builders.generation.campaign.design import (
+    ChosenPair,
+    choose_pairs,
+    count_categories,
+    place_sides,
+    possible_pairs,
+)
+from builders.generation.campaign.folder import read_campaign, refuse_existing, write_campaign
+from builders.generation.campaign.measuring import CampaignNumbers, Rate, measure_campaign
+from builders.generation.campaign.planning import half_width, plan_widths
+from builders.generation.campaign.votes_log import read_votes
+from publish.run.campaign_results import CampaignPlan, CampaignResult, CampaignStatus
+from publish.run.terminal import Terminal
+from schemas.campaign import ANSWERS, MAX_GUIDELINES_CHARS, CampaignSettings
+from schemas.problems import Problem, Reason, SettingsError, SourceError, suggest
+
+GUIDELINES = """Choose the image that you like better for the text above it.
+
+Look at how well it shows what the text says, and at how real the face looks: eyes, teeth, hair, hands.
+
+If you see no difference, say whether both are good or both are bad. "Unsafe" is for anything sexual, \
+violent or hateful: such a pair leaves the collection."""
+_SHOWN_ANNOTATORS, _SHOWN_CATEGORIES = 20, 15
+
+
+def new(options: argparse.Namespace, terminal: Terminal) -> int:
+    """Make a campaign, or show what intervals take.
+
+    Raises:
+        KitError: The folder or a flag is wrong.
+    """
+    if options.out is None and not options.plan:
+        raise SettingsError(_problem("there is no folder for the campaign", "--out", "give --out campaign"))
+    if options.out is not None:
+        refuse_existing(options.out)
+    guidelines = _read_guidelines(options.guidelines)
+    candidates, problems = read_candidates(options.folder)
+    gold = _read_gold(options.gold, candidates) if options.gold is not None else []
+    terminal.problems(problems)
+    pairs = _choose(options, candidates, gold)
+    plan = _plan(options, pairs)
+    if options.plan:
+        _show_plan(plan, terminal)
+        terminal.give(plan)
+        return 0
+    settings = _settings(options, guidelines)
+    placed = [*place_sides(pairs, options.seed), *gold]
+    campaign = write_campaign(options.out, settings, placed, options.annotators)
+    rows = [
+        ("campaign", str(options.out)),
+        ("pairs", f"{len(pairs):,}"),
+        ("categories", f"{len(plan.categories):,}; rates to ± {100 * plan.half_width:.0f} % in the smallest"),
+        ("gold pairs", f"{len(gold):,}"),
+        ("votes", f"{plan.least_votes:,} to {plan.most_votes:,}, by at most {options.overlap} people a pair"),
+        ("links", f"{len(campaign.annotators):,}; `sfhq campaign serve {options.out}` shows them"),
+    ]
+    terminal.table(rows if gold else [row for row in rows if row[0] != "gold pairs"])
+    terminal.give(
+        CampaignResult(
+            folder=options.out, plan=plan, num_gold=len(gold), num_annotators=len(campaign.annotators)
+        )
+    )
+    return 0
+
+
+def status(options: argparse.Namespace, terminal: Terminal) -> int:
+    """Show how a campaign goes.
+
+    Raises:
+        SourceError: A file of it cannot be read.
+    """
+    campaign = read_campaign(options.campaign)
+    votes, torn = read_votes(campaign.votes_path)
+    if torn:  # a server may be writing it right now
+        terminal.note("The last line of the votes is not complete, and is not counted.")
+    numbers = measure_campaign(campaign.settings, campaign.pairs, votes)
+    _show_progress(numbers, len(campaign.annotators), terminal)
+    _show_annotators(numbers, terminal)
+    _show_next(numbers, terminal)
+    terminal.give(CampaignStatus(folder=options.campaign, numbers=numbers))
+    return 0
+
+
+def _choose(
+    options: argparse.Namespace, candidates: Sequence[Candidate], gold: Sequence[ChosenPair]
+) -> list[tuple[Candidate, Candidate]]:
+    """Choose the pairs.
+
+    Raises:
+        SettingsError: There are not as many as are asked for.
+    """
+    taken = [frozenset((pair.first.name, pair.second.name)) for pair in gold]
+    prompts = {first.prompt for first, _ in possible_pairs(candidates)}
+    wanted = options.pairs or len(prompts)
+    pairs = choose_pairs(candidates, wanted, options.seed, taken)
+    if not pairs:
+        message = "no prompt has two images"
+        fix = "make them with several --generator, or --seed, in one folder of `sfhq generate`"
+        raise SourceError(Problem(Reason.SOURCE, message, file=str(options.folder), fix=fix, code=CODE))
+    if len(pairs) < wanted:
+        message = f"the folder has {len(pairs):,} pairs of images with one prompt"
+        fix = f"give --pairs {len(pairs)}, or make more images"
+        raise SettingsError(_problem(message, "--pairs", fix, str(wanted)))
+    return pairs
+
+
+def _settings(options: argparse.Namespace, guidelines: str) -> CampaignSettings:
+    """Return the settings of the campaign.
+
+    Raises:
+        SettingsError: A text is too long.
+    """
+    try:
+        return CampaignSettings(
+            name=options.name or options.out.absolute().name,
+            seed=options.seed,
+            overlap=options.overlap,
+            guidelines=guidelines,
+            license=options.license,
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
+        )
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        flag = f"--{first['loc'][0]}"
+        raise SettingsError(_problem(f"the text is refused: {first['msg']}", flag, "shorten it")) from error
+
+
+def _read_guidelines(path: Path | None) -> str:
+    """Return the guidelines of a file, or the kit's own.
+
+    Raises:
+        SettingsError: The file is no text, or too long.
+    """
+    if path is None:
+        return GUIDELINES
+    try:
+        text = path.read_text(encoding="utf-8-sig").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        message = f"the guidelines cannot be read: {error}"
+        raise SettingsError(_problem(message, "--guidelines", "give a text file", str(path))) from error
+    if len(text) > MAX_GUIDELINES_CHARS:
+        message = f"the guidelines have more than {MAX_GUIDELINES_CHARS:,} characters"
+        raise SettingsError(_problem(message, "--guidelines", "shorten them", str(path)))
+    return text
+
+
+def _read_gold(path: Path, candidates: Sequence[Candidate]) -> list[ChosenPair]:
+    """Return the gold pairs of a file.
+
+    Raises:
+        SettingsError: Some lines are wrong; all are listed.
+    """
+    rows, problems = read_gold(path)
+    by_name = {candidate.name: candidate for candidate in candidates}
+    pairs = list[ChosenPair]()
+    for row, (first, second, label) in enumerate(rows, 1):
+        message = fix = ""
+        value: str | None = None
+        unknown = [name for name in (first, second) if name not in by_name]
+        if unknown:
+            message, value = "the folder has no such image that may be shown", unknown[0]
+            fix = suggest(unknown[0], by_name)
+        elif by_name[first].prompt != by_name[second].prompt or first == second:
+            message, fix = "the images have different prompts, or are one", "take two images of one prompt"
+        elif label not in set(ANSWERS):
+            message, value, fix = "there is no such answer", label, f"write one of {', '.join(ANSWERS)}"
+        if message:
+            problems.append(
+                Problem(Reason.SETTINGS, message, file=str(path), row=row, value=value, fix=fix, code=CODE)
+            )
+        else:
+            pairs.append(ChosenPair(by_name[first], by_name[second], "image_1", label))
+    if problems:
+        raise SettingsError(problems)
+    return pairs
+
+
+def _plan(options: argparse.Namespace, pairs: Sequence[tuple[Candidate, Candidate]]) -> CampaignPlan:
+    categories, overlap = count_categories(pairs), options.overlap
+    return CampaignPlan(
+        pairs=len(pairs),
+        overlap=overlap,
+        categories=categories,
+        least_votes=len(pairs) * (overlap // 2 + 1),
+        most_votes=len(pairs) * overlap,
+        half_width=half_width(min(categories.values())),
+        widths=plan_widths(categories, overlap),
+    )
+
+
+def _show_plan(plan: CampaignPlan, terminal: Terminal) -> None:
+    terminal.title(f"This campaign: {plan.pairs:,} pairs, at most {plan.overlap} people each")
+    terminal.grid(
+        ("category", "pairs", "interval"),
+        [
+            (name or "(none)", number, f"± {100 * half_width(number):.1f} %")
+            for name, number in plan.categories.items()
+        ],
+    )
+    terminal.title("What an interval of each category takes")
+    terminal.grid(
+        ("interval", "pairs a category", "pairs in all", "votes, least", "votes, most", "hours, most", ""),
+        [
+            (
+                f"± {100 * each.half_width:.3g} %",
+                each.pairs_of_category,
+                each.pairs,
+                each.least_votes,
+                each.most_votes,
+                f"{each.hours:,.1f}",
+                "reached" if each.is_covered else "",
+            )
+            for each in plan.widths
+        ],
+    )
+    terminal.line(
+        "95 % intervals by Wilson of a rate of 50 %, if every pair is decided. Answers about one pair are no "
+        "independent trials, so pairs count. A vote takes 8 s."
+    )
+
+
+def _show_progress(numbers: CampaignNumbers, num_links: int, terminal: Terminal) -> None:
+    agreement = "no pair has two answers" if numbers.agreement is None else f"{100 * numbers.agreement:.0f} %"
+    done = 100 * numbers.settled / numbers.pairs if numbers.pairs else 100
+    kinds = ", ".join(f"{count:,} {kind}" for kind, count in numbers.votes.items()) or "none"
+    decisions = {kind: count for kind, count in numbers.decisions.items() if kind != "no_votes"}
+    terminal.title(numbers.name)
+    terminal.table(
+        [
+            ("pairs settled", f"{numbers.settled:,} of {numbers.pairs:,} ({done:.0f} %)"),
+            ("votes", kinds),
+            ("taken back", f"{numbers.undone:,}"),
+            ("not needed", f"{numbers.spared:,} votes, as the decision could not change"),
+            ("decisions", _listed(decisions)),
+            ("agreement", agreement),
+            ("annotators", f"{len(numbers.annotators):,} of {num_links:,} links"),
+        ]
+    )
+    if numbers.wins:
+        terminal.title("Decided pairs won")
+        terminal.grid(
+            ("model", "won", "of", "share", "95 % interval"),
+            [
+                (model, rate.count, rate.total, _share(rate), _span(rate))
+                for model, rate in numbers.wins.items()
+            ],
+        )
+
+
+def _show_annotators(numbers: CampaignNumbers, terminal: Terminal) -> None:
+    if not numbers.annotators:
+        return
+    terminal.title("Annotators")
+    heads = ("annotator", "votes", "same again", "left side", "95 % interval", "same side mirrored", "gold")
+    rows = []
+    for each in islice(numbers.annotators, _SHOWN_ANNOTATORS):
+        seconds = "" if each.seconds is None else f"{each.seconds:.1f} s"
+        note = "favours a side" if each.is_one_sided else ""
+        rows.append(
+            (
+                *(each.annotator, each.votes, _of(each.consistency), _share(each.left), _span(each.left)),
+                *(_of(each.mirrored_side), _of(each.gold), seconds, note),
+            )
+        )
+    terminal.grid((*heads, "median time", ""), rows)
+    if len(numbers.annotators) > _SHOWN_ANNOTATORS:
+        terminal.line(f"… and {len(numbers.annotators) - _SHOWN_ANNOTATORS:,} more; --json has all of them.")
+
+
+def _show_next(numbers: CampaignNumbers, terminal: Terminal) -> None:
+    open_ones = [each for each in numbers.categories if each.wanted]
+    if not open_ones:
+        terminal.line("Every pair is settled. Nothing has to be asked.")
+        return
+    terminal.title("Worth asking next: the categories with the widest intervals")
+    terminal.grid(
+        ("category", "settled", "of", "decided", "interval", "votes missing, least"),
+        [
+            (
+                *(each.category or "(none)", each.settled, each.pairs, each.decided),
+                *(f"± {100 * each.half_width:.0f} %", each.wanted),
+            )
+            for each in open_ones[:_SHOWN_CATEGORIES]
+        ],
+    )
+
+
+def _listed(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{count:,} {name}" for name, count in counts.items()) or "none"
+
+
+def _share(rate: Rate) -> str:
+    return "" if rate.share is None else f"{100 * rate.share:.0f} %"
+
+
+def _span(rate: Rate) -> str:
+    return "" if rate.share is None else f"{100 * rate.low:.0f} to {100 * rate.high:.0f} %"
+
+
+def _of(rate: Rate) -> str:
+    return f"{rate.count:,} of {rate.total:,}" if rate.total else ""
+
+
+def _problem(message: str, flag: str, fix: str, value: str | None = None) -> Problem:
+    return Problem(Reason.SETTINGS, message, column=flag, value=value, fix=fix, code=CODE)

@@ -1,0 +1,274 @@
+"""Who is asked what: no pair too often, no decision changed, nothing lost by a restart."""
+
+import random
+from collections import Counter
+from itertools import product
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from builders.generation.campaign.asking import LEASE_SECONDS, Asking, Choice, Outcome
+from builders.generation.campaign.measuring import measure_campaign
+from builders.generation.campaign.stopping import decide, is_settled, num_wanted
+from schemas.campaign import CampaignVote
+from schemas.preferences import Decision, Label
+from tests.builders.generation.campaign.worlds import (
+    SECRET,
+    annotators,
+    answer,
+    by_pair,
+    campaign_pairs,
+    settings,
+    work_through,
+)
+
+HARMLESS: tuple[str, ...] = (Label.IMAGE_1, Label.IMAGE_2, Label.BOTH_GOOD, Label.BOTH_BAD)
+
+
+@pytest.mark.parametrize("overlap", [1, 2, 3, 4])
+def test_a_settled_pair_has_the_decision_that_all_answers_would_give(overlap: int) -> None:
+    for answers in product(HARMLESS, repeat=overlap):
+        asked = 0
+        while not is_settled(Counter(answers[:asked]), overlap):
+            asked += 1
+        # Whatever else had been said, "unsafe" left out: the decision would be this one.
+        for others in product(HARMLESS, repeat=overlap - asked):
+            for more in range(overlap - asked + 1):
+                counts = Counter([*answers[:asked], *others[:more]])
+                assert decide(counts) is decide(Counter(answers[:asked]))
+        for before in range(asked):
+            # And it was not known earlier: some further answers could have changed it.
+            outcomes = {
+                decide(Counter([*answers[:before], *others]))
+                for others in product(HARMLESS, repeat=overlap - before)
+            }
+            assert len(outcomes) > 1
+            wanted = num_wanted(Counter(answers[:before]), overlap)
+            assert any(
+                is_settled(Counter([*answers[:before], *others]), overlap)
+                for others in product(HARMLESS, repeat=wanted)
+            )
+            assert not any(
+                is_settled(Counter([*answers[:before], *others]), overlap)
+                for others in product(HARMLESS, repeat=wanted - 1)
+            )
+
+
+def test_one_unsafe_answer_settles_a_pair() -> None:
+    counts: Counter[str] = Counter({Label.TOXIC: 1, Label.IMAGE_1: 1})
+    assert is_settled(counts, 9)
+    assert decide(counts) is Decision.TOXIC
+
+
+@given(
+    num_pairs=st.integers(1, 70),
+    overlap=st.integers(1, 5),
+    num_people=st.integers(1, 8),
+    seed=st.integers(0, 999),
+)
+def test_a_campaign_keeps_its_promises(num_pairs: int, overlap: int, num_people: int, seed: int) -> None:
+    chance = random.Random(seed)
+    pairs, people = campaign_pairs(num_pairs, seed, gold=2), annotators(num_people)
+    asking = Asking(settings(overlap, seed), pairs, SECRET)
+    votes = work_through(asking, people, lambda _: chance.choice([*Choice][:4]), seed)
+    counts = by_pair(votes)
+    assert all(of_pair.total() <= overlap for of_pair in counts.values())
+    if num_people >= overlap:
+        assert all(is_settled(counts.get(pair.id, Counter()), overlap) for pair in pairs[:num_pairs])
+    assert len({(vote.annotator, vote.pair_id, vote.kind) for vote in votes}) == len(votes)
+    for pair in pairs:
+        firsts = [vote for vote in votes if vote.pair_id == pair.id and vote.kind == "first"]
+        lefts = Counter(vote.left for vote in firsts)
+        assert abs(lefts["image_1"] - lefts["image_2"]) <= 1
+        assert not (pair.gold and firsts)
+    for person in people:
+        own = [vote for vote in votes if vote.annotator == person]
+        kinds = Counter(vote.kind for vote in own)
+        for kind in ("repeat", "mirror"):
+            # 5 % of the others; not among the first six, and no pair more than once.
+            assert kinds[kind] <= kinds["first"] * 0.05 + 1
+            assert kinds[kind] >= (kinds["first"] - 8) * 0.05 - 1
+        seen = {vote.pair_id: vote for vote in own if vote.kind == "first"}
+        for vote in own:
+            if vote.kind in ("repeat", "mirror"):
+                assert (vote.left == seen[vote.pair_id].left) == (vote.kind == "repeat")
+
+
+def test_sides_are_balanced_over_the_campaign() -> None:
+    asking = Asking(settings(2, 5, repeat_share=0, mirror_share=0), campaign_pairs(100, 5), SECRET)
+    votes = work_through(asking, annotators(2), lambda task: Choice.BOTH_GOOD, 5)
+    firsts = list({vote.pair_id: vote for vote in reversed(votes)}.values())
+    assert Counter(vote.left for vote in firsts) == {"image_1": 50, "image_2": 50}
+    on_left = Counter(vote.model_1 if vote.left == "image_1" else vote.model_2 for vote in firsts)
+    assert on_left == {"A": 50, "B": 50}
+
+
+def test_the_side_of_a_third_showing_does_not_follow_from_the_first() -> None:
+    asking = Asking(settings(99, 5, repeat_share=0, mirror_share=0), campaign_pairs(100, 5), SECRET)
+    votes = work_through(asking, annotators(3), lambda task: Choice.BOTH_GOOD, 5)
+    lefts: dict[str, list[str]] = {}
+    for vote in votes:
+        lefts.setdefault(vote.pair_id, []).append(vote.left)
+    assert Counter(len(each) for each in lefts.values()) == {3: 100}
+    assert Counter(each[2] for each in lefts.values()) == {"image_1": 50, "image_2": 50}
+    assert 30 <= sum(each[2] == each[0] for each in lefts.values()) <= 70
+
+
+def test_people_have_orders_of_their_own_that_a_seed_repeats() -> None:
+    def order(person: str, seed: int) -> list[str]:
+        asking = Asking(settings(99, seed, repeat_share=0, mirror_share=0), campaign_pairs(40), SECRET)
+        return [vote.pair_id for vote in work_through(asking, [person], lambda _: Choice.LEFT)]
+
+    first, second = annotators(2)
+    assert order(first, 1) == order(first, 1)
+    assert len({tuple(order(*each)) for each in ((first, 1), (first, 2), (second, 1))}) == 3
+
+
+def test_an_open_pair_is_for_as_few_people_as_it_needs() -> None:
+    asking = Asking(settings(3), campaign_pairs(1), SECRET)
+    first, second, third = annotators(3)
+    tasks = [asking.next_task(person, 0.0) for person in (first, second, third)]
+    assert tasks[0] is not None
+    assert tasks[1] is not None
+    # Two equal answers settle it, so the third would be asked only if there is nothing else: there is not.
+    assert tasks[2] is not None
+    assert answer(asking, first, tasks[0], Choice.BOTH_GOOD)
+    assert answer(asking, second, tasks[1], Choice.BOTH_GOOD)
+    assert asking.next_task(third, 1.0) is None  # it is settled, and goes from the screen
+
+
+def test_a_pair_that_is_finished_on_the_screen_is_skipped() -> None:
+    asking = Asking(settings(1), campaign_pairs(1), SECRET)
+    first, second = annotators(2)
+    slow = asking.next_task(first, 0.0)
+    quick = asking.next_task(second, LEASE_SECONDS + 1.0)  # the first one seems to be gone
+    assert slow is not None
+    assert quick is not None
+    assert answer(asking, second, quick, Choice.LEFT)
+    assert asking.answer(first, slow.pair.id, slow.vote_id, Choice.LEFT, 1.0) == (Outcome.FINISHED, None)
+    assert asking.progress(first) == (0, 0)
+
+
+def test_a_click_that_comes_twice_and_another_tab_change_nothing() -> None:
+    asking = Asking(settings(), campaign_pairs(5), SECRET)
+    (person,) = annotators(1)
+    task = asking.next_task(person, 0.0)
+    assert task is not None
+    assert asking.next_task(person, 1.0) == task  # the other tab
+    assert answer(asking, person, task, Choice.LEFT)
+    for choice in (Choice.LEFT, Choice.RIGHT):
+        assert asking.answer(person, task.pair.id, task.vote_id, choice, 9.0) == (Outcome.KNOWN, None)
+    assert asking.progress(person) == (1, 4)
+
+
+def test_only_what_was_asked_for_can_be_answered() -> None:
+    pairs, (first, second) = campaign_pairs(5), annotators(2)
+    asking = Asking(settings(), pairs, SECRET)
+    task = asking.next_task(first, 0.0)
+    assert task is not None
+    forged = [
+        (second, task.pair.id, task.vote_id),  # a vote of another person
+        (first, pairs[0].id if pairs[0] != task.pair else pairs[1].id, task.vote_id),  # on another pair
+        (first, task.pair.id, "0" * 32),
+        (first, "../secret", task.vote_id),
+    ]
+    for person, pair, vote in forged:
+        assert asking.answer(person, pair, vote, Choice.LEFT, 1.0) is None
+
+
+def test_undo_asks_again_and_the_old_answer_cannot_come_back() -> None:
+    asking = Asking(settings(), campaign_pairs(5), SECRET)
+    (person,) = annotators(1)
+    lines, tasks = list[CampaignVote](), []
+    for _ in range(2):
+        task = asking.next_task(person, 0.0)
+        assert task is not None
+        tasks.append(task)
+        vote = answer(asking, person, task, Choice.LEFT)
+        assert vote is not None
+        lines.append(vote)
+    assert asking.undo(person, tasks[0].vote_id) == (Outcome.NOT_LAST, None)
+    for task in reversed(tasks):
+        found = asking.undo(person, task.vote_id)
+        assert found is not None
+        assert found[1] is not None
+        asking.apply(found[1])
+        lines.append(found[1])
+        assert asking.undo(person, task.vote_id) == (Outcome.UNDONE, None)
+        assert asking.answer(person, task.pair.id, task.vote_id, Choice.LEFT, 1.0) == (Outcome.UNDONE, None)
+    assert asking.progress(person) == (0, 5)
+    restarted = Asking(settings(), campaign_pairs(5), SECRET, lines)
+    for state in (asking, restarted):  # the one that was taken back last comes first
+        again = state.next_task(person, 0.0)
+        assert again is not None
+        assert again.pair == tasks[0].pair
+        assert again.vote_id != tasks[0].vote_id
+        assert answer(state, person, again, Choice.RIGHT)
+        after = state.next_task(person, 0.0)
+        assert after is not None
+        assert after.pair == tasks[1].pair
+
+
+@given(seed=st.integers(0, 999), stop=st.integers(0, 120))
+def test_a_restart_goes_on_where_the_server_was(seed: int, stop: int) -> None:
+    pairs, people, chance = campaign_pairs(30, seed), annotators(4), random.Random(seed)
+    asking = Asking(settings(3, seed), pairs, SECRET)
+    votes = work_through(asking, people, lambda _: chance.choice([*Choice]), seed, most=stop)
+    open_ones = {person: asking.next_task(person, 0.0) for person in people}
+    restarted = Asking(settings(3, seed), pairs, SECRET, votes)
+    for person in people:
+        assert restarted.progress(person) == asking.progress(person)
+    for person, task in open_ones.items():
+        if task is not None:  # a click on the page that was open meanwhile
+            found = restarted.answer(person, task.pair.id, task.vote_id, Choice.LEFT, 1.0)
+            assert found is not None
+            if found[1] is not None:
+                restarted.apply(found[1])
+    more = work_through(restarted, people, lambda _: chance.choice([*Choice][:4]), seed)
+    assert all(of_pair.total() <= 3 for of_pair in by_pair([*votes, *more]).values())
+
+
+@given(st.data())
+def test_a_vote_that_cannot_be_written_leaves_no_trace(data: st.DataObject) -> None:
+    people = annotators(2)
+    asking = Asking(settings(2), campaign_pairs(8), SECRET)
+    work_through(asking, people, lambda _: Choice.LEFT, most=data.draw(st.integers(0, 8)))
+    before = [(asking.progress(person), asking.last_vote(person)) for person in people]
+    person = data.draw(st.sampled_from(people))
+    last, task = asking.last_vote(person), asking.next_task(person, 0.0)
+    if last is not None and data.draw(st.booleans()):
+        found = asking.undo(person, last)
+    elif task is not None:
+        found = asking.answer(person, task.pair.id, task.vote_id, Choice.RIGHT, 1.0)
+    else:
+        return
+    assert found is not None
+    assert found[1] is not None
+    asking.apply(found[1])
+    asking.revert(found[1])
+    assert [(asking.progress(person), asking.last_vote(person)) for person in people] == before
+
+
+def test_the_numbers_are_those_of_how_people_answer() -> None:
+    pairs = campaign_pairs(300, gold=20)
+    fair, biased = annotators(2)
+    asking = Asking(settings(2), pairs, SECRET)
+
+    def best(left: str) -> Choice:
+        return Choice.LEFT if left == "image_1" else Choice.RIGHT
+
+    votes = work_through(asking, [fair], lambda task: best(task.left))
+    votes += work_through(asking, [biased], lambda _: Choice.LEFT)
+    numbers = measure_campaign(settings(2), pairs, votes)
+    by_id = {each.annotator: each for each in numbers.annotators}
+    assert by_id[fair].consistency.share == 1
+    assert by_id[fair].mirrored_side.share == 0
+    assert by_id[fair].gold.share == 1
+    assert not by_id[fair].is_one_sided
+    assert by_id[biased].left.share == 1
+    assert by_id[biased].is_one_sided
+    assert by_id[biased].mirrored_side.share == 1
+    assert numbers.settled == numbers.pairs == 300
+    assert numbers.votes["first"] == 600
+    assert numbers.agreement == pytest.approx(0.5, abs=0.1)

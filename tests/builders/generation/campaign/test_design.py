@@ -1,0 +1,101 @@
+"""The pairs of a campaign are balanced, and equal for an equal seed."""
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from builders.generation.campaign.candidates import read_candidates
+from builders.generation.campaign.design import choose_pairs, place_sides, possible_pairs
+from builders.generation.campaign.planning import half_width, num_needed, wilson
+from schemas.campaign import CampaignPair
+from schemas.problems import SourceError
+from tests.builders.generation.campaign.worlds import candidates
+from tests.support import good_folder
+
+
+@given(
+    num_prompts=st.integers(1, 60),
+    num_generators=st.integers(2, 4),
+    num_categories=st.integers(1, 5),
+    share=st.floats(0.05, 1),
+    seed=st.integers(0, 99),
+)
+def test_sides_generators_and_prompts_are_balanced(
+    num_prompts: int, num_generators: int, num_categories: int, share: float, seed: int
+) -> None:
+    generators = "ABCD"[:num_generators]
+    images = candidates(num_prompts, generators, [f"category {each}" for each in range(num_categories)])
+    num_possible = len(list(possible_pairs(images)))
+    wanted = max(1, int(num_possible * share))
+    chosen = choose_pairs(images, wanted, seed)
+    assert len(chosen) == wanted == len({frozenset((a.name, b.name)) for a, b in chosen})
+    assert all(a.prompt == b.prompt and a.generator != b.generator for a, b in chosen)
+    uses = Counter(a.prompt for a, _ in chosen)
+    # No prompt has two pairs more than another one: all have one before any has two.
+    assert max(uses.values()) - min(uses.get(f"prompt {each}", 0) for each in range(num_prompts)) <= 1
+
+    placed = place_sides(chosen, seed)
+    lefts = Counter(pair.first_left for pair in placed)
+    assert abs(lefts["image_1"] - lefts["image_2"]) <= 1
+    for models in {frozenset((a.generator, b.generator)) for a, b in chosen}:
+        members = [pair for pair in placed if {pair.first.generator, pair.second.generator} == models]
+        shown = [pair.first if pair.first_left == "image_1" else pair.second for pair in members]
+        on_left = sum(image.generator == min(models) for image in shown)
+        assert abs(2 * on_left - len(members)) <= 2 * num_categories  # 1 or 2 for each category
+    assert placed == place_sides(choose_pairs(images, wanted, seed), seed)
+
+
+def test_categories_have_equal_numbers() -> None:
+    images = candidates(60, "AB", ["x", "x", "x", "y"])  # 45 prompts of x, 15 of y
+    chosen = choose_pairs(images, 24, 1)
+    assert Counter(a.facts.category for a, _ in chosen) == {"x": 12, "y": 12}
+
+
+def test_images_of_one_generator_are_compared_only_where_there_is_no_other() -> None:
+    images = [*candidates(1, "AAB"), *candidates(2, "AA")[2:]]
+    names = [(a.generator, b.generator) for a, b in possible_pairs(images)]
+    assert Counter(names) == {("A", "B"): 2, ("A", "A"): 1}
+
+
+@pytest.mark.parametrize("width", [0.2, 0.1, 0.05, 0.03])
+def test_the_plan_asks_for_the_fewest_trials_that_are_enough(width: float) -> None:
+    needed = num_needed(width)
+    assert half_width(needed) <= width < half_width(needed - 1)
+    even = needed + needed % 2
+    low, high = wilson(even // 2, even)
+    assert (high - low) / 2 == pytest.approx(half_width(even))
+
+
+def test_the_interval_is_that_of_scipy() -> None:
+    from scipy.stats import binomtest
+
+    for successes, total in ((0, 5), (3, 10), (50, 60), (7, 7)):
+        expected = binomtest(successes, total).proportion_ci(method="wilson")
+        assert wilson(successes, total) == pytest.approx((expected.low, expected.high))
+
+
+def test_prompts_that_break_the_rules_and_images_that_are_elsewhere_are_listed(tmp_path: Path) -> None:
+    folder = good_folder(tmp_path / "faces", 4)
+    folder.rows[0][2] = "a nude woman"
+    folder.rows[1][0] = "../outside.jpg"
+    folder.images.pop("images/FLUX1_pro_image_0000002.jpg")
+    (tmp_path / "outside.jpg").write_bytes(b"")
+    folder.write()
+    found, problems = read_candidates(folder.path)
+    assert [image.name for image in found] == [folder.rows[3][0]]
+    assert [problem.row for problem in problems] == [2, 3, 4]
+    assert "sexual" in str(problems[0])
+
+
+def test_a_folder_without_a_table_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="has no SFHQ_T2I_dataset"):
+        read_candidates(tmp_path)
+
+
+@pytest.mark.parametrize("path", ["/etc/passwd", "images/../secret", "images/0.png", "secret"])
+def test_a_pair_names_no_file_outside_its_images(path: str) -> None:
+    with pytest.raises(ValueError, match="image_1"):
+        CampaignPair.model_validate({"prompt": "p", "image_1": path})

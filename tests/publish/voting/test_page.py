@@ -1,0 +1,282 @@
+"""The page for voting in a real browser: whole sessions, small screens, lost connections, killed servers."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Locator, Page, expect
+
+from tests.browser import open_browser, open_page
+from tests.publish.voting.server import (
+    Server,
+    labels,
+    make_campaign,
+    read_lines,
+    read_standing,
+    running,
+)
+
+SCRIPT = "<script>document.title = 'taken over'</script><img src=x onerror=alert(1)> face {}"
+PHONE = {
+    "viewport": {"width": 390, "height": 844},
+    "device_scale_factor": 2,
+    "is_mobile": True,
+    "has_touch": True,
+    "color_scheme": "dark",
+}
+
+
+Visit = Callable[..., Page]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Return a browser."""
+    with open_browser() as started:
+        yield started
+
+
+@pytest.fixture
+def visit(browser: Browser) -> Iterator[Visit]:
+    """Return a function that opens an address as a person with a browser of their own does."""
+    with ExitStack() as pages:
+
+        def open_one(address: str, **options: Any) -> Page:
+            settings: dict[str, Any] = {"viewport": {"width": 1280, "height": 800}, **options}
+            # Wrong links, and servers that are gone, are what some tests are about.
+            page: Page = pages.enter_context(
+                open_page(browser, tolerates="Failed to load resource", **settings)
+            )
+            page.goto(address)
+            return page
+
+        yield open_one
+
+
+@pytest.fixture
+def campaign(tmp_path: Path) -> Path:
+    """Return a campaign of six pairs that one person each decides."""
+    return make_campaign(tmp_path / "campaign", 6, "--overlap", "1", "--annotators", "2")
+
+
+@pytest.fixture
+def server(campaign: Path) -> Iterator[Server]:
+    """Return a server of the campaign."""
+    with running(campaign) as started:
+        yield started
+
+
+def ready(page: Page) -> Locator:
+    """Wait until both images of a pair are on the screen."""
+    pair = page.locator("#pair[aria-busy=false]")
+    expect(pair).to_be_visible()
+    return pair
+
+
+def answered(page: Page, number: int) -> None:
+    """Wait until so many answers are stored, and the next pair or the end is shown."""
+    expect(page.locator("#count")).to_contain_text(f"{number} answered")
+    expect(page.locator("#pair[aria-busy=false], #end:not([hidden])")).to_be_visible()
+
+
+def is_over(page: Page) -> bool:
+    """Return whether the end is shown."""
+    return page.locator("#end").is_visible()
+
+
+def test_a_whole_session_by_keyboard(
+    campaign: Path,
+    server: Server,
+    visit: Visit,
+    tmp_path: Path,
+) -> None:
+    page = visit(server.links[0])
+    ready(page)
+    expect(page).to_have_title("campaign")
+    page.keyboard.press("?")
+    expect(page.get_by_role("dialog", name="Guidelines")).to_be_visible()
+    page.keyboard.press("1")  # no answer while the guidelines are open
+    page.keyboard.press("Escape")
+    expect(page.locator("#guidelines")).to_be_hidden()
+    page.keyboard.press("3")
+    answered(page, 1)
+    page.keyboard.press("Backspace")
+    answered(page, 0)
+    expect(page.get_by_role("status")).to_contain_text("Taken back")
+    wanted, number = ["left", "right", "both_good", "both_bad", "toxic_content"], 0
+    page.screenshot(path=tmp_path / "keyboard.png")
+    while not is_over(page):
+        page.keyboard.press(str(number % 5 + 1))
+        number += 1
+        answered(page, number)
+    page.keyboard.press("u")
+    answered(page, number - 1)
+    page.keyboard.press("4")
+    answered(page, number)
+    expect(page.get_by_role("heading", name="All done. Thank you!")).to_be_visible()
+    page.screenshot(path=tmp_path / "end.png")
+    votes = read_standing(campaign)
+    assert labels(votes) == [*(wanted[each % 5] for each in range(number - 1)), "both_bad"]
+    assert sum(line["status"] == "discarded" for line in read_lines(campaign)) == 2
+
+
+def test_by_tab_and_enter_alone_with_what_a_screen_reader_says(
+    server: Server,
+    visit: Visit,
+) -> None:
+    page = visit(server.links[0])
+    ready(page)
+    page.get_by_role("button", name="Guidelines").focus()
+    names = []
+    for _ in range(8):
+        page.keyboard.press("Tab")
+        names.append(page.evaluate("document.activeElement.innerText || document.activeElement.id"))
+    assert "face with number" in names[0]  # a long prompt is scrolled by keys
+    assert [each.split("\n")[-1] for each in names[3:]] == [
+        *("Left is better", "Right is better", "Both good", "Both bad", "Unsafe"),
+    ]
+    page.keyboard.press("Shift+Tab")
+    page.keyboard.press("Enter")
+    answered(page, 1)
+    # The focus is where it was, and the next prompt is read aloud.
+    assert page.evaluate("document.activeElement.dataset.choice") == "both_bad"
+    expect(page.get_by_role("status")).to_contain_text("Both bad, stored. Prompt: a face with number")
+    expect(page.get_by_role("button", name="Left image is better")).to_be_visible()
+    expect(page.get_by_role("img", name="First image")).to_be_visible()
+    page.keyboard.press("?")
+    page.get_by_role("checkbox", name="Answer with single keys").uncheck()
+    page.keyboard.press("Escape")
+    page.keyboard.press("1")
+    expect(page.locator("#count")).to_contain_text("1 answered")
+
+
+@pytest.mark.slow
+def test_a_whole_session_by_mouse_with_double_clicks_and_two_tabs(
+    campaign: Path,
+    server: Server,
+    visit: Visit,
+    tmp_path: Path,
+) -> None:
+    page = visit(server.links[0])
+    ready(page)
+    other = page.context.new_page()
+    other.goto(server.links[0])
+    ready(other)
+    page.get_by_role("button", name="Left image is better").dblclick()
+    answered(page, 1)
+    # The other tab shows the same pair: what is clicked there changes nothing, and it goes on.
+    other.get_by_role("button", name="Both bad").click()
+    answered(other, 1)
+    expect(other.get_by_role("status")).to_contain_text("answered already")
+    other.close()
+    page.get_by_role("button", name="Undo").click()
+    answered(page, 0)
+    number = 0
+    page.screenshot(path=tmp_path / "mouse.png")
+    while not is_over(page):
+        page.get_by_role("button", name="Right image is better").click()
+        number += 1
+        answered(page, number)
+    votes = read_standing(campaign)
+    assert labels(votes) == ["right"] * number
+    assert len({vote["vote_id"] for vote in votes}) == number
+    # For the other person, nothing is left.
+    second = visit(server.links[1])
+    expect(second.get_by_role("heading", name="All done. Thank you!")).to_be_visible()
+
+
+@pytest.mark.slow
+def test_on_a_phone_both_images_are_seen_and_a_script_is_text(
+    tmp_path: Path,
+    visit: Visit,
+) -> None:
+    campaign = make_campaign(tmp_path / "campaign", 4, "--overlap", "1", prompt=SCRIPT, size=(120, 150))
+    with running(campaign) as server:
+        page = visit(server.links[0], **PHONE)
+        number = 0
+        ready(page)
+        expect(page.locator("#prompt")).to_contain_text("<script>document.title = 'taken over'</script><img")
+        expect(page).to_have_title("campaign")
+        page.screenshot(path=tmp_path / "phone.png")
+        boxes = [page.locator(name).bounding_box() for name in ("#left", "#right")]
+        for box in boxes:
+            assert box is not None
+            assert box["x"] >= 0
+            assert box["y"] >= 0
+            assert box["x"] + box["width"] <= 390
+            assert box["y"] + box["height"] <= 844
+            assert box["width"] * box["height"] > 40_000  # a square of 200 pixels
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+        for button in page.locator(".choices button").all():
+            place = button.bounding_box()
+            assert place is not None
+            assert place["height"] >= 44  # a thumb
+            assert place["y"] + place["height"] <= 844
+        while not is_over(page):
+            page.get_by_role("button", name="Upper", exact=True).tap()
+            number += 1
+            answered(page, number)
+    assert labels(read_standing(campaign)) == ["left"] * number
+
+
+def test_an_answer_without_a_connection_is_kept_and_sent_again(
+    campaign: Path,
+    server: Server,
+    visit: Visit,
+) -> None:
+    page = visit(server.links[0])
+    ready(page)
+    page.context.set_offline(True)
+    page.keyboard.press("1")
+    expect(page.get_by_role("alert")).to_contain_text("No connection. Your answer is kept")
+    page.context.set_offline(False)
+    answered(page, 1)
+    expect(page.get_by_role("alert")).to_be_hidden()
+    # A laptop that is closed before the answer comes: the next page sends it.
+    page.context.set_offline(True)
+    page.keyboard.press("2")
+    expect(page.get_by_role("alert")).to_be_visible()
+    later = page.context.new_page()
+    page.close()
+    later.context.set_offline(False)
+    later.goto(server.links[0])
+    answered(later, 2)
+    assert labels(read_standing(campaign)) == ["left", "right"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("moment", ["before", "torn", "after"])
+def test_a_server_killed_between_click_and_answer_loses_and_doubles_nothing(
+    moment: str,
+    campaign: Path,
+    visit: Visit,
+) -> None:
+    with running(campaign, dies=moment) as server:
+        page = visit(server.links[0])
+        ready(page)
+        page.keyboard.press("1")
+        expect(page.get_by_role("alert")).to_contain_text("No connection")
+        server.process.communicate()
+        assert server.process.returncode == -9
+    with running(campaign, port=server.port) as again:
+        assert again.links == server.links
+        answered(page, 1)
+        page.keyboard.press("2")
+        answered(page, 2)
+        page.close()
+        status, said = again.stop()
+    assert status == 0
+    assert ("not complete" in said) == (moment == "torn")
+    votes = read_lines(campaign)
+    assert labels(votes) == ["left", "right"]
+    assert len({vote["pair_id"] for vote in votes}) == 2
+
+
+def test_a_link_that_is_wrong_shows_a_page_that_says_so(
+    server: Server,
+    visit: Visit,
+) -> None:
+    page = visit(server.links[0][:-1] + "~")
+    expect(page.get_by_role("heading", name="This link does not work")).to_be_visible()
