@@ -1,5 +1,7 @@
 // "More like this": embeddings of the release, compared in the browser.
 
+import { traffic } from './ranges.js'
+
 const HALVES = new Float32Array(65536)
 for (let bits = 0; bits < 65536; bits++) {
   const sign = bits & 0x8000 ? -1 : 1
@@ -33,14 +35,25 @@ export class Embeddings {
     return this.loading
   }
 
-  async #load(tell) {
-    for await (const { start, numRows, values } of this.table.groups(['embedding'])) {
-      this.dim ??= values.embedding[0].length
-      this.halves ??= new Uint16Array(this.numRows * this.dim)
-      let at = start * this.dim
-      for (const vector of values.embedding) for (let i = 0; i < this.dim; i++) this.halves[at++] = toHalf(vector[i])
-      tell('reading vectors', start + numRows, this.numRows)
-    }
+  // A worker of its own reads them: what decoding leaves behind, several times the vectors, goes with it.
+  #load(tell) {
+    const worker = new Worker(self.location.href, { type: 'module' })
+    const reading = new Promise((resolve, reject) => {
+      worker.onmessage = ({ data }) => {
+        if (data.event === 'progress') tell(data.stage, data.done, data.total)
+        else if (data.error !== undefined) reject(new Error(data.error))
+        else if (data.number !== undefined) resolve(this.#take(data.value))
+      }
+      worker.onerror = () => reject(new Error('the vectors cannot be read'))
+    })
+    worker.postMessage({ number: 0, name: 'vectors', values: [this.table.places, this.numRows] })
+    return reading.finally(() => worker.terminate())
+  }
+
+  #take({ halves, dim, traffic: own }) {
+    Object.assign(this, { halves, dim })
+    traffic.numBytes += own.numBytes
+    traffic.numRequests += own.numRequests
   }
 
   /** Return the cosine similarity of every picture with one of them. */
@@ -55,4 +68,18 @@ export class Embeddings {
     }
     return found
   }
+}
+
+/** Read the vectors of a table as float16, which they fit. */
+export async function readVectors(table, numRows, tell) {
+  let halves
+  let dim
+  for await (const { start, numRows: own, values } of table.groups(['embedding'])) {
+    dim ??= values.embedding[0].length
+    halves ??= new Uint16Array(numRows * dim)
+    let at = start * dim
+    for (const vector of values.embedding) for (let i = 0; i < dim; i++) halves[at++] = toHalf(vector[i])
+    tell('reading vectors', start + own, numRows)
+  }
+  return { halves, dim }
 }

@@ -32,6 +32,7 @@ export class Table {
    * @param {{path: string, num_bytes: number, num_rows: number}[]} shards
    */
   constructor(base, shards) {
+    this.places = { base, shards } // plain data, from which another worker can open it
     let start = 0
     this.files = shards.map((shard) => {
       const file = new TableFile(base + shard.path.split('/').map(encodeURIComponent).join('/'), shard.num_bytes, shard.num_rows, start)
