@@ -11,7 +11,7 @@ READY_DEV := $(VENV)/.ready-dev
 # CI runs every test; by hand the slow ones are left out. `make test TESTS=` runs all.
 TESTS ?= $(if $(CI),,-m "not slow")
 
-.PHONY: setup release fmt check test readers fuzz build lock clean
+.PHONY: setup release fmt check test readers fuzz explorer build lock clean
 
 setup: $(READY)
 
@@ -63,6 +63,11 @@ fuzz: fuzz-tables fuzz-image fuzz-table fuzz-literal  ## look for inputs that br
 
 fuzz-%: $(READY_DEV)
 	$(BIN)/python -m tests.fuzz.run $* --minutes $(MINUTES)
+
+# The bundle is in the repository, so that only who changes the page needs Node. `npm ci` takes the exact packages
+# of the lock file, and runs nothing of theirs.
+explorer:  ## the page of `sfhq explore` from its sources, in publish/explorer/static
+	cd publish/explorer/app && npm ci --silent && node build.mjs
 
 build: $(READY_DEV)  ## the kit as a wheel, in dist/kit
 	$(BIN)/python -m hatchling build -t wheel -d dist/kit

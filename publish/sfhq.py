@@ -26,6 +26,7 @@ VERBS: Mapping[str, str] = {
     "verify": "Read a release again in the folder and on the hosts.",
     "yank": "Mark a release as withdrawn; remove nothing.",
     "search": "Search a release's images by text or by image.",
+    "explore": "Look at a release in the browser, before it goes anywhere.",
     "prompts": "Make prompts with known attributes; check, clean or rewrite them.",
     "generate": "Make images from prompts, with a journal and a budget.",
     "screen": "Look for images to leave out of a release.",

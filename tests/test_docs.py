@@ -23,6 +23,7 @@ PAGES = {
     name: (ROOT / name).read_text(encoding="utf-8")
     for name in (
         *("README.md", "RELEASING.md", "PUBLISHING.md", "GENERATING.md", "CAPTIONING.md"),
+        "EXPLORING.md",
         "CAMPAIGNS.md",
         *(
             "benchmarks/README.md",
@@ -119,6 +120,7 @@ SMALLER = {  # what each benchmark runs with here, after the flags of the docume
     "duplicates": "--images 2000",
     "stages": "--images 10 30 --size 64 --work {work}",
     "catalog": "--rows 300",
+    "explorer": "--images 60 --steps 3",
     "voting": "--people 5 --votes 3 --pause 0.01 --work {work}",
 }
 

@@ -47,12 +47,12 @@ def search(options: argparse.Namespace, terminal: Terminal) -> int:
     """
     query = _read_query(options)
     _check_figure(options.figure)
-    release = _open_release(options.release, options.config)
+    release = open_release(options.release, options.config)
     made_by = release.provenance
-    if made_by.is_demonstration and query.text is not None:
-        _check_words(query.text, terminal)
+    if made_by.is_demonstration and query.text is not None and (note := note_unknown_words(query.text)):
+        terminal.note(note)
     encoder = open_encoder(made_by, options.weights)
-    hits = release.search(_encode(encoder, query), options.k)
+    hits = release.search(encode(encoder, query), options.k)
     found = [_found(rank, row) for rank, row in enumerate(release.describe(hits), 1)]
     terminal.title(f"{query.title}: {len(found)} of {len(release.image_ids):,} images")
     terminal.grid(_HEADS, [_cells(each) for each in found], num_texts=len(_HEADS))
@@ -76,7 +76,7 @@ def search(options: argparse.Namespace, terminal: Terminal) -> int:
     return 0
 
 
-def _open_release(folder: Path, config: str | None) -> SearchedRelease:
+def open_release(folder: Path, config: str | None) -> SearchedRelease:
     """Open a release whose searched files are those of its manifest; of the others, sizes are compared.
 
     Raises:
@@ -150,8 +150,8 @@ def _check_figure(path: Path | None) -> None:
         raise SettingsError(_problem(message, "--figure", str(path), fix))
 
 
-def _check_words(text: str, terminal: Terminal) -> None:
-    """Warn of words that the demonstration encoder leaves out.
+def note_unknown_words(text: str) -> str | None:
+    """Return a note on words that the demonstration encoder leaves out; None if it knows all.
 
     Raises:
         SettingsError: It would leave out all of them, and find the same images whatever they are.
@@ -163,12 +163,13 @@ def _check_words(text: str, terminal: Terminal) -> None:
             f"the demonstration encoder knows none of these words, only {len(vocabulary())} for drawn faces"
         )
         raise SettingsError(_problem(message, "TEXT", text, f"ask for what it knows, such as {examples}"))
-    if unknown:
-        words = ", ".join(unknown)
-        terminal.note(f"The demonstration encoder does not know these words, and searches without: {words}")
+    if not unknown:
+        return None
+    words = ", ".join(unknown)
+    return f"The demonstration encoder does not know these words, and searches without: {words}"
 
 
-def _encode(encoder: Encoder, query: Query) -> Features:
+def encode(encoder: Encoder, query: Query) -> Features:
     """Turn the query into a vector, (d,).
 
     Raises:

@@ -1,0 +1,226 @@
+// One picture in full, in a dialog over the view that it was opened from.
+
+import { count, h, readable, size, words } from './dom.js'
+import { go, linkTo } from './address.js'
+import { dropPicture, setPicture } from './worker_link.js'
+
+const LONG = 2000 // texts longer than this get a box of their own that scrolls
+
+export class PictureView {
+  constructor(reader, thumbs, marks, hasFeatures) {
+    Object.assign(this, { reader, thumbs, marks, hasFeatures })
+    this.image = h('img.full', { alt: '' })
+    this.facts = h('div.facts', { tabindex: '0', role: 'region', 'aria-label': 'About this picture' })
+    this.markButton = h('button', { type: 'button', onclick: () => this.#mark() })
+    this.dialog = h('dialog.picture', { 'aria-label': 'Picture' },
+      h('div.stage', {}, this.image),
+      h('div.side', {},
+        h('div.tools', {},
+          h('button', { type: 'button', 'aria-label': 'previous picture', onclick: () => this.step(-1) }, '←'),
+          h('button', { type: 'button', 'aria-label': 'next picture', onclick: () => this.step(1) }, '→'),
+          this.markButton,
+          hasFeatures ? h('button', { type: 'button', onclick: () => go({ view: 'pictures', picture: null, like: this.id, meaning: '' }) }, 'More like this') : null,
+          h('button.close', { type: 'button', 'aria-label': 'close', onclick: () => this.leave() }, '×')),
+        this.facts))
+    this.dialog.addEventListener('cancel', (event) => { event.preventDefault(); this.leave() })
+    this.dialog.addEventListener('click', (event) => { if (event.target === this.dialog) this.leave() })
+    this.dialog.addEventListener('keydown', (event) => this.#key(event))
+    marks.addEventListener('change', () => this.#drawMark())
+  }
+
+  /** Show a picture by its id; `rows` are those that the arrows step through. */
+  async show(id, rows) {
+    this.rows = rows
+    if (this.id === id && this.dialog.open) return
+    this.id = id
+    const row = await this.reader.ask('place', id)
+    if (this.id !== id) return
+    if (!this.dialog.open) this.dialog.showModal()
+    this.row = row
+    this.#drawMark()
+    dropPicture(this.image)
+    this.image.removeAttribute('src')
+    if (row === null) {
+      this.facts.replaceChildren(h('h2', {}, 'There is no such picture'), h('p', {}, 'No picture of this release has the id ', words(id), '.'))
+      return
+    }
+    this.facts.scrollTop = 0
+    this.reader.ask('image', row).then((data) => {
+      if (this.id === id) setPicture(this.image, data)
+    }, (error) => this.#fail(id, error))
+    try {
+      const picture = await this.reader.ask('picture', row)
+      if (this.id !== id) return
+      this.image.alt = (picture.prompt ?? 'picture without a prompt').slice(0, 300)
+      this.facts.replaceChildren(...drawPicture(picture), h('p.dim', { role: 'status' }, 'Reading what else is known…'))
+      const about = await this.reader.ask('about', row)
+      const rowsOf = await this.#placesOf(about)
+      if (this.id !== id) return
+      this.facts.lastChild.remove()
+      this.facts.append(...drawAbout(picture, about))
+      this.#showSmall(rowsOf)
+      this.facts.dataset.whole = id
+    } catch (error) {
+      this.#fail(id, error)
+    }
+  }
+
+  hide() {
+    if (!this.dialog.open) return
+    this.id = null
+    this.dialog.close()
+    dropPicture(this.image)
+    this.image.removeAttribute('src')
+  }
+
+  leave() { go({ picture: null }) }
+
+  step(by) {
+    const place = this.rows.indexOf(this.row)
+    const next = this.rows[place + by]
+    if (place < 0 || next === undefined) return
+    this.reader.ask('tiles', [next]).then(([tile]) => go({ picture: tile.id }, true))
+  }
+
+  #key(event) {
+    if (event.ctrlKey || event.metaKey || event.altKey || event.target.tagName === 'INPUT') return
+    if (event.key === 'ArrowLeft' || event.key === 'ArrowRight') {
+      event.preventDefault()
+      this.step(event.key === 'ArrowLeft' ? -1 : 1)
+    } else if (event.key === 'x') this.#mark()
+  }
+
+  #mark() { if (this.row !== null) this.marks.toggle(this.id) }
+
+  #drawMark() {
+    const isMarked = this.id && this.marks.has(this.id)
+    this.markButton.textContent = isMarked ? 'Marked' : 'Mark'
+    this.markButton.setAttribute('aria-pressed', String(Boolean(isMarked)))
+    this.markButton.title = 'Mark for exclusion (x)'
+  }
+
+  #fail(id, error) {
+    if (this.id === id) this.facts.append(h('p.problem', { role: 'alert' }, error.message))
+  }
+
+  async #placesOf({ duplicates, pairs }) {
+    const ids = [...new Set([...duplicates.map((each) => each.image_id), ...pairs.flatMap((each) => [each.image_1_id, each.image_2_id])])].filter(Boolean)
+    const rows = await this.reader.ask('places', ids)
+    return new Map(ids.map((id, at) => [id, rows[at]]))
+  }
+
+  #showSmall(rowsOf) {
+    const wanted = new Map()
+    for (const image of this.facts.querySelectorAll('img[data-id]')) {
+      const row = rowsOf.get(image.dataset.id)
+      if (row !== null && row !== undefined) wanted.set(image, row)
+    }
+    this.thumbs.show(wanted)
+  }
+}
+
+const section = (title, ...children) => h('section', {}, h('h3', {}, title), ...children)
+
+/** Draw a text of any length: a long one scrolls in its own box. */
+export function drawText(text, tag = 'p') {
+  const isLong = String(text).length > LONG
+  return h(`${tag}.text${isLong ? '.long' : ''}`, { dir: 'auto', tabindex: isLong ? '0' : null }, String(text))
+}
+
+function table(rows) {
+  return h('dl', {}, rows.filter(([, value]) => value !== null && value !== undefined && value !== '').map(([name, value]) => [
+    h('dt', {}, name), h('dd', {}, value instanceof Node ? value : words(value, 5000)),
+  ]))
+}
+
+function drawPicture(picture) {
+  const settings = Object.entries(picture.settings ?? {}).filter(([, value]) => value !== null)
+  return [
+    section('Prompt', picture.prompt === null ? h('p.dim', {}, 'not known') : drawText(picture.prompt),
+      picture.original_prompt ? [h('h4', {}, 'Asked for before the provider revised it'), drawText(picture.original_prompt)] : null),
+    section('Made by', table([
+      ['generator', picture.generator],
+      ...settings.map(([name, value]) => [readable(name), String(value)]),
+    ])),
+    section('File and terms', table([
+      ['licence', picture.license],
+      ['id', h('a', { href: linkTo({ picture: picture.image_id }) }, picture.image_id)],
+      ['split', picture.split],
+      ['size', `${picture.width} × ${picture.height} px, ${picture.format}, ${picture.mode}, ${size(Number(picture.num_bytes))}`],
+      ['source', picture.source],
+      ['file', picture.file_name],
+      ['also from', (picture.other_origins ?? []).join(', ')],
+      ['source type', readable(String(picture.digital_source_type).split('/').at(-1))],
+      ['SHA-256', h('code', {}, picture.sha256)],
+    ])),
+  ]
+}
+
+function drawAbout(picture, { captions, request, pairs, duplicates, adherence }) {
+  const asked = new Map((picture.prompt_attributes ?? []).map(({ attribute, value }) => [attribute, value]))
+  const seen = captions.flatMap((caption) => caption.attributes ?? [])
+  const names = [...new Set([...asked.keys(), ...seen.map((each) => each.attribute)])]
+  const written = captions.filter((caption) => caption.caption !== null)
+  return [
+    adherence === null ? null : section('Adherence', h('p', {}, `${adherence.toFixed(3)} cosine similarity of picture and prompt`)),
+    written.length ? section('Captions', written.map(drawCaption)) : null,
+    names.length ? section('Attributes', h('table', {},
+      h('thead', {}, h('tr', {}, ['', 'asked', 'seen'].map((head) => h('th', { scope: 'col' }, head)))),
+      h('tbody', {}, names.map((name) => drawAttribute(name, asked.get(name), seen.filter((each) => each.attribute === name)))))) : null,
+    request ? section('Request', table(Object.entries(request).filter(([name, value]) => !['prompt', 'attributes', 'image_id', 'split'].includes(name) && value !== null && !(Array.isArray(value) && !value.length)).map(([name, value]) => [readable(name), plain(value)]))) : null,
+    duplicates.length ? section(`Near-duplicates (${count(duplicates.length)})`, h('div.strip', {}, duplicates.map((each) => drawSmall(each.image_id, near(each))))) : null,
+    pairs.length ? section(`Votes (${count(pairs.length)} pairs)`, h('ul.votes', {}, pairs.slice(0, 50).map((pair) => drawPair(pair, picture.image_id)))) : null,
+  ].filter(Boolean)
+}
+
+/** Write any value on one line. */
+export function plain(value) {
+  return typeof value === 'object' ? JSON.stringify(value, (_, each) => (typeof each === 'bigint' ? String(each) : each)) : String(value)
+}
+
+function drawCaption(caption) {
+  const missing = (caption.bag_of_words ?? []).filter((word) => !says(caption.caption, word))
+  return h('article.caption', {},
+    h('h4', {}, words(caption.captioner ?? 'captioner not known'), caption.captioner_version ? [' ', words(caption.captioner_version)] : null,
+      caption.similarity === null ? null : h('span.dim', { title: 'cosine similarity of picture and caption' }, ` ${caption.similarity.toFixed(3)}`)),
+    drawText(caption.caption),
+    caption.bag_of_words?.length ? h('p.bag', {}, caption.bag_of_words.map((word) => (missing.includes(word)
+      ? h('mark', { title: 'the caption does not say this in these words' }, words(word))
+      : h('span', {}, words(word))))) : null)
+}
+
+/** Whether a text has all words of a bag's entry, whatever stands between them; "hair: red" needs red. */
+function says(text, entry) {
+  const lower = text.toLowerCase()
+  const value = entry.includes(':') ? entry.slice(entry.indexOf(':') + 1) : entry
+  return value.toLowerCase().split(/[\s_]+/).filter(Boolean).every((word) => lower.includes(word))
+}
+
+function drawAttribute(name, asked, seen) {
+  const isSame = asked === undefined || !seen.length || seen.some((each) => String(each.value) === String(asked))
+  return h('tr', { class: isSame ? null : 'differs' },
+    h('th', { scope: 'row' }, words(readable(name))),
+    h('td', {}, asked === undefined ? h('span.dim', {}, '–') : words(asked)),
+    h('td', {}, seen.length ? seen.map((each) => h('div', { title: each.source_model ?? null }, words(each.value),
+      each.confidence === null ? null : h('span.dim', {}, ` ${Math.round(100 * each.confidence)} %`))) : h('span.dim', {}, '–')))
+}
+
+function near({ kind, similarity, hash_distance: bits }) {
+  return [similarity === null ? null : `similarity ${similarity.toFixed(3)}`, bits === null ? null : `${bits} bits`].filter(Boolean).join(', ') || kind
+}
+
+/** Draw a small picture that leads to its full view. */
+export function drawSmall(id, text, classes = '') {
+  return h('a.small', { href: linkTo({ picture: id }), class: `small ${classes}` }, h('img', { alt: `picture ${id}`, 'data-id': id }), text ? h('span', {}, text) : null)
+}
+
+function drawPair(pair, id) {
+  const isFirst = pair.image_1_id === id
+  const other = isFirst ? pair.image_2_id : pair.image_1_id
+  const [own, others] = isFirst ? [pair.votes_image_1, pair.votes_image_2] : [pair.votes_image_2, pair.votes_image_1]
+  const result = pair.decision === (isFirst ? 'image_1' : 'image_2') ? 'preferred' : pair.decision.startsWith('image_') ? 'not preferred' : readable(pair.decision)
+  return h('li', {}, other ? drawSmall(other, null) : null,
+    h('span', {}, h('strong', {}, result), ` ${own} : ${others} against `, words((isFirst ? pair.model_2 : pair.model_1) ?? 'another'),
+      pair.category ? [', ', words(pair.category)] : null))
+}
+

@@ -1,0 +1,93 @@
+// Reads parts of files by HTTP range requests.
+
+const CACHE_BYTES = 24e6 // small parts that are asked for again, such as indexes of pages
+const CACHED_PART_BYTES = 1e6
+const WHOLE_BYTES = 64e6 // a server without ranges sends whole files: up to this size they are used
+
+/** What was read, for the page's foot, and whether the server knows ranges. */
+export const traffic = { numBytes: 0, numRequests: 0, hasRanges: true }
+
+const parts = new Map() // url and range → promise of bytes, the least recently used first
+let cachedBytes = 0
+const wholes = new Map()
+
+/**
+ * Return bytes `start` to `end` (not included) of a file.
+ * @param {string} url
+ * @param {number} start
+ * @param {number} end
+ * @returns {Promise<ArrayBuffer>}
+ */
+export async function readRange(url, start, end) {
+  if (end <= start) return new ArrayBuffer(0)
+  const key = `${start}-${end} ${url}`
+  const known = parts.get(key)
+  if (known) {
+    parts.delete(key)
+    parts.set(key, known)
+    return known
+  }
+  const reading = fetchRange(url, start, end)
+  if (end - start <= CACHED_PART_BYTES) {
+    parts.set(key, reading)
+    cachedBytes += end - start
+    reading.catch(() => forget(key, end - start))
+    for (const oldest of parts.keys()) {
+      if (cachedBytes <= CACHE_BYTES) break
+      const [from, to] = oldest.split(' ', 1)[0].split('-').map(Number)
+      forget(oldest, to - from)
+    }
+  }
+  return reading
+}
+
+function forget(key, numBytes) {
+  if (parts.delete(key)) cachedBytes -= numBytes
+}
+
+async function fetchRange(url, start, end) {
+  const whole = wholes.get(url)
+  if (whole) return (await whole).slice(start, end)
+  traffic.numRequests += 1
+  const response = await fetch(url, { headers: { Range: `bytes=${start}-${end - 1}` } })
+  if (response.status === 206) {
+    const data = await response.arrayBuffer()
+    traffic.numBytes += data.byteLength
+    if (data.byteLength !== end - start) {
+      throw new Error(`${nameOf(url)} is not the file of the manifest: a part has ${data.byteLength} bytes, not ${end - start}`)
+    }
+    return data
+  }
+  if (!response.ok) throw new Error(`${nameOf(url)} cannot be read (HTTP ${response.status})`)
+  traffic.hasRanges = false
+  const size = Number(response.headers.get('Content-Length'))
+  if (size > WHOLE_BYTES || (wholes.size > 0 && !wholes.has(url) && totalOf(wholes) + size > 4 * WHOLE_BYTES)) {
+    await response.body?.cancel()
+    throw new Error(`this server sends whole files, and ${nameOf(url)} is too large for that`)
+  }
+  const reading = response.arrayBuffer()
+  wholes.set(url, reading)
+  reading.then((data) => { traffic.numBytes += data.byteLength; reading.size = data.byteLength }, () => wholes.delete(url))
+  return (await reading).slice(start, end)
+}
+
+function totalOf(files) {
+  let total = 0
+  for (const reading of files.values()) total += reading.size ?? 0
+  return total
+}
+
+function nameOf(url) {
+  return decodeURIComponent(new URL(url).pathname.split('/').slice(-2).join('/'))
+}
+
+/** Return a small file's text, or null where there is none. */
+export async function readText(url) {
+  traffic.numRequests += 1
+  const response = await fetch(url)
+  if (response.status === 404) return null
+  if (!response.ok) throw new Error(`${nameOf(url)} cannot be read (HTTP ${response.status})`)
+  const text = await response.text()
+  traffic.numBytes += text.length
+  return text
+}

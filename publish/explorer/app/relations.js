@@ -1,0 +1,163 @@
+// What a release says beside its pictures: pairs, near-duplicates, changes and rejected rows.
+
+import { Table } from './tables.js'
+import { readText } from './ranges.js'
+
+const PAIR_COLUMNS = [
+  'id', 'source', 'prompt', 'image_1_id', 'image_2_id', 'model_1', 'model_2', 'category', 'decision', 'num_responses',
+  'agreement', 'votes_image_1', 'votes_image_2', 'votes_both_good', 'votes_both_bad', 'votes_tie', 'votes_toxic',
+  'votes',
+]
+// Config → the columns that name a row in changes.parquet. Other configs have the same rows.
+const KEYS = { prompts: ['image_id'], captions: ['caption_id'], preferences: ['source', 'id'], generation: ['request_key'] }
+
+/** Return all rows of a table as objects with some columns and their own number. */
+async function readAll(table, columns) {
+  const rows = []
+  for await (const { start, numRows, values } of table.groups(columns)) {
+    for (let at = 0; at < numRows; at++) {
+      const row = { number: start + at }
+      for (const column of columns) row[column] = values[column][at]
+      rows.push(row)
+    }
+  }
+  return rows
+}
+
+export class Relations {
+  /**
+   * @param {object} manifest
+   * @param {Record<string, Table>} tables by config
+   * @param {{release: string, previous: string | null, rejected: string | null, rejectedBytes: number}} places
+   */
+  constructor(manifest, tables, places) { Object.assign(this, { manifest, tables, places }) }
+
+  #file(name) {
+    const entry = this.manifest.files.find((each) => each.path === name)
+    return entry ? new Table(this.places.release, [{ path: name, num_bytes: entry.num_bytes, num_rows: 0 }]) : null
+  }
+
+  /** Return all pairs, those on which people disagree most first; pairs without two votes come last. */
+  pairs() {
+    this.readPairs ??= this.#readPairs()
+    return this.readPairs
+  }
+
+  async #readPairs() {
+    if (!this.tables.preferences) return []
+    const rows = await readAll(this.tables.preferences, PAIR_COLUMNS)
+    const doubt = (row) => (row.num_responses > 1 && row.agreement != null ? row.agreement : 2)
+    return rows.sort((one, other) => doubt(one) - doubt(other) || other.num_responses - one.num_responses || one.number - other.number)
+  }
+
+  /** Return every column of a pair, with its votes. */
+  pair(number) { return this.tables.preferences.row(number) }
+
+  /** Return the groups of near-duplicates, the largest first. */
+  groups() {
+    this.readGroups ??= this.#readGroups()
+    return this.readGroups
+  }
+
+  async #readGroups() {
+    const table = this.#file('near_duplicates.parquet')
+    if (!table) return null
+    const groups = new Map()
+    for (const row of await readAll(table, ['image_id', 'group', 'similarity', 'hash_distance', 'kind'])) {
+      if (!groups.has(row.group)) groups.set(row.group, { group: row.group, images: [] })
+      groups.get(row.group).images.push(row)
+    }
+    return [...groups.values()].sort((one, other) => other.images.length - one.images.length || (one.group < other.group ? -1 : 1))
+  }
+
+  /** Return the rows that differ from the previous release, without those of configs that repeat others. */
+  changes() {
+    this.readChanges ??= this.#readChanges()
+    return this.readChanges
+  }
+
+  async #readChanges() {
+    const table = this.#file('changes.parquet')
+    if (!table) return null
+    const rows = await readAll(table, ['config', 'split', 'change', 'id', 'columns'])
+    return { rows: rows.filter((row) => KEYS[row.config]), hasPrevious: Boolean(this.places.previous) }
+  }
+
+  /** Return a changed row as it was and as it is: null where there is none, undefined where it is not at hand. */
+  async change({ config, id, change }) {
+    const [before, after] = await Promise.all([
+      change === 'added' ? null : this.#previousRow(config, id),
+      change === 'removed' ? null : this.#rowOf(this.tables[config], config, id),
+    ])
+    return { before, after }
+  }
+
+  async #previousRow(config, id) {
+    if (!this.places.previous) return undefined
+    this.previous ??= readText(`${this.places.previous}manifest.json`).then((text) => openTables(JSON.parse(text), this.places.previous))
+    const tables = await this.previous
+    return tables[config] ? this.#rowOf(tables[config], config, id) : undefined
+  }
+
+  async #rowOf(table, config, id) {
+    table.numbers ??= this.#numbers(table, config)
+    const number = (await table.numbers).get(id)
+    return number === undefined ? undefined : table.row(number)
+  }
+
+  async #numbers(table, config) {
+    const rows = await readAll(table, KEYS[config])
+    return new Map(rows.map((row) => [KEYS[config].map((column) => row[column]).join('/'), row.number]))
+  }
+
+  /** Return the rejected rows, or null where the folder has none. */
+  rejected() {
+    const { rejected, rejectedBytes } = this.places
+    if (!rejected) return Promise.resolve(null)
+    const cut = rejected.lastIndexOf('/') + 1
+    const table = new Table(rejected.slice(0, cut), [{ path: rejected.slice(cut), num_bytes: rejectedBytes, num_rows: 0 }])
+    return readAll(table, ['table', 'source', 'file', 'row', 'name', 'reason', 'problems', 'raw'])
+  }
+
+  /** Return what else is known of a picture. */
+  async about(pictures, row) {
+    const id = pictures.ids[row]
+    const [captions, pairs, groups, request] = await Promise.all([
+      this.#captions(pictures, row), this.pairs(), this.groups(), this.#request(id),
+    ])
+    return {
+      captions,
+      request,
+      pairs: pairs.filter((pair) => pair.image_1_id === id || pair.image_2_id === id),
+      duplicates: groups?.find((group) => group.images.some((image) => image.image_id === id))?.images ?? [],
+      adherence: pictures.adherence?.[row] ?? null,
+    }
+  }
+
+  async #captions(pictures, row) {
+    await pictures.seen
+    const numbers = pictures.captionRows.get(row) ?? []
+    const scores = this.tables[`${pictures.features}_captions`]
+    return Promise.all(numbers.map(async (number) => ({
+      ...await this.tables.captions.row(number),
+      similarity: scores ? await scores.cell('similarity', number) : null,
+    })))
+  }
+
+  async #request(id) {
+    const table = this.tables.generation
+    if (!table) return null
+    this.requests ??= readAll(table, ['image_id']).then((rows) => new Map(rows.map((row) => [row.image_id, row.number])))
+    const number = (await this.requests).get(id)
+    return number === undefined ? null : table.row(number)
+  }
+}
+
+/** Return the Parquet tables of a release by config, from its manifest. */
+export function openTables(manifest, base) {
+  const shards = {}
+  for (const shard of manifest.shards) {
+    if (shard.path.endsWith('.parquet')) (shards[shard.config] ??= []).push(shard)
+  }
+  return Object.fromEntries(Object.entries(shards).map(([config, own]) => [config, new Table(base, own)]))
+}

@@ -1,0 +1,159 @@
+"""The explorer's server: read-only, on 127.0.0.1, for one browser. It answers with parts of files."""
+
+import json
+import stat
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+from publish.explorer import PAGE_FILES, SETTINGS_NAME, STATIC
+from schemas.problems import KitError
+
+_MAX_QUESTION_BYTES = 16_384
+_ANY_BYTES = "application/octet-stream"  # no file of a release is shown by the browser itself
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """A folder of which some files are served.
+
+    Attributes:
+        path: The folder.
+        names: The files, relative to it; there is no way to others.
+    """
+
+    path: Path
+    names: Collection[str]
+
+    def find(self, name: str) -> Path | None:
+        """Return the path of a file that may be served: a regular one, in the folder, and listed."""
+        if name not in self.names:
+            return None
+        try:
+            whole = (self.path / name).resolve(strict=True)
+        except (OSError, RuntimeError):  # missing, or links in a circle
+            return None
+        if not whole.is_relative_to(self.path.resolve()):
+            return None
+        return whole if stat.S_ISREG(whole.stat().st_mode) else None
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """The pictures that show most of what a text says.
+
+    Attributes:
+        rows: Rows of the release, the most similar first.
+        similarities: Cosine similarity of each.
+        note: What was left out of the text, if anything.
+    """
+
+    rows: list[int]
+    similarities: list[float]
+    note: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What is served beside the page.
+
+    Attributes:
+        release: The release.
+        previous: The one that it follows, if it is at hand.
+        thumbnails: Packs of small pictures.
+        rejected: A folder with the list of rejected rows.
+        search: Ranks pictures by a text; None where the release has no features.
+    """
+
+    release: Folder
+    previous: Folder | None = None
+    thumbnails: Folder | None = None
+    rejected: Folder | None = None
+    search: Callable[[str], Ranking] | None = None
+
+    @property
+    def folders(self) -> Mapping[str, Folder]:
+        """Name in addresses → folder."""
+        names = ("release", "previous", "thumbnails", "rejected")
+        return {name: folder for name in names if (folder := getattr(self, name)) is not None}
+
+    @property
+    def settings(self) -> dict[str, object]:
+        """What the page reads first: where everything is."""
+        places: dict[str, object] = {
+            name: f"{name}/" if name in self.folders else None
+            for name in ("release", "previous", "thumbnails")
+        }
+        if self.rejected is not None:
+            (name,) = self.rejected.names
+            places |= {"rejected": f"rejected/{name}"}
+            places |= {"rejectedBytes": (self.rejected.path / name).stat().st_size}
+        return {**places, "searches": self.search is not None}
+
+
+def make_app(shown: Shown) -> Starlette:
+    """Return the application that serves a release; a `Guard` belongs before it."""
+
+    async def send_page(request: Request) -> Response:
+        name = request.path_params.get("name", "index.html")
+        if name not in PAGE_FILES:
+            return _not_found()
+        return FileResponse(STATIC / name, media_type=PAGE_FILES[name])
+
+    async def send_settings(_: Request) -> Response:
+        return JSONResponse(shown.settings)
+
+    async def send_file(request: Request) -> Response:
+        folder = shown.folders.get(request.path_params["folder"])
+        path = await run_in_threadpool(folder.find, request.path_params["name"]) if folder else None
+        if path is None:
+            return _not_found()
+        return FileResponse(path, media_type=_ANY_BYTES, stat_result=path.stat())
+
+    async def search(request: Request) -> Response:
+        text = await _read_question(request)
+        if shown.search is None or text is None:
+            return JSONResponse({"problem": "give a text to search for"}, 400)
+        try:
+            ranking = await run_in_threadpool(shown.search, text)
+        except KitError as error:  # for the person; a status of errors would be one of the page's, too
+            return JSONResponse({"problem": "; ".join(str(each) for each in error.problems)})
+        return JSONResponse(asdict(ranking))
+
+    return Starlette(
+        routes=[
+            Route("/", send_page),
+            Route(f"/{SETTINGS_NAME}", send_settings),
+            Route("/api/search", search, methods=["POST"]),
+            Route("/{name}", send_page),
+            Route("/{folder}/{name:path}", send_file),
+        ]
+    )
+
+
+def _not_found() -> Response:
+    return PlainTextResponse("There is no such file.\n", 404)
+
+
+async def _read_question(request: Request) -> str | None:
+    """Return the text that is searched for; None where the request has no such text."""
+    # Pages of other origins cannot send this type without asking first, which is never answered.
+    if request.headers.get("content-type", "").partition(";")[0] != "application/json":
+        return None
+    data = b""
+    async for part in request.stream():
+        data += part
+        if len(data) > _MAX_QUESTION_BYTES:
+            return None
+    try:
+        question = json.loads(data)
+    except (ValueError, RecursionError):
+        return None
+    text = question.get("text") if isinstance(question, dict) else None
+    return text.strip() or None if isinstance(text, str) else None

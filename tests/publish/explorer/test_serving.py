@@ -1,0 +1,215 @@
+"""The explorer's server: parts of files, one folder, one browser."""
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from publish.explorer import PAGE_FILES
+from publish.explorer.guard import Guard
+from publish.explorer.serving import Folder, Ranking, Shown, make_app
+from schemas.problems import Problem, Reason, SettingsError
+from tests.publish.explorer.serving import Answer, ask, serve
+
+DATA = bytes(range(256)) * 4
+SECRET = b"not of the release"
+
+
+def rank(text: str) -> Ranking:
+    if text == "unknown":
+        raise SettingsError(Problem(Reason.SETTINGS, "no word is known", fix="use others"))
+    return Ranking([2, 0], [0.5, 0.25], f"searched for {text}")
+
+
+class Served:
+    """A server, and its token."""
+
+    def __init__(self, port: int, token: str) -> None:
+        self.port, self.token = port, token
+
+    def get(self, path: str, method: str = "GET", body: bytes | None = None, **headers: str) -> Answer:
+        cookie = f"sfhq-explorer-{self.port}={self.token}"
+        return ask(self.port, path, method, body, **{"Cookie": cookie, **headers})
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    base = tmp_path_factory.mktemp("served")
+    (base / "release" / "images").mkdir(parents=True)
+    (base / "secret.txt").write_bytes(SECRET)
+    (base / "release" / "images" / "a.parquet").write_bytes(DATA)
+    (base / "release" / "images" / "unlisted.parquet").write_bytes(SECRET)
+    (base / "release" / "leaves").symlink_to(base / "secret.txt")
+    (base / "release" / "circle").symlink_to(base / "release" / "circle")
+    (base / "release" / "stays").symlink_to(base / "release" / "images" / "a.parquet")
+    os.mkfifo(base / "release" / "pipe")
+    names = {"images/a.parquet", "leaves", "stays", "circle", "pipe", "images", "gone", "../secret.txt"}
+    shown = Shown(Folder(base / "release", names), search=rank)
+    with serve(lambda port: Guard(make_app(shown), port, "the-token")) as port:
+        yield Served(port, "the-token")
+
+
+FILE = "/release/images/a.parquet"
+
+
+@pytest.mark.parametrize(
+    ("asked", "start", "end"),
+    [("bytes=0-9", 0, 10), ("bytes=1000-", 1000, 1024), ("bytes=-4", 1020, 1024), ("bytes=7-99999", 7, 1024)],
+)
+def test_a_part_of_a_file_is_sent_with_its_place(served: Served, asked: str, start: int, end: int) -> None:
+    answer = served.get(FILE, Range=asked)
+    assert (answer.status, answer.body) == (206, DATA[start:end])
+    assert answer.headers["content-range"] == f"bytes {start}-{end - 1}/1024"
+    assert answer.headers["content-length"] == str(end - start)
+
+
+def test_parts_that_are_not_there_are_refused(served: Served) -> None:
+    answer = served.get(FILE, Range="bytes=1024-1030")
+    assert (answer.status, answer.headers["content-range"]) == (416, "bytes */1024")
+    assert served.get(FILE, Range="bytes=nine-ten").status == 400
+
+
+def test_the_head_of_a_file_and_of_a_part(served: Served) -> None:
+    whole = served.get(FILE, "HEAD")
+    assert (whole.status, whole.body, whole.headers["content-length"]) == (200, b"", "1024")
+    assert whole.headers["accept-ranges"] == "bytes"
+    part = served.get(FILE, "HEAD", Range="bytes=0-9")
+    assert (part.status, part.body, part.headers["content-length"]) == (206, b"", "10")
+
+
+def test_a_part_of_another_content_is_not_mixed_in(served: Served) -> None:
+    tag = served.get(FILE, "HEAD").headers["etag"]
+    assert served.get(FILE, Range="bytes=0-9", If_Range=tag).status == 206
+    other = served.get(FILE, Range="bytes=0-9", If_Range='"another"')
+    assert (other.status, other.body) == (200, DATA)
+
+
+@pytest.mark.parametrize("folder", ["/release/", "/previous/", "/thumbnails/", "/rejected/", "/", "/api/"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *(
+            "../secret.txt",
+            "%2e%2e/secret.txt",
+            "..%2fsecret.txt",
+            "..%5csecret.txt",
+            "images/../../secret.txt",
+        ),
+        *(
+            "/etc/passwd",
+            "%2fetc/passwd",
+            "leaves",
+            "circle",
+            "pipe",
+            "images",
+            "gone",
+            "images/unlisted.parquet",
+        ),
+        *("", ".", "..", "%00", "images/a.parquet%00", "images//a.parquet", "a" * 5000, "%ff%fe"),
+        *("serving.py", "../serving.py", "app/explorer.js", "static/index.html"),
+    ],
+)
+def test_no_path_leads_out_of_the_release(served: Served, folder: str, name: str) -> None:
+    path = folder + name
+    answer = served.get(path)
+    assert SECRET not in answer.body
+    if path != "/":
+        assert answer.status in (400, 404, 405)
+
+
+def test_a_link_that_stays_in_the_release_is_followed(served: Served) -> None:
+    assert served.get("/release/stays").body == DATA
+
+
+@given(name=st.text(max_size=40))
+def test_only_listed_names_are_found(name: str) -> None:
+    folder = Folder(Path(__file__).parent, {"conftest.py"})
+    found = folder.find(name)
+    assert (found is not None) == (name == "conftest.py")
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Cookie": ""},
+        {"Cookie": "sfhq-explorer-1=the-token"},
+        {"Cookie": "sfhq-explorer-{port}=wrong"},
+        {"Cookie": "sfhq-explorer-{port}=\u00e9"},
+        {"Host": "evil.example:{port}"},  # a name that was bound again to 127.0.0.1
+        {"Host": "127.0.0.1"},
+        {"Host": "127.0.0.1.evil.example:{port}"},
+        {"Sec_Fetch_Site": "cross-site"},
+        {"Sec_Fetch_Site": "same-site"},  # another port of this machine
+    ],
+)
+@pytest.mark.parametrize("path", ["/", "/explorer.json", "/release/images/a.parquet", "/explorer.js"])
+def test_others_are_refused(served: Served, headers: dict[str, str], path: str) -> None:
+    given = {name: value.replace("{port}", str(served.port)) for name, value in headers.items()}
+    cookie = {"Cookie": f"sfhq-explorer-{served.port}={served.token}"}
+    answer = ask(served.port, path, "GET", None, **{**cookie, **given})
+    assert answer.status == 403
+    assert DATA not in answer.body
+
+
+def test_the_address_gives_the_browser_a_cookie_and_loses_its_token(served: Served) -> None:
+    answer = ask(served.port, f"/?token={served.token}")
+    assert (answer.status, answer.headers["location"]) == (303, "/")
+    cookie = answer.headers["set-cookie"]
+    assert f"sfhq-explorer-{served.port}={served.token}" in cookie
+    assert "httponly" in cookie.lower()
+    assert "samesite=strict" in cookie.lower()
+    assert ask(served.port, "/?token=wrong").status == 403
+    assert ask(served.port, f"/explorer.json?token={served.token}").status == 403
+
+
+@pytest.mark.parametrize("path", ["/", FILE, "/none", "/api/search", "/explorer.json"])
+def test_every_answer_keeps_the_page_to_itself(served: Served, path: str) -> None:
+    for answer in (served.get(path), ask(served.port, path)):
+        policy = answer.headers["content-security-policy"]
+        assert "script-src 'self'" in policy
+        assert "unsafe" not in policy
+        assert "connect-src 'self';" in policy
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert answer.headers["cross-origin-resource-policy"] == "same-origin"
+        assert "access-control-allow-origin" not in answer.headers
+
+
+@pytest.mark.parametrize("method", ["PUT", "DELETE", "POST", "PATCH", "OPTIONS"])
+def test_nothing_can_be_written(served: Served, method: str) -> None:
+    for path in ("/", FILE, "/explorer.json"):
+        assert served.get(path, method, b"x").status == 405
+
+
+JSON = {"Content_Type": "application/json"}
+
+
+def test_a_search_by_meaning_is_answered(served: Served) -> None:
+    answer = served.get("/api/search", "POST", b'{"text": " hat "}', **JSON)
+    expected = {"rows": [2, 0], "similarities": [0.5, 0.25], "note": "searched for hat"}
+    assert (answer.status, json.loads(answer.body)) == (200, expected)
+    refused = served.get("/api/search", "POST", b'{"text": "unknown"}', **JSON)
+    assert refused.status == 200
+    assert "no word is known" in json.loads(refused.body)["problem"]
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"{", b"[]", b"{}", b'{"text": 1}', b'{"text": " "}', b"\xff", b"[" * 15_000, b"x" * 20_000]
+)
+def test_a_search_for_nothing_is_refused(served: Served, body: bytes) -> None:
+    assert served.get("/api/search", "POST", body, **JSON).status == 400
+
+
+def test_a_form_of_another_page_is_no_search(served: Served) -> None:
+    answer = served.get("/api/search", "POST", b'{"text": "hat"}', Content_Type="text/plain")
+    assert answer.status == 400
+
+
+def test_the_page_is_complete(served: Served) -> None:
+    for name, media_type in PAGE_FILES.items():
+        answer = served.get(f"/{name}")
+        assert (answer.status, answer.headers["content-type"]) == (200, media_type)
+    assert served.get("/").body == served.get("/index.html").body
