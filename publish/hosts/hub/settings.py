@@ -3,6 +3,7 @@
 from pydantic import Field
 
 from publish.hosts.protocol import HostTable
+from schemas.settings import Repository
 
 
 class HubSettings(HostTable):
@@ -12,3 +13,12 @@ class HubSettings(HostTable):
         default=False,
         description="Whether a repository that is made here is private; one that is there stays.",
     )
+    space: bool | Repository = Field(
+        default=False,
+        description="Whether the explorer's page is published beside the dataset, as a static Space: true "
+        'for one with the dataset\'s name, or "organisation/name".',
+    )
+
+    def space_beside(self, repository: str) -> str | None:
+        """Return the name of the Space beside a dataset; None if there is to be none."""
+        return (repository if self.space else None) if isinstance(self.space, bool) else self.space
