@@ -17,7 +17,8 @@ from schemas.records import DEFAULT_SPLIT
 
 # The Hub's names: https://huggingface.co/docs/hub/datasets-cards
 _Slug = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{1,48}[a-z0-9]$")]
-Repository = Annotated[str, Field(pattern=r"^[\w.-]{1,96}/[\w.-]{1,96}$")]
+REPOSITORY_PATTERN = r"^[\w.-]{1,96}/[\w.-]{1,96}$"
+_Repository = Annotated[str, Field(pattern=REPOSITORY_PATTERN)]
 _SplitName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=40)]
 _Line = Annotated[str, Field(min_length=1, max_length=500, pattern=r"^[^\r\n]+$")]
 _Address = Annotated[str, Field(max_length=500, pattern=r"^https?://[^\s<>\"{}|\\^`]+$")]
@@ -34,7 +35,7 @@ class DatasetSettings(_Settings):
 
     name: _Slug = Field(description="Short name, lower case: the key of the citation.")
     title: _Line = Field(description="Name for people.")
-    repository: Repository = Field(description='Where it is published: "organisation/name".')
+    repository: _Repository = Field(description='Where it is published: "organisation/name".')
     summary: _Line = Field(description="One sentence that says what it is.")
     homepage: _Line | None = Field(None, description="Where the collection comes from.")
     description: str = Field("", description="Markdown: what it is, how it was made.")

@@ -18,6 +18,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 from huggingface_hub import HfApi, constants, snapshot_download
+from pydantic import ValidationError
 
 from publish.checks.files import read_manifest
 from publish.explorer.space import hub_address, space_files
@@ -1335,3 +1336,11 @@ def test_nothing_is_published_where_the_token_may_not_write_to_the_spaces_owner(
     assert "no rights in the namespace elsewhere" in unready.message
     assert "no rights in the namespace elsewhere" in refusal(target, first)
     assert hub.writes() == []
+
+
+@pytest.mark.parametrize("space", ["name", "a/b/c", "a/b\n", "https://a/b", 3, ["a/b"], None])
+def test_a_wrong_name_of_a_space_is_told_once(space: object) -> None:
+    with pytest.raises(ValidationError) as raised:
+        HubSettings.model_validate({"space": space})
+    (detail,) = raised.value.errors()
+    assert "organisation/name" in detail["msg"]
