@@ -17,7 +17,8 @@ from schemas.records import DEFAULT_SPLIT
 
 # The Hub's names: https://huggingface.co/docs/hub/datasets-cards
 _Slug = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{1,48}[a-z0-9]$")]
-_Repository = Annotated[str, Field(pattern=r"^[\w.-]{1,96}/[\w.-]{1,96}$")]
+REPOSITORY_PATTERN = r"^[\w.-]{1,96}/[\w.-]{1,96}$"
+_Repository = Annotated[str, Field(pattern=REPOSITORY_PATTERN)]
 _SplitName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=40)]
 _Line = Annotated[str, Field(min_length=1, max_length=500, pattern=r"^[^\r\n]+$")]
 _Address = Annotated[str, Field(max_length=500, pattern=r"^https?://[^\s<>\"{}|\\^`]+$")]

@@ -58,11 +58,12 @@ def launch(
         config = uvicorn.Config(
             guard, log_level="error", lifespan="off", access_log=False, timeout_graceful_shutdown=1
         )
-        terminal.table([("release", str(options.release)), ("page", guard.address)])
-        terminal.note("Ctrl-C ends it. The address is for a browser on this machine, and for this run.")
-        if not options.no_browser:
-            webbrowser.open(guard.address)
-        with suppress(KeyboardInterrupt):  # which uvicorn raises once more when it has ended
+        # uvicorn raises this once more when it has ended. From the line that names Ctrl-C on, it is no error.
+        with suppress(KeyboardInterrupt):
+            terminal.table([("release", str(options.release)), ("page", guard.address)])
+            terminal.note("Ctrl-C ends it. The address is for a browser on this machine, and for this run.")
+            if not options.no_browser:
+                webbrowser.open(guard.address)
             uvicorn.Server(config).run(sockets=[listener])
 
 

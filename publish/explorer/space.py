@@ -1,13 +1,14 @@
 """The explorer as a folder for a static Space, or for any server that knows range requests."""
 
 import json
-import shutil
+import re
+from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from publish.explorer import PAGE_FILES, SETTINGS_NAME, STATIC
 from schemas.manifest import Manifest
-from schemas.versions import tag_of
+from schemas.versions import VERSION_PATTERN, tag_of
 
 HUB = "https://huggingface.co"
 # The Hub sends a browser on to its stores, under these names.
@@ -17,7 +18,7 @@ _OWN = "connect-src 'self'"
 
 def hub_address(manifest: Manifest) -> str:
     """Return where the Hub has a release's files."""
-    return f"{HUB}/datasets/{manifest.inputs.dataset.repository}/resolve/{tag_of(manifest.version)}/"
+    return f"{_resolve(manifest)}{tag_of(manifest.version)}/"
 
 
 def write_space(out: Path, manifest: Manifest, data: str) -> None:
@@ -32,14 +33,44 @@ def write_space(out: Path, manifest: Manifest, data: str) -> None:
         OSError: It cannot be written.
     """
     out.mkdir(parents=True, exist_ok=True)
-    for name in PAGE_FILES:
-        shutil.copyfile(STATIC / name, out / name)
-    page = out / "index.html"
+    for name, content in space_files(manifest, data).items():
+        (out / name).write_bytes(content)
+
+
+def space_files(manifest: Manifest, data: str) -> Mapping[str, bytes]:
+    """Return the files of a Space, by name.
+
+    Args:
+        manifest: Of the release.
+        data: As of `write_space`.
+    """
+    files = {name: (STATIC / name).read_bytes() for name in PAGE_FILES}
     allowed = " ".join((_OWN, *_origins(data)))
-    page.write_text(page.read_text(encoding="utf-8").replace(_OWN, allowed), encoding="utf-8")
+    files["index.html"] = files["index.html"].replace(_OWN.encode(), allowed.encode())
     settings = {"release": data, "previous": None, "thumbnails": None, "searches": False}
-    (out / SETTINGS_NAME).write_text(json.dumps(settings, indent=1) + "\n", encoding="utf-8")
-    (out / "README.md").write_text(_card(manifest), encoding="utf-8")
+    files[SETTINGS_NAME] = f"{json.dumps(settings, indent=1)}\n".encode()
+    files["README.md"] = _card(manifest).encode()
+    return files
+
+
+def version_shown(settings: bytes, manifest: Manifest) -> str | None:
+    """Return the version that a Space shows of a dataset on the Hub; None if it shows something else.
+
+    Args:
+        settings: The Space's file of settings, from anybody.
+        manifest: Of any release of the dataset.
+    """
+    try:
+        address = json.loads(settings)["release"]
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return None
+    ours = re.escape(_resolve(manifest)) + f"v({VERSION_PATTERN.pattern})/"
+    found = re.fullmatch(ours, address) if isinstance(address, str) else None
+    return found[1] if found else None
+
+
+def _resolve(manifest: Manifest) -> str:
+    return f"{HUB}/datasets/{manifest.inputs.dataset.repository}/resolve/"
 
 
 def _origins(data: str) -> tuple[str, ...]:

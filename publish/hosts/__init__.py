@@ -23,7 +23,7 @@ def _open_hub(dataset: DatasetSettings, settings: HubSettings, _: Path, options:
     from publish.hosts.hub.target import HubTarget  # noqa: PLC0415
 
     limits = Limits(options.times)
-    return HubTarget(dataset.repository, private=settings.private, limits=limits, note=options.note)
+    return HubTarget(dataset.repository, settings, limits=limits, note=options.note)
 
 
 def _hub_line(dataset: DatasetSettings, version: str) -> str:

@@ -234,6 +234,14 @@ class Host(Protocol[P]):
         """
         ...
 
+    def accompany(self, manifest: Manifest, watcher: Watcher = ...) -> None:
+        """Publish what goes beside a finished release, such as a page that shows it; nothing on most hosts.
+
+        Raises:
+            ReleaseError: It is not there; the release is published all the same.
+        """
+        ...
+
     def withdraw(self, version: str, reason: str) -> bool:
         """Mark a release as withdrawn where people look; nothing is removed.
 

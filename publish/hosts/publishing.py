@@ -177,6 +177,8 @@ def publish(
             published.warnings += warnings
             ahead = ahead if is_first else name
             published.receipts.append(host.receipt(manifest))
+            with screen.transfer() as watcher:
+                host.accompany(manifest, watcher)
         except KitError as error:
             published.problems += error.problems
         except OSError as error:  # of this machine: the hosts' own are problems

@@ -122,6 +122,9 @@ class Shelf:
     def finish(self, manifest):
         pass
 
+    def accompany(self, manifest, watcher=UNWATCHED):
+        pass
+
     def withdraw(self, version, reason):
         return False
 

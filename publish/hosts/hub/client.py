@@ -94,7 +94,7 @@ class HubError(ReleaseError, RequestError):
 
 
 class Hub:
-    """Speaks to the Hub about one dataset repository.
+    """Speaks to the Hub about one repository.
 
     The token is the client's own: from `HF_TOKEN` or `hf auth login`. It is read when a stage begins, and is
     in no message.
@@ -105,6 +105,7 @@ class Hub:
         limits: Time limits and retries.
         clock: The time; the real one if None.
         note: Shows a line about a Hub that is silent; may be called from another thread.
+        repo_type: Kind of the repository, "dataset" or "space".
     """
 
     def __init__(
@@ -114,9 +115,11 @@ class Hub:
         limits: Limits | None = None,
         clock: Clock | None = None,
         note: Callable[[str], object] = UNWATCHED.note,
+        repo_type: str = constants.REPO_TYPE_DATASET,
     ) -> None:
-        self.repository, self.limits = repository, limits or Limits()
+        self.repository, self.repo_type, self.limits = repository, repo_type, limits or Limits()
         self.endpoint = (endpoint or constants.ENDPOINT).rstrip("/")
+        self.url = f"{self.endpoint}/{constants.REPO_TYPES_URL_PREFIXES[repo_type]}{repository}"
         self.token: str | None = None
         self._clock = clock or Clock()
         self._note = note
@@ -204,7 +207,7 @@ class Hub:
             take: Called with each piece.
         """
         url = hf_hub_url(
-            self.repository, path, repo_type="dataset", revision=revision, endpoint=self.endpoint
+            self.repository, path, repo_type=self.repo_type, revision=revision, endpoint=self.endpoint
         )
         headers = {**build_hf_headers(token=self.token or False), "Accept-Encoding": "identity"}
         with get_session().stream("GET", url, headers=headers) as response:
@@ -279,8 +282,7 @@ class Hub:
             raise ReleaseError(problem) from error
 
     def _problem(self, message: str, fix: str, code: str = "host/unreachable") -> Problem:
-        place = f"{self.endpoint}/datasets/{self.repository}"
-        return Problem(Reason.RELEASE, message, file=place, fix=fix, code=code)
+        return Problem(Reason.RELEASE, message, file=self.url, fix=fix, code=code)
 
     def _explain(self, error: Exception) -> HubError:
         """Return in one sentence what went wrong, and what to do."""

@@ -1,4 +1,4 @@
-"""The contents of a dataset repository on the Hub: branches, tags, files of a commit, and the release in it.
+"""The contents of a repository on the Hub: branches, tags, files of a commit, and the release in it.
 
 A commit never changes, and neither does the file that a git id names. So each is read once.
 """
@@ -21,7 +21,7 @@ from schemas.problems import Problem, Reason
 from schemas.versions import VERSION_PATTERN, tag_of
 from schemas.withdrawals import mark_changelog, mark_text, withdrawals
 
-TARGET, BRANCH, REPO_TYPE = "hub", "main", "dataset"
+TARGET, BRANCH = "hub", "main"
 CARD, CHANGELOG = "README.md", "CHANGELOG.md"
 ATTRIBUTES = ".gitattributes"  # the Hub itself puts it into every repository
 
@@ -66,7 +66,7 @@ class Contents:
 
     def __init__(self, hub: Hub) -> None:
         self._hub = hub
-        self.url = f"{hub.endpoint}/datasets/{hub.repository}"
+        self.url = hub.url
         self._trees: dict[str, Mapping[str, RepoFile]] = {}
         self._texts: dict[str, bytes] = {}
         self._digests: dict[str, str] = {}
@@ -78,7 +78,9 @@ class Contents:
             HubError: The Hub does not say.
         """
         try:
-            found = self._hub.ask(lambda api: api.list_repo_refs(self._hub.repository, repo_type=REPO_TYPE))
+            found = self._hub.ask(
+                lambda api: api.list_repo_refs(self._hub.repository, repo_type=self._hub.repo_type)
+            )
         except HubError as error:
             # Without a token, the Hub says 401 for what does not exist, too.
             if error.status == 404 or (error.status == 401 and self._hub.token is None):
@@ -92,7 +94,9 @@ class Contents:
         """List the files of a commit, by path."""
 
         def list_files(api: HfApi) -> Mapping[str, RepoFile]:
-            tree = api.list_repo_tree(self._hub.repository, recursive=True, revision=sha, repo_type=REPO_TYPE)
+            tree = api.list_repo_tree(
+                self._hub.repository, recursive=True, revision=sha, repo_type=self._hub.repo_type
+            )
             return {entry.path: entry for entry in tree if isinstance(entry, RepoFile)}
 
         if sha not in self._trees:
@@ -123,7 +127,7 @@ class Contents:
 
     def withdrawn(self, sha: str, path: str = CARD) -> Mapping[str, str]:
         """Return the versions that a text of a commit says are withdrawn, each with the reason."""
-        text = self._text(path, sha)
+        text = self.text(path, sha)
         return withdrawals(text.decode("utf-8", "replace")) if text else {}
 
     def kept(self, sha: str) -> tuple[list[str], dict[str, str]]:
@@ -132,14 +136,14 @@ class Contents:
         Raises:
             ValueError: Its markers are not pairs.
         """
-        card = self._text(CARD, sha)
+        card = self.text(CARD, sha)
         return (read_kept(card) if card else []), dict(self.withdrawn(sha))
 
     def marked(self, sha: str, version: str, reason: str) -> Mapping[str, bytes]:
         """Return the new content of each text of a commit that does not mark a version as withdrawn yet."""
         texts = {}
         for path, mark in ((CARD, mark_text), (CHANGELOG, mark_changelog)):
-            data = self._text(path, sha)
+            data = self.text(path, sha)
             try:
                 text = mark(data.decode(), version, reason) if data is not None else None
             except ValueError:  # not UTF-8, or a changelog of other releases
@@ -211,7 +215,9 @@ class Contents:
 
     def commits(self) -> list[GitCommitInfo]:
         """List the commits of `main`, the newest first."""
-        return self._hub.ask(lambda api: api.list_repo_commits(self._hub.repository, repo_type=REPO_TYPE))
+        return self._hub.ask(
+            lambda api: api.list_repo_commits(self._hub.repository, repo_type=self._hub.repo_type)
+        )
 
     def download(self, entry: FileEntry, sha: str) -> Problem | None:
         """Download a file and compare its bytes with its entry."""
@@ -254,7 +260,27 @@ class Contents:
         """Make a problem of one of its files."""
         return Problem(Reason.RELEASE, message, file=f"{self.url}: {path}", fix=fix, code="host/file-differs")
 
-    def _text(self, path: str, sha: str) -> bytes | None:
+    def is_private(self) -> bool:
+        """Return whether only some people see the repository.
+
+        Raises:
+            HubError: The Hub does not say.
+        """
+        told = self._hub.ask(
+            lambda api: api.repo_info(self._hub.repository, repo_type=self._hub.repo_type).private
+        )
+        if not isinstance(told, bool):
+            problem = self.problem("the Hub does not say whether this is private", AGAIN, "host/unreachable")
+            raise HubError(problem)
+        return told
+
+    def lists(self, path: str, data: bytes, sha: str) -> bool:
+        """Return whether a commit has a file with these bytes, by the Hub's listing."""
+        file = self.files(sha).get(path)
+        return file is not None and file.size == len(data) and _is_content(data, file)
+
+    def text(self, path: str, sha: str) -> bytes | None:
+        """Download a small file; None where a commit has none."""
         file = self.files(sha).get(path)
         return self._read(file, sha) if file is not None and _is_readable(file) else None
 

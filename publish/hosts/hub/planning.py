@@ -34,6 +34,38 @@ _MAX_NAMED = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SpacePlan:
+    """What a run would do to the Space beside the dataset.
+
+    Attributes:
+        url: The Space.
+        problems: Every reason why it cannot be done.
+        add: New and changed files, each with its size in bytes.
+        keep: Files that it has already; empty where a newer version is shown.
+        remove: Files that the Hub has put into the new Space.
+        base: The commit that the plan compares with; None where there is no Space.
+        notes: Facts to know before the run.
+    """
+
+    url: str
+    problems: tuple[Problem, ...] = ()
+    add: Mapping[str, int] = field(default_factory=dict)
+    keep: Mapping[str, int] = field(default_factory=dict)
+    remove: tuple[str, ...] = ()
+    base: str | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def steps(self) -> tuple[str, ...]:
+        """The steps, in order."""
+        if self.problems or not (self.add or self.remove):
+            return ()
+        size = f"{sum(self.add.values()):,} bytes"
+        commit = f"1 commit of {len(self.add)} files ({size}) to the Space {self.url}"
+        return (commit,) if self.base is not None else ("create the Space", commit)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HubPlan:
     """What a run would do to one repository.
 
@@ -49,6 +81,7 @@ class HubPlan:
         commits: Commits to make: 1 or 0.
         tags: Tags to make: 1 or 0.
         notes: Facts to know before the run.
+        space: What would be done to the Space beside it; None without one.
     """
 
     target: str = "hub"
@@ -63,6 +96,7 @@ class HubPlan:
     commits: int = 0
     tags: int = 0
     notes: tuple[str, ...] = ()
+    space: SpacePlan | None = None
 
     @property
     def creates(self) -> bool:
@@ -78,13 +112,17 @@ class HubPlan:
     def steps(self) -> tuple[str, ...]:
         """The steps, in order."""
         done = {"create the repository": self.creates, "1 commit": self.commits, "1 tag": self.tags}
-        return tuple(step for step, is_due in done.items() if is_due)
+        own = tuple(step for step, is_due in done.items() if is_due)
+        return own if self.space is None else (*own, *self.space.steps)
 
     @property
     def num_requests(self) -> int:
         """Requests that write, at most, if none has to be repeated."""
         num_batches = len(list(batches(self.add)))
-        return self.creates + (len(self.add) + 2 * num_batches + 1 if self.commits else 0) + self.tags
+        own = self.creates + (len(self.add) + 2 * num_batches + 1 if self.commits else 0) + self.tags
+        # Beside the steps, one request asks how files are to be sent.
+        steps = self.space.steps if self.space is not None else ()
+        return own + (len(steps) + 1 if steps else 0)
 
 
 class Planner:
@@ -215,8 +253,13 @@ class Planner:
     def _with_access(self, plan: HubPlan) -> HubPlan:
         return replace(plan, access=tuple(self.access()))
 
-    def access(self) -> Iterator[Problem]:
-        """Yield why the token cannot write; the rights of a fine-grained one show only when it writes."""
+    def access(self, namespace: str | None = None) -> Iterator[Problem]:
+        """Yield why the token cannot write; the rights of a fine-grained one show only when it writes.
+
+        Args:
+            namespace: Where it is to write; the repository's own if None.
+        """
+        namespace = namespace or self._hub.repository.partition("/")[0]
         if self._hub.token is None:
             fix = "make a token with write access, and put it into HF_TOKEN or use `hf auth login`"
             yield self._contents.problem("no token is set", fix, "host/sign-in")
@@ -238,7 +281,6 @@ class Planner:
         orgs = found if isinstance(found, list) else []
         named = [_dig(who, "name"), *(_dig(org, "name") for org in orgs)]
         names = sorted(name for name in named if isinstance(name, str))
-        namespace = self._hub.repository.partition("/")[0]
         # A role in a resource group may go further than that in the organisation.
         own = next((org for org in orgs if _dig(org, "name") == namespace), None)
         if _dig(own, "roleInOrg") == "read" and not _dig(own, "resourceGroups"):

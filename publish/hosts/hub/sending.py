@@ -19,7 +19,7 @@ from huggingface_hub import CommitInfo, CommitOperation, CommitOperationAdd, Com
 
 from publish.hosts.hub.card import put_back
 from publish.hosts.hub.client import AGAIN, Hub, HubError
-from publish.hosts.hub.contents import CARD, REPO_TYPE, Contents, all_entries
+from publish.hosts.hub.contents import CARD, Contents, all_entries
 from publish.hosts.hub.planning import HubPlan, batches
 from publish.hosts.protocol import Watcher
 from publish.hosts.refusals import NEXT_VERSION
@@ -56,7 +56,11 @@ class Sender:
             try:
                 self._hub.ask(
                     lambda api: api.create_repo(
-                        self._hub.repository, repo_type=REPO_TYPE, private=private or None, exist_ok=True
+                        self._hub.repository,
+                        repo_type=self._hub.repo_type,
+                        private=private or None,
+                        space_sdk="static" if self._hub.repo_type == "space" else None,
+                        exist_ok=True,
                     ),
                     repeat=False,
                 )
@@ -193,7 +197,7 @@ class Sender:
                 operations,
                 commit_message=title,
                 commit_description=text,
-                repo_type=REPO_TYPE,
+                repo_type=self._hub.repo_type,
                 parent_commit=base,
             )
         for warning in warned:  # what the Hub says of the card
@@ -205,7 +209,7 @@ class Sender:
             self._hub.repository,
             tag=tag_of(manifest.version),
             revision=sha,
-            repo_type=REPO_TYPE,
+            repo_type=self._hub.repo_type,
         )
 
     def _is_tagged(self, tag: str, sha: str) -> bool:
@@ -246,7 +250,9 @@ class Sender:
         def send(api: HfApi) -> None:
             nonlocal sent
             sent = 0  # of this try
-            api.preupload_lfs_files(self._hub.repository, additions, repo_type=REPO_TYPE, free_memory=False)
+            api.preupload_lfs_files(
+                self._hub.repository, additions, repo_type=self._hub.repo_type, free_memory=False
+            )
 
         def count(num_bytes: int) -> None:
             nonlocal sent

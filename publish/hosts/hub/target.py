@@ -8,18 +8,20 @@ done.
     upload  create, send content, one commit       on the commit that was planned on
     verify  tree, small files; `datasets` loads    at the commit that was made
     tag                                            only after verify
+    Space                                          only after the tag, where `[hub]` wants one
 
 If the branch moves during a run, maybe by the run's own commit whose answer was lost, the run plans again.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from itertools import takewhile
 from pathlib import Path
 
 from huggingface_hub import CommitOperation, CommitOperationAdd
 
 from publish.checks.files import parse_manifest
-from publish.hosts.hub.client import Hub, HubError, Limits
+from publish.hosts.hub.client import AGAIN, Hub, HubError, Limits
 from publish.hosts.hub.contents import (
     BRANCH,
     Contents,
@@ -30,6 +32,8 @@ from publish.hosts.hub.contents import (
 from publish.hosts.hub.loading import Loader
 from publish.hosts.hub.planning import HubPlan, Planner
 from publish.hosts.hub.sending import Sender
+from publish.hosts.hub.settings import HubSettings
+from publish.hosts.hub.space import Space
 from publish.hosts.protocol import UNWATCHED, Action, Held, Watcher
 from publish.network import Clock
 from schemas.manifest import MANIFEST_NAME, Manifest, Receipt
@@ -45,7 +49,7 @@ class HubTarget:
 
     Args:
         repository: `namespace/name`.
-        private: Make a new repository private. An existing one stays unchanged.
+        settings: The `[hub]` table.
         endpoint: The Hub's address; what `HF_ENDPOINT` or the client says if None.
         limits: Time limits and retries.
         clock: The time; the real one if None.
@@ -55,8 +59,8 @@ class HubTarget:
     def __init__(
         self,
         repository: str,
+        settings: HubSettings | None = None,
         *,
-        private: bool = False,
         endpoint: str | None = None,
         limits: Limits | None = None,
         clock: Clock | None = None,
@@ -66,7 +70,10 @@ class HubTarget:
         self._contents = Contents(self._hub)
         self._planner = Planner(self._hub, self._contents)
         self._sender, self._loader = Sender(self._hub, self._contents), Loader(self._hub, self._contents)
-        self._private = private
+        self._settings = settings or HubSettings()
+        beside = self._settings.space_beside(repository)
+        # A client of its own, since each client speaks of one repository.
+        self._space = Space(Hub(beside, endpoint, limits, clock, note, "space")) if beside else None
         # By manifest digest: the commit that this run found or made, and whether it is known to be right.
         self._commits: dict[str, str] = {}
         self._verified: set[str] = set()
@@ -75,7 +82,7 @@ class HubTarget:
         """Return what prevents the present token from writing, as far as reading shows it."""
         try:
             with self._hub.stage("asking whose token it is"):
-                return tuple(self._planner.access())
+                return self._access()
         except ReleaseError as error:
             return error.problems
 
@@ -112,8 +119,10 @@ class HubTarget:
         with self._hub.stage("reading the repository"):
             refs = self._contents.refs()
             if refs is None or self._contents.is_new(refs):
-                return "no repository, or an empty one"
-            return ", ".join([f"{BRANCH} at {refs.head}", *(f"tag {name}" for name in sorted(refs.tags))])
+                told = ["no repository, or an empty one"]
+            else:
+                told = [f"{BRANCH} at {refs.head}", *(f"tag {name}" for name in sorted(refs.tags))]
+        return ", ".join(told if self._space is None else [*told, self._space.state()])
 
     def manifest(self, version: str) -> Manifest:
         """Read the manifest of a release from its tag, or from `main` where that holds it without one.
@@ -143,10 +152,12 @@ class HubTarget:
         """
         with self._hub.stage("reading the repository"):
             try:
-                return self._plan(manifest, folder)
+                plan = self._plan(manifest, folder)
+                is_private = self._space is not None and self._is_private(plan)
             except HubError as error:
                 url = self._contents.url
                 return HubPlan(url=url, action=Action.REFUSE, problems=error.problems)
+        return self._with_space(plan, manifest, is_private=is_private)
 
     def upload(
         self,
@@ -182,7 +193,7 @@ class HubTarget:
                 if seen is not None and seen != (current.base,):
                     self._tell_who_moved(seen[0], watcher, exact)
                 if current.base is None:
-                    self._sender.create(private=self._private)
+                    self._sender.create(private=self._settings.private)
                 elif made := self._sender.publish(folder, manifest, current, current.base, watcher):
                     self._commits[manifest.digest] = made
                     return True
@@ -271,6 +282,21 @@ class HubTarget:
         with self._hub.stage("tagging"):
             self._sender.tag(manifest, self._commits[manifest.digest])
 
+    def accompany(self, manifest: Manifest, watcher: Watcher = UNWATCHED) -> None:
+        """Have the Space, where the settings want one, show a release that is verified and tagged.
+
+        Raises:
+            ReleaseError: It does not; the release is published all the same. The same call continues.
+        """
+        if self._space is None:
+            return
+        try:
+            with self._hub.stage("reading the repository"):
+                is_private = self._contents.is_private()
+            self._space.publish(manifest, watcher, is_private=is_private)
+        except ReleaseError as error:
+            raise ReleaseError(_of_space(manifest, error.problems)) from error
+
     def receipt(self, manifest: Manifest) -> Receipt:
         """Return the receipt of a release that this run found or made; the revision is the commit's sha.
 
@@ -332,6 +358,32 @@ class HubTarget:
             self._commits[manifest.digest] = plan.base
         return plan
 
+    def _with_space(self, plan: HubPlan, manifest: Manifest, *, is_private: bool) -> HubPlan:
+        """Add what would be done to the Space; the Space alone may be what is missing."""
+        if self._space is None or plan.action is Action.REFUSE:
+            return plan
+        space = self._space.plan(manifest, is_private=is_private)
+        plan = replace(plan, space=space, notes=(*plan.notes, *space.notes))
+        if space.problems:
+            is_there = plan.action is Action.KEEP
+            problems = _of_space(manifest, space.problems) if is_there else space.problems
+            return replace(plan, action=Action.REFUSE, problems=(*plan.problems, *problems))
+        if not space.steps:
+            return plan
+        with self._hub.stage("asking whose token it is"):
+            return replace(plan, action=Action.ADD, access=self._access())
+
+    def _is_private(self, plan: HubPlan) -> bool:
+        """Return whether the dataset is private, or will be."""
+        return self._settings.private if plan.base is None else self._contents.is_private()
+
+    def _access(self) -> tuple[Problem, ...]:
+        """Return why the token cannot write to the dataset's namespace, or to that of the Space."""
+        found = [*self._planner.access()]
+        if self._space is not None:
+            found += self._planner.access(self._space.namespace)
+        return tuple(dict.fromkeys(found))
+
     def _find(self, manifest: Manifest) -> tuple[str | None, bool]:
         """Return the commit that holds a release, and whether it has its tag or this run will give it one."""
         if manifest.digest in self._commits:
@@ -369,6 +421,16 @@ class HubTarget:
                 self._contents.problem(message, "make a new plan, and look at it", "run/plan-changed")
             )
         watcher.note(f"{message}; planned again")
+
+
+def _of_space(manifest: Manifest, problems: Sequence[Problem]) -> Sequence[Problem]:
+    """Say that the release is published, in problems of the Space beside it."""
+    told = f"release {manifest.version} is published, and its Space is not"
+    fixes = [each.fix if each.fix == AGAIN else f"{each.fix}; then {AGAIN}" for each in problems]
+    return [
+        replace(each, message=f"{told}: {each.message}", fix=fix)
+        for each, fix in zip(problems, fixes, strict=True)
+    ]
 
 
 def _refuse(problems: Sequence[Problem]) -> None:

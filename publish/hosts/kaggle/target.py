@@ -248,6 +248,9 @@ class KaggleTarget:
         """Forget what is kept of the upload; nothing is to be named, since the notes name the version."""
         self._uploads.forget(manifest)
 
+    def accompany(self, manifest: Manifest, watcher: Watcher = UNWATCHED) -> None:
+        """Publish nothing: on Kaggle nothing goes beside a release."""
+
     def receipt(self, manifest: Manifest) -> Receipt:
         """Return the receipt of a release.
 

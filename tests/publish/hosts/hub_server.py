@@ -34,7 +34,8 @@ LFS_SUFFIXES = (".parquet", ".tar", ".png", ".jpg", ".zip", ".bin")
 # Kinds of request that change something, or that only a writer sends.
 WRITES = frozenset({"create_repo", "preupload", "lfs_batch", "upload", "xet_write", "commit", "tag"})
 
-_API = r"/api/datasets/(?P<repo>[^/]+/[^/]+)"
+_API = r"/api/(?P<type>datasets|spaces)/(?P<repo>[^/]+/[^/]+)"
+_FILES = r"/(?P<type>datasets|spaces)/(?P<repo>[^/]+/[^/]+)"
 _ROUTES: tuple[tuple[str, str, str], ...] = (
     ("GET", "/api/whoami-v2", "whoami"),
     ("POST", "/api/repos/create", "create_repo"),
@@ -51,9 +52,9 @@ _ROUTES: tuple[tuple[str, str, str], ...] = (
     ("GET", f"{_API}/xet-read-token/(?P<revision>[^/]+)", "xet_read"),
     ("GET", f"{_API}/revision/(?P<revision>[^/]+)", "info"),
     ("GET", _API, "info"),
-    ("POST", r"/datasets/(?P<repo>[^/]+/[^/]+)\.git/info/lfs/objects/batch", "lfs_batch"),
-    ("HEAD", r"/datasets/(?P<repo>[^/]+/[^/]+)/resolve/(?P<revision>[^/]+)/(?P<path>.+)", "resolve"),
-    ("GET", r"/datasets/(?P<repo>[^/]+/[^/]+)/resolve/(?P<revision>[^/]+)/(?P<path>.+)", "resolve"),
+    ("POST", rf"{_FILES}\.git/info/lfs/objects/batch", "lfs_batch"),
+    ("HEAD", f"{_FILES}/resolve/(?P<revision>[^/]+)/(?P<path>.+)", "resolve"),
+    ("GET", f"{_FILES}/resolve/(?P<revision>[^/]+)/(?P<path>.+)", "resolve"),
     ("PUT", r"/lfs/(?P<oid>[0-9a-f]{64})", "upload"),
     ("HEAD", r"/lfs/(?P<oid>[0-9a-f]{64})", "download"),
     ("GET", r"/lfs/(?P<oid>[0-9a-f]{64})", "download"),
@@ -85,9 +86,15 @@ class Commit:
 
 @dataclass
 class Repo:
-    """One dataset repository."""
+    """One repository.
+
+    Attributes:
+        private: Whether only members of its namespace see it.
+        type: "datasets" or "spaces".
+    """
 
     private: bool
+    type: str = "datasets"
     commits: dict[str, Commit] = field(default_factory=dict)
     branches: dict[str, str] = field(default_factory=dict)
     tags: dict[str, str] = field(default_factory=dict)
@@ -189,7 +196,7 @@ class HubServer(Loopback):
             WRITE_TOKEN: User("alice", ("org",)),
             READ_TOKEN: User("alice", ("org",), "read"),
         }
-        self.repos: dict[str, Repo] = {}
+        self.repos: dict[str, Repo] = {}  # by name; a Space's begins with "spaces/"
         self.seen: list[Seen] = []
         self.faults: list[Fault] = []
         # Is told each request's kind before all else, except what a reader beside the test asks for.
@@ -263,16 +270,20 @@ class HubServer(Loopback):
             raise _Refused(401, "Invalid username or password.")
         namespace = wanted["organization"] or user.name
         self._check_write(user, namespace)
-        name = f"{namespace}/{wanted['name']}"
-        if name in self.repos:
-            url = f"{self.endpoint}/datasets/{name}"
-            raise _Refused(409, "You already created this dataset repo", url=url)
-        repo = self.repos[name] = Repo(private=wanted.get("visibility") == "private")
+        kind, name = f"{wanted['type']}s", f"{namespace}/{wanted['name']}"
+        url = f"{self.endpoint}/{kind}/{name}"
+        if _key(kind, name) in self.repos:
+            raise _Refused(409, "You already created this repo", url=url)
+        is_private = wanted.get("visibility") == "private"
+        repo = self.repos[_key(kind, name)] = Repo(is_private, kind)
         attributes = "".join(f"*{suffix} filter=lfs diff=lfs merge=lfs -text\n" for suffix in LFS_SUFFIXES)
-        self._add_commit(
-            repo, {".gitattributes": self._small(attributes.encode())}, "system", "initial commit", ""
-        )
-        return _json({"url": f"{self.endpoint}/datasets/{name}"})
+        first = {".gitattributes": attributes.encode()}
+        if kind == "spaces":
+            assert wanted["sdk"] == "static"
+            first |= dict.fromkeys(("README.md", "index.html", "style.css"), b"The Hub's own.\n")
+        files = {path: self._small(data) for path, data in first.items()}
+        self._add_commit(repo, files, "system", "initial commit", "")
+        return _json({"url": url})
 
     def _validate_yaml(self, **_: Any) -> Answer:
         answer = _json({"errors": [], "warnings": [{"message": text} for text in self.card_warnings]})
@@ -439,7 +450,7 @@ class HubServer(Loopback):
         if spoiled is not None:
             self._spoil(tree, spoiled.path)
         commit = self._add_commit(repo, tree, user.name, header["summary"], header["description"])
-        url = f"{self.endpoint}/datasets/{name}/commit/{commit.sha}"
+        url = f"{self.endpoint}/{repo.type}/{name}/commit/{commit.sha}"
         return _json({"success": True, "commitOid": commit.sha, "commitUrl": url})
 
     def _apply(self, tree: dict[str, File], key: str, value: Mapping[str, Any]) -> None:
@@ -479,7 +490,7 @@ class HubServer(Loopback):
             return Answer(200, self._blobs[file.blob_id], headers)
         headers |= {"X-Linked-Size": str(file.size), "X-Linked-ETag": f'"{file.sha256}"'}
         if file.xet_hash is not None:
-            route = f"{self.endpoint}/api/datasets/{name}/xet-read-token/{commit.sha}"
+            route = f"{self.endpoint}/api/{repo.type}/{name}/xet-read-token/{commit.sha}"
             headers |= {"X-Xet-Hash": file.xet_hash, "Link": f'<{route}>; rel="xet-auth"'}
         headers["Location"] = f"{self.storage}/lfs/{file.sha256}?X-Amz-Signature={SIGNATURE}"
         return Answer(302, b"", headers)
@@ -545,7 +556,7 @@ class HubServer(Loopback):
 
     def _api_url(self, repo: Repo) -> str:
         name = next(name for name, there in self.repos.items() if there is repo)
-        return f"{self.endpoint}/api/datasets/{name}"
+        return f"{self.endpoint}/api/{repo.type}/{name.removeprefix('spaces/')}"
 
     # HTTP
 
@@ -651,7 +662,7 @@ class HubServer(Loopback):
             user = self._user(context["headers"], kind)
             name = context.pop("repo", None)
             if name is not None:
-                context |= {"repo": self._visible(name, user), "name": name}
+                context |= {"repo": self._visible(context.pop("type"), name, user), "name": name}
             answer: Answer = getattr(self, f"_{kind}")(user=user, **context)
         except _Refused as refused:
             return refused.answer
@@ -666,12 +677,16 @@ class HubServer(Loopback):
             raise _Refused(401, "Invalid credentials in Authorization header")
         return user
 
-    def _visible(self, name: str, user: User | None) -> Repo:
-        repo = self.repos.get(name)
+    def _visible(self, kind: str, name: str, user: User | None) -> Repo:
+        repo = self.repos.get(_key(kind, name))
         allowed = repo and (not repo.private or (user and name.partition("/")[0] in (user.name, *user.orgs)))
         if repo is None or not allowed:
             raise _Refused(404 if user else 401, "Repository not found", "RepoNotFound")
         return repo
+
+
+def _key(kind: str, name: str) -> str:
+    return f"spaces/{name}" if kind == "spaces" else name
 
 
 def _json(value: object) -> Answer:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from publish.explore import main as explore
 from schemas.manifest import MANIFEST_NAME
 from tests.publish.hosts.hub_server import WRITE_TOKEN, User
 from tests.publish.hosts.kaggle_server import Fault
@@ -240,3 +241,35 @@ def test_a_version_that_is_nowhere_is_told_in_a_line_for_each_host(world: World)
     run = world.read("verify", "--version", "7.0")
     assert run.status == 1
     assert run.err.count("blocking") == 2
+
+
+@pytest.mark.slow
+def test_a_space_that_fails_leaves_the_release_published_and_the_same_command_finishes_it(
+    world: World,
+) -> None:
+    (world.work / "release.toml").write_text(f"{SETTINGS}\n[hub]\nspace = true\n")
+    space = f"spaces/{REPO}"
+    planned = world.run("--plan", "--to", "hub")
+    assert planned.status == 0, planned.err
+    assert "create the Space" in planned.out
+    fault = world.hub.fail("commit", status=403, skip=1)
+    failed = world.run("--to", "hub")
+    assert (failed.status, fault.times) == (1, 0)
+    assert "Released, but not everywhere" in failed.out
+    assert "release 1.0 is published, and its Space is not" in failed.err
+    assert world.receipts()["1.0.hub"]["revision"] == world.hub.repos[REPO].tags["v1.0"]
+
+    planned = world.run("--plan", "--to", "hub")
+    assert "1 commit of 8 files" in planned.out
+    again = world.run("--to", "hub")
+    assert again.status == 0, again.err
+    assert "Released: " in again.out
+    page = world.work / "page"
+    assert explore([str(world.out / "1.0"), "--space", str(page)]) == 0
+    written = {path.name: path.read_bytes() for path in page.iterdir()}
+    assert {path: world.hub.content(space, path) for path in written} == written
+
+    world.forget()
+    third = world.run("--to", "hub")
+    assert (third.status, world.writes) == (0, ([], []))
+    assert "Nothing to do" in third.out

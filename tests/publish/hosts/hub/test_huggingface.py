@@ -13,14 +13,18 @@ import traceback
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
 from huggingface_hub import HfApi, constants, snapshot_download
+from pydantic import ValidationError
 
 from publish.checks.files import read_manifest
+from publish.explorer.space import hub_address, space_files
 from publish.hosts.hub import planning
 from publish.hosts.hub.client import Limits
+from publish.hosts.hub.settings import HubSettings
 from publish.hosts.hub.target import HubTarget
 from publish.hosts.protocol import UNWATCHED, Action, Held, Watcher
 from publish.network import Clock, RetryPolicy, TimeLimits
@@ -154,9 +158,10 @@ def make(hub: HubServer, watched: Watched) -> Make:
     def make_target(**options: object) -> HubTarget:
         times = TimeLimits(read_seconds=float(str(options.pop("timeout", 600))))
         limits = Limits(times, RetryPolicy(jitter_seconds=0))
-        clock = Clock(sleep=watched.waits.append)
-        settings = {"endpoint": hub.endpoint, "limits": limits, "clock": clock, **options}
-        return HubTarget(REPO, **settings)  # type: ignore[arg-type] # a test says what it wants
+        clock = options.pop("clock", Clock(sleep=watched.waits.append))
+        places = {"endpoint": hub.endpoint, "limits": limits, "clock": clock}
+        wanted = HubSettings.model_validate(options)
+        return HubTarget(REPO, wanted, **places)  # type: ignore[arg-type] # a test says what it wants
 
     return make_target
 
@@ -1020,6 +1025,7 @@ _DRIVER = """
 import sys
 from pathlib import Path
 from publish.checks.files import read_manifest
+from publish.hosts.hub.settings import HubSettings
 from publish.hosts.hub.target import HubTarget
 
 folder, target = Path(sys.argv[1]), HubTarget(sys.argv[2], endpoint=sys.argv[3])
@@ -1141,3 +1147,200 @@ def test_an_upload_to_xet_that_breaks_off_is_tried_again(
     assert process.returncode == 0, said
     assert_holds(xet, first, "v1.0")
     assert not [secret for secret in SECRETS if secret in said]
+
+
+# The Space beside a dataset
+
+SPACE = f"spaces/{REPO}"
+
+
+def publish_with_space(target: HubTarget, built: Built, watched: Watched) -> None:
+    publish(target, built)
+    target.accompany(built.manifest, watched)
+
+
+def assert_shows(hub: HubServer, built: Built, space: str = SPACE) -> None:
+    """See that a Space has the files that `sfhq explore --space` writes, and no others of a user."""
+    expected = space_files(built.manifest, hub_address(built.manifest))
+    files = set(hub.repos[space].history[0].files)
+    assert files - {".gitattributes"} == set(expected)
+    assert {path: hub.content(space, path) for path in expected} == expected
+
+
+def make_foreign(hub: HubServer, files: Mapping[str, bytes], title: str) -> None:
+    """Let somebody else make a Space with one commit, as a copy of another Space has."""
+    api = HfApi(endpoint=hub.endpoint, token=WRITE_TOKEN)
+    api.create_repo(REPO, repo_type="space", space_sdk="static")
+    sha = hub.edit(SPACE, "carol", title, files)
+    repo = hub.repos[SPACE]
+    repo.commits[sha] = replace(repo.commits[sha], parent=None)
+
+
+def test_a_space_is_published_beside_the_dataset_follows_it_and_never_goes_back(
+    hub: HubServer, make: Make, first: Built, second: Built, watched: Watched
+) -> None:
+    plan = make(space=True).plan(first.manifest, first.folder)
+    assert [step.partition(" files")[0] for step in plan.steps] == [
+        "create the repository",
+        "1 commit",
+        "1 tag",
+        "create the Space",
+        "1 commit of 8",
+    ]
+    assert hub.writes() == []
+    publish_with_space(make(space=True), first, watched)
+    assert len(hub.writes()) <= plan.num_requests
+    assert_shows(hub, first)
+    assert not hub.repos[SPACE].private
+    assert len(hub.repos[SPACE].history) == 2
+    assert f"/datasets/{REPO}/resolve/v1.0/" in hub.content(SPACE, "explorer.json").decode()
+
+    before = len(hub.writes())
+    again = make(space=True)
+    assert again.plan(first.manifest, first.folder).action is Action.KEEP
+    publish_with_space(again, first, watched)
+    assert len(hub.writes()) == before
+
+    publish_with_space(make(space=True), second, watched)
+    assert_shows(hub, second)
+    assert len(hub.repos[SPACE].history) == 3
+    before, watched.notes = len(hub.writes()), []
+    old = make(space=True)
+    assert old.plan(first.manifest, first.folder).action is Action.KEEP
+    publish_with_space(old, first, watched)
+    assert "shows version 1.1, which is newer" in watched.notes[0]
+    assert_shows(hub, second)
+    assert len(hub.writes()) == before
+
+
+def test_a_published_dataset_gets_its_space_later_and_what_people_add_to_it_stays(
+    hub: HubServer, make: Make, first: Built, second: Built, watched: Watched
+) -> None:
+    publish(make(), first)
+    states = [make(space=True).state()]
+    plan = make(space="alice/look").plan(first.manifest, first.folder)
+    assert (plan.action, plan.commits, plan.tags) == (Action.ADD, 0, 0)
+    publish_with_space(make(space="alice/look"), first, watched)
+    assert_shows(hub, first, "spaces/alice/look")
+    hub.edit("spaces/alice/look", "carol", "A page of ours", {"about.html": b"us", "icon.svg": None})
+    publish_with_space(make(space="alice/look"), second, watched)
+    assert hub.content("spaces/alice/look", "about.html") == b"us"
+    hub.edit("spaces/alice/look", "carol", "Back again", {"about.html": None})
+    assert_shows(hub, second, "spaces/alice/look")
+    states += [make(space="alice/look").state(), make().state()]
+    assert len(set(states)) == 3, "a saved plan is for one state of the Space"
+
+
+@pytest.mark.parametrize(
+    ("files", "title"),
+    [
+        ({"app.js": b"theirs"}, "initial commit"),
+        ({"index.html": b"theirs"}, "Duplicate from carol/page"),
+        ({"explorer.json": b'{"release": "https://huggingface.co/datasets/a/b/resolve/v1.0/"}'}, "Theirs"),
+        ({"explorer.json": b"[" * 100_000}, "Theirs"),
+    ],
+)
+def test_a_space_that_somebody_else_made_is_never_written_to(
+    hub: HubServer,
+    make: Make,
+    first: Built,
+    watched: Watched,
+    files: Mapping[str, bytes],
+    title: str,
+) -> None:
+    make_foreign(hub, files, title)
+    before = len(hub.writes())
+    told = refusal(make(space=True), first)
+    assert "its files are not this dataset's page" in told
+    assert 'space = "ORGANISATION/NAME"' in told
+    assert "is published" not in told
+    assert len(hub.writes()) == before, "nothing is published before this is settled"
+    publish(make(), first)
+    before = len(hub.writes())
+    with pytest.raises(ReleaseError, match=r"release 1\.0 is published, and its Space is not: a Space of"):
+        make(space=True).accompany(first.manifest, watched)
+    assert "release 1.0 is published, and its Space is not" in refusal(make(space=True), first)
+    assert len(hub.writes()) == before
+    publish_with_space(make(space="org/other"), first, watched)
+    assert_shows(hub, first, "spaces/org/other")
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "is_told"),
+    [
+        ("create_repo", {"do": "status", "status": 403}, True),
+        ("create_repo", {"do": "lost"}, False),
+        ("create_repo", {"do": "nonsense"}, False),
+        ("preupload", {"do": "status", "status": 403}, True),
+        ("commit", {"do": "status", "status": 403}, True),
+        ("commit", {"do": "status", "status": 503, "times": 99}, True),
+        ("commit", {"do": "lost"}, False),
+        ("commit", {"do": "answer"}, False),
+        ("commit", {"do": "spoil", "path": "index.html"}, True),
+        ("resolve", {"do": "answer", "times": 99}, True),
+        ("info", {"do": "status", "status": 403}, True),
+    ],
+)
+def test_a_space_that_fails_is_finished_by_the_same_command(
+    hub: HubServer,
+    make: Make,
+    first: Built,
+    watched: Watched,
+    kind: str,
+    options: Mapping[str, Any],
+    is_told: bool,
+) -> None:
+    target = make(space=True)
+    publish(target, first)
+    fault = hub.fail(kind, **options)
+    if is_told:
+        with pytest.raises(ReleaseError) as raised:
+            target.accompany(first.manifest, watched)
+        for problem in raised.value.problems:
+            assert problem.message.startswith("release 1.0 is published, and its Space is not: ")
+            assert "run the same command again" in problem.fix
+        fault.times = 0
+        target = make(space=True)
+        assert target.plan(first.manifest, first.folder).problems == ()
+        publish(target, first)
+    target.accompany(first.manifest, watched)
+    assert fault.times == 0
+    assert_shows(hub, first)
+    assert hub.repos[REPO].tags == {"v1.0": hub.repos[REPO].history[0].sha}
+    assert len(hub.repos[SPACE].history) == (3 if options["do"] == "spoil" else 2)
+
+
+def test_the_space_of_a_private_dataset_is_private(
+    hub: HubServer, make: Make, first: Built, watched: Watched
+) -> None:
+    plan = make(space=True, private=True).plan(first.manifest, first.folder)
+    assert "its page cannot read the dataset" in plan.notes[-1]
+    publish_with_space(make(space=True, private=True), first, watched)
+    assert hub.repos[SPACE].private
+    assert any("its page cannot read the dataset" in note for note in watched.notes)
+
+    hub.repos[SPACE].private = False  # or the organisation makes every Space public
+    before = len(hub.writes())
+    assert "the Space is public, and the dataset is private" in refusal(make(space=True), first)
+    assert len(hub.writes()) == before
+    hub.repos[REPO].private, hub.repos[SPACE].private, watched.notes = False, True, []
+    publish_with_space(make(space=True, private=True), first, watched)
+    assert "make it public for others to see" in watched.notes[0]
+
+
+def test_nothing_is_published_where_the_token_may_not_write_to_the_spaces_owner(
+    hub: HubServer, make: Make, first: Built
+) -> None:
+    target = make(space="elsewhere/page")
+    (unready,) = target.ready()
+    assert "no rights in the namespace elsewhere" in unready.message
+    assert "no rights in the namespace elsewhere" in refusal(target, first)
+    assert hub.writes() == []
+
+
+@pytest.mark.parametrize("space", ["name", "a/b/c", "a/b\n", "https://a/b", 3, ["a/b"], None])
+def test_a_wrong_name_of_a_space_is_told_once(space: object) -> None:
+    with pytest.raises(ValidationError) as raised:
+        HubSettings.model_validate({"space": space})
+    (detail,) = raised.value.errors()
+    assert "organisation/name" in detail["msg"]
