@@ -7,6 +7,7 @@ const PENDING = `vote ${token}`;
 const CHOICES = ["left", "right", "both_good", "both_bad", "unsafe"];
 const SAID = { left: "First image is better", right: "Second image is better", both_good: "Both good", both_bad: "Both bad", unsafe: "Unsafe" };
 const LONGEST_WAIT_MS = 15_000;
+const UNSEEN_MS = 500; // a pair that is shown for less was not looked at: the answer is a second click of a double one
 
 const find = (id) => document.getElementById(id);
 const pair = find("pair");
@@ -15,7 +16,7 @@ const buttons = [...document.querySelectorAll("[data-choice]")];
 let task = null; // what is on the screen
 let undoable = null;
 let shownAt = 0;
-let isReady = false; // both images are on the screen, and no answer is on its way
+let isReady = false; // both images are on the screen for long enough, and no answer is on its way
 
 class Refused extends Error {
   constructor(status) {
@@ -129,6 +130,7 @@ async function show(state, said = "") {
     return;
   }
   setReady(false);
+  pair.classList.add("loading");
   const shown = task;
   find("prompt").textContent = task.prompt;
   find("prompt").scrollTop = 0;
@@ -141,7 +143,10 @@ async function show(state, said = "") {
   await Promise.all([load(left, task.left), load(right, task.right)]);
   if (task !== shown) return;
   tell("");
+  pair.classList.remove("loading");
   shownAt = performance.now();
+  await new Promise((resolve) => setTimeout(resolve, UNSEEN_MS));
+  if (task !== shown) return;
   setReady(true);
   giveFocusBack();
   say(`${said ? `${said}. ` : ""}Prompt: ${task.prompt}`);
@@ -241,7 +246,11 @@ async function start(said = "") {
   }
 }
 
-for (const button of buttons) button.addEventListener("click", () => answer(button.dataset.choice));
+for (const button of buttons) {
+  button.addEventListener("click", (event) => {
+    if (event.detail < 2) answer(button.dataset.choice); // the rest of a double click, however slow it is set
+  });
+}
 find("undo").addEventListener("click", undo);
 find("again").addEventListener("click", () => start());
 find("help").addEventListener("click", () => find("guidelines").showModal());
@@ -250,6 +259,8 @@ find("prompt").addEventListener("scroll", markLong);
 addEventListener("resize", markLong);
 
 addEventListener("keydown", (event) => {
+  // A key that is held down presses a button again and again.
+  if (event.repeat && event.key === "Enter") event.preventDefault();
   if (event.ctrlKey || event.metaKey || event.altKey || event.repeat || !find("keys").checked) return;
   if (find("guidelines").open) {
     if (event.key === "?") find("guidelines").close();

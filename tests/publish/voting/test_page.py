@@ -187,6 +187,53 @@ def test_a_whole_session_by_mouse_with_double_clicks_and_two_tabs(
     expect(second.get_by_role("heading", name="All done. Thank you!")).to_be_visible()
 
 
+@pytest.mark.parametrize("way", ["mouse", "key", "held Enter"])
+def test_a_pair_that_nobody_looked_at_gets_no_answer(
+    way: str, campaign: Path, server: Server, visit: Visit
+) -> None:
+    page = visit(server.links[0])
+    page.clock.install(time=0)
+    page.reload()
+    page.clock.pause_at(60_000)  # from here on, only the test lets time pass
+    both_bad = page.get_by_role("button", name="Both bad")
+
+    def press() -> None:
+        if way == "key":
+            page.keyboard.press("4")
+        elif way == "mouse":
+            box = both_bad.bounding_box()
+            assert box is not None
+            page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+        else:
+            page.keyboard.down("Enter")  # a second one without "up" in between is what a held key sends
+
+    def shown(number: int) -> None:
+        expect(page.locator("#count")).to_contain_text(f"{number} answered")
+        for image in ("#left", "#right"):  # seen before they can be answered
+            expect(page.locator(f"#pair:not(.loading) {image}[src]")).to_have_css("opacity", "1")
+
+    shown(0)
+    page.clock.run_for(1000)
+    ready(page)
+    both_bad.focus()
+    press()
+    shown(1)
+    for _ in range(3):
+        press()
+        page.clock.run_for(150)
+    if way == "held Enter":
+        page.clock.run_for(1000)
+        ready(page)
+        press()
+        page.keyboard.up("Enter")
+    page.clock.run_for(1000)
+    ready(page)
+    assert labels(read_lines(campaign)) == ["both_bad"]
+    press()
+    shown(2)
+    assert labels(read_lines(campaign)) == ["both_bad"] * 2
+
+
 @pytest.mark.slow
 def test_on_a_phone_both_images_are_seen_and_a_script_is_text(
     tmp_path: Path,
