@@ -86,7 +86,7 @@ class Voting:
                 Route("/api/undo", self._undo, methods=["POST"]),
             ],
             middleware=[Middleware(Guard, places=places)],
-            exception_handlers={404: self._not_found, OSError: _not_stored},
+            exception_handlers={404: self._not_found, 409: _refused, 422: _refused, OSError: _not_stored},
         )
         application.router.redirect_slashes = False  # behind a proxy, it would not know its own address
         return application
@@ -120,7 +120,7 @@ class Voting:
         seconds = min(answer.seconds, 86_400.0)  # a page that was open overnight
         found = self._asking.answer(annotator, answer.pair_id, answer.vote_id, answer.choice, seconds)
         if found is None:
-            raise HTTPException(409)
+            raise HTTPException(409, "Nobody was asked for this.")
         outcome, vote = found
         if vote is not None:
             await self._recorder.record(vote)
@@ -133,7 +133,7 @@ class Voting:
         undo = await _read(request, _Undo)
         found = self._asking.undo(annotator, undo.vote_id)
         if found is None:
-            raise HTTPException(409)
+            raise HTTPException(409, "Nobody was asked for this.")
         outcome, vote = found
         if vote is not None:
             await self._recorder.record(vote)
@@ -167,6 +167,12 @@ class Voting:
         if request.url.path.startswith("/api/"):
             return JSONResponse({"error": "This link does not work."}, 404)
         return Response(self._missing, 404, media_type="text/html")
+
+
+async def _refused(_request: Request, error: Exception) -> Response:
+    """Answer in JSON: by that, the page knows that it was the kit, and no proxy, that has refused a vote."""
+    assert isinstance(error, HTTPException)
+    return JSONResponse({"error": error.detail}, error.status_code)
 
 
 async def _not_stored(_request: Request, _error: Exception) -> Response:

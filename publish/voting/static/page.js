@@ -36,6 +36,16 @@ const sleep = (ms) =>
     addEventListener("online", done);
   });
 
+// Whether the kit itself has refused. A proxy that has too much to do, or was started anew, says something else.
+async function isFinal(answer) {
+  if (![404, 409, 422].includes(answer.status)) return false;
+  try {
+    return typeof (await answer.json()).error === "string";
+  } catch {
+    return false;
+  }
+}
+
 // Ask until there is an answer. The same vote may be sent many times: it is stored once.
 async function ask(name, body) {
   for (let wait = 400; ; wait = Math.min(2 * wait, LONGEST_WAIT_MS)) {
@@ -53,7 +63,7 @@ async function ask(name, body) {
         tell("");
         return state;
       }
-      if (answer.status < 500) throw new Refused(answer.status);
+      if (await isFinal(answer)) throw new Refused(answer.status);
       problem = "The server cannot store answers at the moment. Yours is kept, and sent again by itself.";
     } catch (error) {
       if (error instanceof Refused) throw error;
@@ -182,8 +192,9 @@ async function send(name, body, said) {
     const words = { stored: said, known: "This pair was answered already", undone: "This answer was taken back", finished: "This pair has all its answers by now. Here is the next one", not_last: "Only the last answer can be taken back" };
     await show(state, words[state.outcome] ?? "");
   } catch (error) {
+    if (!(error instanceof Refused)) throw error;
+    if (error.status === 404) return stop(); // what is kept is sent when the link works again
     keep(null);
-    if (error.status === 404) return stop();
     await start("That was not understood. Here is the current pair");
   }
 }
@@ -226,7 +237,7 @@ async function start(said = "") {
     if (pending?.vote_id) {
       // Of a page that was closed, or a laptop that was shut, before there was an answer.
       await ask("vote", pending).catch((error) => {
-        if (!(error instanceof Refused)) throw error;
+        if (!(error instanceof Refused) || error.status === 404) throw error;
       });
       keep(null);
     }
