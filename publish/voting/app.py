@@ -1,16 +1,17 @@
 """The application: the page of each annotator, the next pair, and what is answered."""
 
+import logging
 import time
 from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
@@ -31,6 +32,7 @@ _TYPES: Mapping[str, str] = {
 }
 _MEDIA = {"jpg": "image/jpeg", "png": "image/png", "webp": "image/webp"}
 _NUM_COMING = 2
+_LOGGER = logging.getLogger("uvicorn.error")  # what it says is on the terminal
 _FOR_GOOD = {"Cache-Control": "private, max-age=604800, immutable"}  # a name is a digest of the content
 
 
@@ -86,7 +88,13 @@ class Voting:
                 Route("/api/undo", self._undo, methods=["POST"]),
             ],
             middleware=[Middleware(Guard, places=places)],
-            exception_handlers={404: self._not_found, 409: _refused, 422: _refused, OSError: _not_stored},
+            exception_handlers={
+                404: self._not_found,
+                409: _refused,
+                422: _refused,
+                OSError: _not_stored,
+                ClientDisconnect: _gone,
+            },
         )
         application.router.redirect_slashes = False  # behind a proxy, it would not know its own address
         return application
@@ -171,12 +179,18 @@ class Voting:
 
 async def _refused(_request: Request, error: Exception) -> Response:
     """Answer in JSON: by that, the page knows that it was the kit, and no proxy, that has refused a vote."""
-    assert isinstance(error, HTTPException)
-    return JSONResponse({"error": error.detail}, error.status_code)
+    refusal = cast("HTTPException", error)
+    return JSONResponse({"error": refusal.detail}, refusal.status_code)
 
 
-async def _not_stored(_request: Request, _error: Exception) -> Response:
+async def _not_stored(_request: Request, error: Exception) -> Response:
+    _LOGGER.error("A vote could not be written: %s", error)  # whoever runs the server can do something
     return JSONResponse({"error": "The vote could not be written to the disk."}, 503)
+
+
+async def _gone(_request: Request, _error: Exception) -> Response:
+    """End a request whose client is gone: the page sends the vote again, and nobody reads this answer."""
+    return Response(status_code=400)
 
 
 async def _read(request: Request, kind: type[Any]) -> Any:
