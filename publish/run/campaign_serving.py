@@ -2,6 +2,7 @@
 
 import argparse
 import errno
+import hashlib
 import importlib.util
 import re
 import socket
@@ -16,7 +17,8 @@ from builders.generation.campaign.folder import Campaign, add_annotators, read_c
 from builders.generation.campaign.links import TOKEN_PATTERN
 from builders.generation.campaign.votes_log import VotesLog
 from publish.run.terminal import Terminal
-from schemas.problems import Problem, Reason, SettingsError
+from schemas.problems import Problem, Reason, SettingsError, SourceError
+from schemas.records import image_id_of
 
 _LIBRARIES = ("starlette", "uvicorn")
 _LINK_LINE = re.compile(rf"https?://\S+/v/{TOKEN_PATTERN.pattern}".encode())
@@ -35,6 +37,7 @@ def serve(options: argparse.Namespace, terminal: Terminal) -> int:
     campaign = read_campaign(options.campaign)
     if options.links is not None:
         _check_links(options.links, campaign.path)
+    _check_images(campaign)
     with closing(VotesLog(campaign.votes_path)) as log:
         if log.torn:
             terminal.note(
@@ -126,6 +129,29 @@ def _check_links(path: Path, campaign: Path) -> None:
         if not all(_LINK_LINE.fullmatch(line.rstrip(b"\r\n")) for line in file):
             message = "the file has something else than links, which would be lost"
             raise SettingsError(_problem("--links", message, fix, str(path)))
+
+
+def _check_images(campaign: Campaign) -> None:
+    """Refuse to ask about images that cannot be shown: whoever gets such a pair could never go on.
+
+    Raises:
+        SourceError: Some are missing, cannot be read, or have other bytes than at first; all are listed.
+    """
+    images = {pair.image_1: pair.image_1_id for pair in campaign.pairs}
+    images |= {pair.image_2: pair.image_2_id for pair in campaign.pairs}
+    problems = list[Problem]()
+    for name, image_id in images.items():
+        try:
+            with (campaign.path / name).open("rb") as file:
+                is_right = image_id_of(hashlib.file_digest(file, "sha256").hexdigest()) == image_id
+            message = "" if is_right else "the image has other bytes than when the campaign was made"
+        except OSError as error:
+            message = f"the image cannot be read: {error.strerror}"
+        if message:
+            path, fix = str(campaign.path / name), "restore it from a copy of the campaign"
+            problems.append(Problem(Reason.SOURCE, message, file=path, fix=fix, code=CODE))
+    if problems:
+        raise SourceError(problems)
 
 
 def _check_libraries() -> None:

@@ -116,7 +116,7 @@ async function load(image, path) {
       return;
     } catch {
       if (image.src !== address) return;
-      tell("An image could not be loaded. It is asked for again.");
+      tell("An image could not be loaded. It is asked for again. If this goes on, tell the person who sent you the link.");
       await sleep(wait);
       image.removeAttribute("src");
     }

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import random
+import shutil
 import signal
 import socket
 import stat
@@ -361,6 +362,22 @@ def test_a_campaign_without_its_votes_is_not_begun_anew(
         assert main([verb[0], str(campaign), *verb[1:]]) == 1
         assert "the file of votes is missing" in capsys.readouterr().err
     assert not (campaign / "votes.jsonl").exists()
+
+
+def test_images_that_cannot_be_shown_are_listed_before_anybody_is_asked(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    campaign = make_campaign(tmp_path / "campaign", 3)
+    images = sorted((campaign / "images").iterdir())
+    images[0].unlink()
+    images[1].write_bytes(images[2].read_bytes()[:50])
+    capsys.readouterr()
+    assert main(["serve", str(campaign), "--port", "0"]) == 1
+    err = capsys.readouterr().err
+    assert [path.name in err for path in images] == [True, True, *[False] * 4]
+    shutil.rmtree(campaign / "images")
+    assert main(["serve", str(campaign), "--port", "0"]) == 1
+    assert capsys.readouterr().err.count("the image cannot be read") == 6
 
 
 def test_links_are_written_over_links_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
