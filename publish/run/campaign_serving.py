@@ -1,21 +1,27 @@
 """Serve the page for voting until Ctrl-C; `publish/campaign.py` reads the flags."""
 
 import argparse
+import errno
+import hashlib
 import importlib.util
+import re
 import socket
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from builders.files import write_whole
+from builders.files import real_path, write_whole
 from builders.generation.campaign.candidates import CODE
 from builders.generation.campaign.folder import Campaign, add_annotators, read_campaign
+from builders.generation.campaign.links import TOKEN_PATTERN
 from builders.generation.campaign.votes_log import VotesLog
 from publish.run.terminal import Terminal
-from schemas.problems import Problem, Reason, SettingsError
+from schemas.problems import Problem, Reason, SettingsError, SourceError
+from schemas.records import image_id_of
 
 _LIBRARIES = ("starlette", "uvicorn")
+_LINK_LINE = re.compile(rf"https?://\S+/v/{TOKEN_PATTERN.pattern}".encode())
 _ANY_ADDRESS = ("0.0.0.0", "::", "")  # noqa: S104 - these are refused without a base URL
 
 
@@ -29,11 +35,14 @@ def serve(options: argparse.Namespace, terminal: Terminal) -> int:
     _check_libraries()
     _check_addresses(options.host, options.base_url)
     campaign = read_campaign(options.campaign)
+    if options.links is not None:
+        _check_links(options.links, campaign.path)
+    _check_images(campaign)
     with closing(VotesLog(campaign.votes_path)) as log:
         if log.torn:
             terminal.note(
-                "The last line of the votes was not complete, and never answered; it is removed. The page "
-                "sends such a vote again."
+                "The last line of the votes was not complete, and never answered; it is moved to "
+                f"{log.torn_path}. The page sends such a vote again."
             )
         campaign = add_annotators(campaign, options.annotators or 0)
         with _listen(options.host, options.port) as listener:
@@ -86,16 +95,63 @@ def _show_links(campaign: Campaign, base_url: str, path: Path | None, terminal: 
 
 def _listen(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    column, fix = "--host", "give an address of this machine"
     try:
+        socket.getaddrinfo(host, port, family)  # `create_server` does not tell a wrong name from a taken port
+        column, fix = "--port", "give another --port, or end what listens there"
         listener = socket.create_server((host, port), family=family, backlog=1024)
         # Without it, each answer waits 40 ms for the client's acknowledgement of its head: asyncio sets it
         # only on sockets that were made with the protocol's number.
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return listener
-    except (OSError, OverflowError) as error:
+    except (OSError, OverflowError, UnicodeError) as error:  # the last: what cannot be a name
+        if getattr(error, "errno", None) == errno.EADDRNOTAVAIL:  # another machine's
+            column, fix = "--host", "give an address of this machine"
         message = f"the address cannot be used: {getattr(error, 'strerror', None) or error}"
-        fix = "give another --port, or end what listens there"
-        raise SettingsError(_problem("--port", message, fix, f"{host}:{port}")) from error
+        raise SettingsError(_problem(column, message, fix, f"{host}:{port}")) from error
+
+
+def _check_links(path: Path, campaign: Path) -> None:
+    """Refuse to write links over anything but earlier links.
+
+    Raises:
+        SettingsError: The path is in the campaign, or a file is there that has something else.
+    """
+    if real_path(path).is_relative_to(real_path(campaign)):
+        message, fix = "the folder of the campaign is no place for links", "give a path outside of it"
+        raise SettingsError(_problem("--links", message, fix, str(path)))
+    if not path.is_symlink() and not path.exists():
+        return
+    fix = "give another path, or remove it"
+    if not path.is_file():
+        raise SettingsError(_problem("--links", "what is there is no file", fix, str(path)))
+    with path.open("rb") as file:
+        if not all(_LINK_LINE.fullmatch(line.rstrip(b"\r\n")) for line in file):
+            message = "the file has something else than links, which would be lost"
+            raise SettingsError(_problem("--links", message, fix, str(path)))
+
+
+def _check_images(campaign: Campaign) -> None:
+    """Refuse to ask about images that cannot be shown: whoever gets such a pair could never go on.
+
+    Raises:
+        SourceError: Some are missing, cannot be read, or have other bytes than at first; all are listed.
+    """
+    images = {pair.image_1: pair.image_1_id for pair in campaign.pairs}
+    images |= {pair.image_2: pair.image_2_id for pair in campaign.pairs}
+    problems = list[Problem]()
+    for name, image_id in images.items():
+        try:
+            with (campaign.path / name).open("rb") as file:
+                is_right = image_id_of(hashlib.file_digest(file, "sha256").hexdigest()) == image_id
+            message = "" if is_right else "the image has other bytes than when the campaign was made"
+        except OSError as error:
+            message = f"the image cannot be read: {error.strerror}"
+        if message:
+            path, fix = str(campaign.path / name), "restore it from a copy of the campaign"
+            problems.append(Problem(Reason.SOURCE, message, file=path, fix=fix, code=CODE))
+    if problems:
+        raise SourceError(problems)
 
 
 def _check_libraries() -> None:

@@ -1,16 +1,17 @@
 """The application: the page of each annotator, the next pair, and what is answered."""
 
+import logging
 import time
 from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
@@ -31,6 +32,7 @@ _TYPES: Mapping[str, str] = {
 }
 _MEDIA = {"jpg": "image/jpeg", "png": "image/png", "webp": "image/webp"}
 _NUM_COMING = 2
+_LOGGER = logging.getLogger("uvicorn.error")  # what it says is on the terminal
 _FOR_GOOD = {"Cache-Control": "private, max-age=604800, immutable"}  # a name is a digest of the content
 
 
@@ -86,7 +88,13 @@ class Voting:
                 Route("/api/undo", self._undo, methods=["POST"]),
             ],
             middleware=[Middleware(Guard, places=places)],
-            exception_handlers={404: self._not_found, OSError: _not_stored},
+            exception_handlers={
+                404: self._not_found,
+                409: _refused,
+                422: _refused,
+                OSError: _not_stored,
+                ClientDisconnect: _gone,
+            },
         )
         application.router.redirect_slashes = False  # behind a proxy, it would not know its own address
         return application
@@ -120,7 +128,7 @@ class Voting:
         seconds = min(answer.seconds, 86_400.0)  # a page that was open overnight
         found = self._asking.answer(annotator, answer.pair_id, answer.vote_id, answer.choice, seconds)
         if found is None:
-            raise HTTPException(409)
+            raise HTTPException(409, "Nobody was asked for this.")
         outcome, vote = found
         if vote is not None:
             await self._recorder.record(vote)
@@ -133,7 +141,7 @@ class Voting:
         undo = await _read(request, _Undo)
         found = self._asking.undo(annotator, undo.vote_id)
         if found is None:
-            raise HTTPException(409)
+            raise HTTPException(409, "Nobody was asked for this.")
         outcome, vote = found
         if vote is not None:
             await self._recorder.record(vote)
@@ -169,8 +177,20 @@ class Voting:
         return Response(self._missing, 404, media_type="text/html")
 
 
-async def _not_stored(_request: Request, _error: Exception) -> Response:
+async def _refused(_request: Request, error: Exception) -> Response:
+    """Answer in JSON: by that, the page knows that it was the kit, and no proxy, that has refused a vote."""
+    refusal = cast("HTTPException", error)
+    return JSONResponse({"error": refusal.detail}, refusal.status_code)
+
+
+async def _not_stored(_request: Request, error: Exception) -> Response:
+    _LOGGER.error("A vote could not be written: %s", error)  # whoever runs the server can do something
     return JSONResponse({"error": "The vote could not be written to the disk."}, 503)
+
+
+async def _gone(_request: Request, _error: Exception) -> Response:
+    """End a request whose client is gone: the page sends the vote again, and nobody reads this answer."""
+    return Response(status_code=400)
 
 
 async def _read(request: Request, kind: type[Any]) -> Any:

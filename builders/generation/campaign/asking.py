@@ -219,6 +219,10 @@ class Asking:
         person = self._person(vote.annotator)
         if vote.status == "submitted":
             self._remove(person, vote)
+            # If it had answered a pair again, that pair is to be asked again as before.
+            last = {_task_of(each): each.vote_id for each in person.discarded.values()}
+            again = {each.vote_id for each in person.undone} | {last.get(_task_of(vote))}
+            person.undone = [each for each in person.discarded.values() if each.vote_id in again]
         else:
             del person.discarded[vote.vote_id]
             person.undone = [each for each in person.undone if each.vote_id != vote.vote_id]

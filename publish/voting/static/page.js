@@ -7,6 +7,7 @@ const PENDING = `vote ${token}`;
 const CHOICES = ["left", "right", "both_good", "both_bad", "unsafe"];
 const SAID = { left: "First image is better", right: "Second image is better", both_good: "Both good", both_bad: "Both bad", unsafe: "Unsafe" };
 const LONGEST_WAIT_MS = 15_000;
+const UNSEEN_MS = 500; // a pair that is shown for less was not looked at: the answer is a second click of a double one
 
 const find = (id) => document.getElementById(id);
 const pair = find("pair");
@@ -15,7 +16,7 @@ const buttons = [...document.querySelectorAll("[data-choice]")];
 let task = null; // what is on the screen
 let undoable = null;
 let shownAt = 0;
-let isReady = false; // both images are on the screen, and no answer is on its way
+let isReady = false; // both images are on the screen for long enough, and no answer is on its way
 
 class Refused extends Error {
   constructor(status) {
@@ -35,6 +36,16 @@ const sleep = (ms) =>
     addEventListener("online", done);
   });
 
+// Whether the kit itself has refused. A proxy that has too much to do, or was started anew, says something else.
+async function isFinal(answer) {
+  if (![404, 409, 422].includes(answer.status)) return false;
+  try {
+    return typeof (await answer.json()).error === "string";
+  } catch {
+    return false;
+  }
+}
+
 // Ask until there is an answer. The same vote may be sent many times: it is stored once.
 async function ask(name, body) {
   for (let wait = 400; ; wait = Math.min(2 * wait, LONGEST_WAIT_MS)) {
@@ -52,7 +63,7 @@ async function ask(name, body) {
         tell("");
         return state;
       }
-      if (answer.status < 500) throw new Refused(answer.status);
+      if (await isFinal(answer)) throw new Refused(answer.status);
       problem = "The server cannot store answers at the moment. Yours is kept, and sent again by itself.";
     } catch (error) {
       if (error instanceof Refused) throw error;
@@ -105,7 +116,7 @@ async function load(image, path) {
       return;
     } catch {
       if (image.src !== address) return;
-      tell("An image could not be loaded. It is asked for again.");
+      tell("An image could not be loaded. It is asked for again. If this goes on, tell the person who sent you the link.");
       await sleep(wait);
       image.removeAttribute("src");
     }
@@ -129,6 +140,7 @@ async function show(state, said = "") {
     return;
   }
   setReady(false);
+  pair.classList.add("loading");
   const shown = task;
   find("prompt").textContent = task.prompt;
   find("prompt").scrollTop = 0;
@@ -141,7 +153,10 @@ async function show(state, said = "") {
   await Promise.all([load(left, task.left), load(right, task.right)]);
   if (task !== shown) return;
   tell("");
+  pair.classList.remove("loading");
   shownAt = performance.now();
+  await new Promise((resolve) => setTimeout(resolve, UNSEEN_MS));
+  if (task !== shown) return;
   setReady(true);
   giveFocusBack();
   say(`${said ? `${said}. ` : ""}Prompt: ${task.prompt}`);
@@ -177,8 +192,9 @@ async function send(name, body, said) {
     const words = { stored: said, known: "This pair was answered already", undone: "This answer was taken back", finished: "This pair has all its answers by now. Here is the next one", not_last: "Only the last answer can be taken back" };
     await show(state, words[state.outcome] ?? "");
   } catch (error) {
+    if (!(error instanceof Refused)) throw error;
+    if (error.status === 404) return stop(); // what is kept is sent when the link works again
     keep(null);
-    if (error.status === 404) return stop();
     await start("That was not understood. Here is the current pair");
   }
 }
@@ -221,7 +237,7 @@ async function start(said = "") {
     if (pending?.vote_id) {
       // Of a page that was closed, or a laptop that was shut, before there was an answer.
       await ask("vote", pending).catch((error) => {
-        if (!(error instanceof Refused)) throw error;
+        if (!(error instanceof Refused) || error.status === 404) throw error;
       });
       keep(null);
     }
@@ -241,7 +257,11 @@ async function start(said = "") {
   }
 }
 
-for (const button of buttons) button.addEventListener("click", () => answer(button.dataset.choice));
+for (const button of buttons) {
+  button.addEventListener("click", (event) => {
+    if (event.detail < 2) answer(button.dataset.choice); // the rest of a double click, however slow it is set
+  });
+}
 find("undo").addEventListener("click", undo);
 find("again").addEventListener("click", () => start());
 find("help").addEventListener("click", () => find("guidelines").showModal());
@@ -250,6 +270,8 @@ find("prompt").addEventListener("scroll", markLong);
 addEventListener("resize", markLong);
 
 addEventListener("keydown", (event) => {
+  // A key that is held down presses a button again and again.
+  if (event.repeat && event.key === "Enter") event.preventDefault();
   if (event.ctrlKey || event.metaKey || event.altKey || event.repeat || !find("keys").checked) return;
   if (find("guidelines").open) {
     if (event.key === "?") find("guidelines").close();

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Browser, Locator, Page, Route, expect
 
 from tests.browser import open_browser, open_page
 from tests.publish.voting.server import (
@@ -187,6 +187,53 @@ def test_a_whole_session_by_mouse_with_double_clicks_and_two_tabs(
     expect(second.get_by_role("heading", name="All done. Thank you!")).to_be_visible()
 
 
+@pytest.mark.parametrize("way", ["mouse", "key", "held Enter"])
+def test_a_pair_that_nobody_looked_at_gets_no_answer(
+    way: str, campaign: Path, server: Server, visit: Visit
+) -> None:
+    page = visit(server.links[0])
+    page.clock.install(time=0)
+    page.reload()
+    page.clock.pause_at(60_000)  # from here on, only the test lets time pass
+    both_bad = page.get_by_role("button", name="Both bad")
+
+    def press() -> None:
+        if way == "key":
+            page.keyboard.press("4")
+        elif way == "mouse":
+            box = both_bad.bounding_box()
+            assert box is not None
+            page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+        else:
+            page.keyboard.down("Enter")  # a second one without "up" in between is what a held key sends
+
+    def shown(number: int) -> None:
+        expect(page.locator("#count")).to_contain_text(f"{number} answered")
+        for image in ("#left", "#right"):  # seen before they can be answered
+            expect(page.locator(f"#pair:not(.loading) {image}[src]")).to_have_css("opacity", "1")
+
+    shown(0)
+    page.clock.run_for(1000)
+    ready(page)
+    both_bad.focus()
+    press()
+    shown(1)
+    for _ in range(3):
+        press()
+        page.clock.run_for(150)
+    if way == "held Enter":
+        page.clock.run_for(1000)
+        ready(page)
+        press()
+        page.keyboard.up("Enter")
+    page.clock.run_for(1000)
+    ready(page)
+    assert labels(read_lines(campaign)) == ["both_bad"]
+    press()
+    shown(2)
+    assert labels(read_lines(campaign)) == ["both_bad"] * 2
+
+
 @pytest.mark.slow
 def test_on_a_phone_both_images_are_seen_and_a_script_is_text(
     tmp_path: Path,
@@ -244,6 +291,53 @@ def test_an_answer_without_a_connection_is_kept_and_sent_again(
     later.goto(server.links[0])
     answered(later, 2)
     assert labels(read_standing(campaign)) == ["left", "right"]
+
+
+def test_what_a_proxy_says_loses_no_answer(campaign: Path, server: Server, visit: Visit) -> None:
+    page = visit(server.links[0])
+    page.clock.install()
+    page.reload()
+    ready(page)
+    said = [(429, "text/html", "Slow down"), (404, "text/html", "<h1>Not found</h1>"), (403, "text/html", "")]
+    said += [(408, "application/json", "{}"), (404, "application/json", '{"message": "no route"}')]
+    num_asked = len(said)
+    kept = []
+
+    def answer(route: Route) -> None:
+        kept.append(route.request.post_data_json)
+        if said:
+            status, kind, text = said.pop()
+            route.fulfill(status=status, content_type=kind, body=text)
+        else:
+            route.continue_()
+
+    page.route("**/api/vote", answer)
+    page.keyboard.press("2")
+    expect(page.get_by_role("alert")).to_contain_text("Yours is kept")
+    assert page.evaluate("localStorage.length") == 1
+    for _ in range(num_asked):
+        page.clock.run_for(15_000)  # the longest wait
+    answered(page, 1)
+    assert len(kept) == num_asked + 1
+    assert labels(read_lines(campaign)) == ["right"]
+    assert page.evaluate("localStorage.length") == 0
+
+
+def test_an_answer_waits_for_a_link_that_works_again(campaign: Path, server: Server, visit: Visit) -> None:
+    page = visit(server.links[0])
+    ready(page)
+    people = campaign / "annotators.jsonl"
+    lines = people.read_bytes()
+    server.kill()
+    people.write_bytes(lines.splitlines(keepends=True)[1])
+    with running(campaign, port=server.port):
+        page.keyboard.press("2")
+        expect(page.get_by_role("heading", name="This link does not work any more")).to_be_visible()
+    people.write_bytes(lines)
+    with running(campaign, port=server.port):
+        page.reload()
+        answered(page, 1)
+    assert labels(read_lines(campaign)) == ["right"]
 
 
 @pytest.mark.slow

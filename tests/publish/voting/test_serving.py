@@ -3,6 +3,7 @@
 import asyncio
 import json
 import random
+import shutil
 import signal
 import socket
 import stat
@@ -14,9 +15,17 @@ from typing import Any
 
 import httpx2
 import pytest
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import Message
 
 from builders.generation.campaign.asking import Asking, Choice
+from builders.generation.campaign.votes_log import VotesLog
 from publish.campaign import main
+from publish.voting.guarding import Guard, known_places
 from publish.voting.recording import Recorder
 from schemas.campaign import CampaignVote
 from tests.builders.generation.campaign.worlds import SECRET, annotators, campaign_pairs, settings
@@ -236,6 +245,164 @@ def test_a_huge_body_is_refused_unread(server: Server) -> None:
     assert person.state()["task"]
 
 
+def test_a_body_in_chunks_is_refused_whatever_length_it_says(server: Server) -> None:
+    person = Person(server)
+    head = f"POST /api/vote HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\nContent-Type: application/json\r\n"
+    head += f"X-Campaign-Token: {person.token}\r\nContent-Length: 10\r\nTransfer-Encoding: chunked\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", server.port)) as connection:
+        connection.sendall(f"{head}5\r\n[[[[[\r\n".encode())  # its end does not come
+        assert connection.recv(1000).split(b" ")[1] in (b"400", b"411")
+    assert person.state()["task"]
+
+
+def test_a_body_that_is_longer_than_it_says_is_not_read_to_its_end() -> None:
+    parts = [0]
+
+    async def receive() -> Message:
+        parts[0] += 1
+        assert parts[0] < 10, "it would read for ever"
+        return {"type": "http.request", "body": b"x" * 1000, "more_body": True}
+
+    async def read(request: Request) -> Response:
+        return Response(await request.body())
+
+    async def call() -> list[Message]:
+        sent = list[Message]()
+
+        async def send(message: Message) -> None:
+            sent.append(message)
+
+        places = known_places("127.0.0.1", 80, "http://127.0.0.1")
+        route = Route("/", read, methods=["POST"])
+        application = Starlette(routes=[route], middleware=[Middleware(Guard, places=places)])
+        headers = {"host": "127.0.0.1", "content-type": "application/json", "content-length": "10"}
+        raw = [(name.encode(), value.encode()) for name, value in headers.items()]
+        scope = {"type": "http", "method": "POST", "path": "/", "headers": raw, "query_string": b""}
+        await application(scope, receive, send)
+        return sent
+
+    assert asyncio.run(call())[0]["status"] == 413
+
+
+def test_a_phone_that_drops_in_the_middle_of_a_vote_is_no_error(tmp_path: Path) -> None:
+    campaign = make_campaign(tmp_path / "campaign", 2)
+    with running(campaign) as server:
+        head = f"POST /api/vote HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\n"
+        head += f"Content-Type: application/json\r\nX-Campaign-Token: {server.tokens[0]}\r\n"
+        with socket.create_connection(("127.0.0.1", server.port)) as connection:
+            connection.sendall(f"{head}Content-Length: 100\r\nExpect: 100-continue\r\n\r\n".encode())
+            assert b" 100 " in connection.recv(1000)  # the body is waited for
+            connection.sendall(b'{"vote_id"')
+        person = Person(server)
+        assert person.state()["task"]
+        person.client.close()
+        status, said = server.stop()
+    assert (status, "Traceback" in said) == (0, False), said
+
+
+@pytest.mark.parametrize("what", ["another file", "no file", "another length"])
+def test_votes_are_not_stored_where_nobody_would_find_them(what: str, tmp_path: Path) -> None:
+    campaign = make_campaign(tmp_path / "campaign", 3)
+    votes = campaign / "votes.jsonl"
+    with running(campaign) as server:
+        person = Person(server)
+        task = person.vote(person.state()["task"]).json()["task"]
+        before = votes.read_bytes()
+        if what == "another file":
+            (tmp_path / "copy").write_bytes(before)
+            (tmp_path / "copy").replace(votes)
+        elif what == "no file":
+            votes.unlink()
+        else:
+            votes.write_bytes(b"")
+        for _ in range(2):
+            assert person.vote(task).status_code == 503
+        assert person.state()["answered"] == 1
+        status, said = server.stop()
+    assert status == 0
+    assert "could not be written" in said
+    assert "Traceback" not in said
+    votes.write_bytes(before)
+    with running(campaign) as server:
+        assert Person(server).vote(task).json()["outcome"] == "stored"
+    assert len(read_lines(campaign)) == 2
+
+
+def test_the_end_of_the_votes_is_mended_and_nothing_deleted(tmp_path: Path) -> None:
+    campaign = make_campaign(tmp_path / "campaign", 4)
+    votes, torn = campaign / "votes.jsonl", campaign / "votes.torn"
+    with running(campaign) as server:
+        person = Person(server)
+        task = person.vote(person.state()["task"]).json()["task"]
+        person.vote(task)
+    whole = votes.read_bytes()
+    votes.write_bytes(whole.rstrip(b"\n"))  # as some editors do
+    log = VotesLog(votes)
+    assert (len(log.votes), log.torn) == (2, b"")
+    log.append(log.votes[:1])
+    log.close()
+    assert votes.read_bytes() == whole + whole.splitlines(keepends=True)[0]
+    assert not torn.exists()
+    for half in (b'{"vote_id": "0', b"\xff"):
+        votes.write_bytes(whole + half)
+        log = VotesLog(votes)
+        assert (len(log.votes), log.torn) == (2, half)
+        log.close()
+        assert votes.read_bytes() == whole
+    assert torn.read_bytes() == b'{"vote_id": "0\n\xff\n'
+
+
+def test_a_campaign_without_its_votes_is_not_begun_anew(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    campaign = make_campaign(tmp_path / "campaign", 2)
+    (campaign / "votes.jsonl").unlink()
+    capsys.readouterr()
+    for verb in (["status"], ["serve", "--port", "0"]):
+        assert main([verb[0], str(campaign), *verb[1:]]) == 1
+        assert "the file of votes is missing" in capsys.readouterr().err
+    assert not (campaign / "votes.jsonl").exists()
+
+
+def test_images_that_cannot_be_shown_are_listed_before_anybody_is_asked(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    campaign = make_campaign(tmp_path / "campaign", 3)
+    images = sorted((campaign / "images").iterdir())
+    images[0].unlink()
+    images[1].write_bytes(images[2].read_bytes()[:50])
+    capsys.readouterr()
+    assert main(["serve", str(campaign), "--port", "0"]) == 1
+    err = capsys.readouterr().err
+    assert [path.name in err for path in images] == [True, True, *[False] * 4]
+    shutil.rmtree(campaign / "images")
+    assert main(["serve", str(campaign), "--port", "0"]) == 1
+    assert capsys.readouterr().err.count("the image cannot be read") == 6
+
+
+def test_links_are_written_over_links_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    campaign, other = make_campaign(tmp_path / "campaign", 2), tmp_path / "notes.txt"
+    other.write_text("http://127.0.0.1:1/v/" + "A" * 32 + "\nremember the milk\n")
+    (tmp_path / "way-in").symlink_to(campaign)
+    before = {path: path.read_bytes() for path in (*campaign.iterdir(), other) if path.is_file()}
+    places = [campaign / "votes.jsonl", campaign / "new", tmp_path / "way-in" / "secret", other, tmp_path]
+    for path in places:
+        capsys.readouterr()
+        assert main(["serve", str(campaign), "--port", "0", "--links", str(path)]) == 2
+        assert "--links" in capsys.readouterr().err
+    assert {path: path.read_bytes() for path in (*campaign.iterdir(), other) if path.is_file()} == before
+
+
+@pytest.mark.parametrize("host", ["203.0.113.7", "x..y", "no name"])
+def test_a_host_that_is_none_is_named(host: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    other = make_campaign(tmp_path / "other", 2)
+    capsys.readouterr()
+    assert main(["serve", str(other), "--host", host, "--port", "0"]) == 2
+    err = capsys.readouterr().err
+    assert "--host" in err
+    assert "--port" not in err
+
+
 def test_two_tabs_a_double_click_and_undo(tmp_path: Path) -> None:
     campaign = make_campaign(tmp_path / "campaign", 4)
     with running(campaign) as server:
@@ -365,6 +532,7 @@ def test_one_folder_has_one_server_and_a_taken_port_is_named(
 @pytest.mark.slow
 def test_links_go_to_a_file_with_the_address_of_a_proxy(tmp_path: Path) -> None:
     campaign, links = make_campaign(tmp_path / "campaign", 2), tmp_path / "links.txt"
+    links.write_text("http://127.0.0.1:1/v/" + "A" * 32 + "\n")  # of an earlier run
     flags = ("--links", str(links), "--base-url", "https://example.org/faces/", "--annotators", "3")
     process = start(campaign, *flags)
     try:
