@@ -8,11 +8,12 @@ text and at the values of attributes alike.
 import math
 import re
 import tomllib
-import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from pathlib import Path
+
+from builders.generation.look_alikes import fold
 
 ADULT_AGE = 18
 _AGE_NAMES = ("age", "age_group", "age_range", "age_years")
@@ -22,9 +23,11 @@ AGE = "age"
 NEVER = {_SEXUAL: "sexual content", "violence": "violence", "hate": "hate", "self-harm": "self-harm"}
 _CHECKED = frozenset({*NEVER, _YOUNG})
 _RULES = Path(__file__).parent / "rules.toml"
-_INVISIBLE = "\u200b\u200c\u200d\u2060\ufeff\u00ad"
 _MAX_KNOWN_WORDS = 100_000
 _WORD = re.compile(r"[a-z0-9]+(?:'[a-z0-9]+|(?<=[0-9])\.[0-9]+)*")
+# Words of one phrase have blanks or hyphens between; any other sign ends a phrase, as a new line does.
+_MARKED = re.compile(rf"{_WORD.pattern}|[^\sa-z0-9'_-]|\n|--+|(?<!\S)-(?!\S)")
+_GAP = "|"  # stands for a harmless phrase, so that the words around it do not become neighbours
 _NUMBERS = {
     word: float(number)
     for number, word in enumerate(
@@ -54,7 +57,7 @@ _OLD, _AGED = (
 )  # "7 months old", "7 months of age"; "aged 7", "age 7", "age of 7"
 _AGE_WORDS = frozenset({*_YEARS, *_SHORTER, *_AGED, "y"})
 _NUMBER = re.compile(r"\d{1,3}(?:\.\d+)?")
-_SHORT_AGE = re.compile(r"(\d{1,2})(?:yo?|yrs?)")  # "15yo"
+_SHORT_AGE = re.compile(r"(\d{1,2})(?:yo?|yrs?|years?(?:old)?)")  # "15yo"
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +125,24 @@ def _split(line: str) -> list[str]:
     return _WORD.findall(line.casefold())
 
 
+class _Text:
+    """A text in small letters and its words.
+
+    A phrase that is looked for may span signs: "wearing, nothing" says it, too. A harmless phrase may not,
+    since "nude. Lips parted" is none.
+    """
+
+    def __init__(self, text: str) -> None:
+        self.folded = fold(text)
+        self.words = _WORD.findall(self.folded)
+
+    def without(self, harmless: "re.Pattern[str]") -> list[str]:
+        """Return the words without harmless phrases, with a gap in the place of each."""
+        marked = " ".join(each if each != "\n" else "." for each in _MARKED.findall(self.folded))
+        left = harmless.sub(f" {_GAP} ", marked.replace(_GAP, ".")).split()
+        return [word for word in left if word == _GAP or word[0].isalnum()]
+
+
 @dataclass(frozen=True, slots=True)
 class _Rules:
     words: _Words
@@ -129,21 +150,21 @@ class _Rules:
     harmless_with_young: "re.Pattern[str]"
     young_groups: frozenset[str]
 
-    def find(self, plain: str) -> list[tuple[str, str]]:
-        """Return what a text of `_plain` says, and the kind of each, without what is harmless."""
-        found = list(self.words.find(plain.split()))
+    def find(self, text: "_Text") -> list[tuple[str, str]]:
+        """Return what a text says, and the kind of each, without what is harmless."""
+        found = list(self.words.find(text.words))
         if not found:
             return found
         # Most finds are words that go with adults only, in a text about adults: no pattern has to run.
         if any(kind in _CHECKED for _, kind in found):
             found = [each for each in found if each[1] not in _CHECKED]
-            said = self.words.find(self.harmless.sub(" ", plain).split())
+            said = self.words.find(text.without(self.harmless))
             found += [each for each in said if each[1] in _CHECKED]
         return found
 
-    def find_adult_only(self, plain: str) -> list[tuple[str, str]]:
-        """Return what a text of `_plain` may not say of somebody young, and the kind of each."""
-        said = self.words.find(self.harmless_with_young.sub(" ", plain).split())
+    def find_adult_only(self, text: "_Text") -> list[tuple[str, str]]:
+        """Return what a text may not say of somebody young, and the kind of each."""
+        said = self.words.find(text.without(self.harmless_with_young))
         return [each for each in said if each[1] not in _CHECKED]
 
 
@@ -157,11 +178,11 @@ def find_in_prompt(text: str, attributes: Iterable[tuple[str, str]] = ()) -> lis
     rules = _load()
     listed = list(attributes)
     # Values that the text does not repeat are looked at, too, so that none hides behind another wording.
-    plain = _plain(". ".join([text, *(value for _, value in listed if value not in text)]))
-    said = rules.find(plain)
+    read = _Text(". ".join([text, *(value for _, value in listed if value not in text)]))
+    said = rules.find(read)
     found = [Finding(NEVER[kind], words, kind) for words, kind in said if kind in NEVER]
-    if len(said) > len(found) and _is_young(plain, said, listed):
-        found += [Finding(kind, words) for words, kind in rules.find_adult_only(plain)]
+    if len(said) > len(found) and _is_young(read, said, listed):
+        found += [Finding(kind, words) for words, kind in rules.find_adult_only(read)]
     return list(dict.fromkeys(found))
 
 
@@ -173,12 +194,12 @@ def find_in_value(value: str) -> Finding | None:
 
 def is_young(text: str, attributes: Iterable[tuple[str, str]] = ()) -> bool:
     """Return whether a prompt is about somebody under 18, as far as its text and attributes say so."""
-    plain = _plain(text)
-    return _is_young(plain, _load().find(plain), attributes)
+    read = _Text(text)
+    return _is_young(read, _load().find(read), attributes)
 
 
-def _is_young(plain: str, said: Iterable[tuple[str, str]], attributes: Iterable[tuple[str, str]]) -> bool:
-    if any(kind == _YOUNG for _, kind in said) or _says_young_age(plain.split()):
+def _is_young(read: _Text, said: Iterable[tuple[str, str]], attributes: Iterable[tuple[str, str]]) -> bool:
+    if any(kind == _YOUNG for _, kind in said) or _says_young_age(read.words):
         return True
     return any(
         name.casefold().replace(" ", "_") in _AGE_NAMES and _is_young_value(value)
@@ -191,7 +212,7 @@ def _is_young_value(value: str) -> bool:
     rules = _load()
     if value.casefold().strip() in rules.young_groups:
         return True
-    if any(kind == _YOUNG for _, kind in rules.find(_plain(value))):
+    if any(kind == _YOUNG for _, kind in rules.find(_Text(value))):
         return True
     numbers = re.findall(r"\d+(?:\.\d+)?", value)
     return bool(numbers) and min(map(float, numbers)) < ADULT_AGE
@@ -224,15 +245,6 @@ def _number(word: str) -> float:
     return float(word) if _NUMBER.fullmatch(word) else _NUMBERS.get(word, math.inf)
 
 
-def _plain(text: str) -> str:
-    """Return the words of a text in small letters with blanks between, without accents and look-alikes."""
-    plain = text.casefold().replace("\u2019", "'")
-    if not plain.isascii():
-        plain = unicodedata.normalize("NFKD", plain).casefold()
-        plain = "".join(char for char in plain if not unicodedata.combining(char) and char not in _INVISIBLE)
-    return " ".join(_WORD.findall(plain))
-
-
 @cache
 def _load() -> _Rules:
     table = tomllib.loads(_RULES.read_text(encoding="utf-8"))
@@ -247,7 +259,7 @@ def _load() -> _Rules:
 
 
 def _pattern(lines: Iterable[str]) -> "re.Pattern[str]":
-    """Return a pattern of words and phrases in a text of `_plain`."""
+    """Return a pattern of words and phrases between which are blanks."""
     alternatives = [
         re.escape(" ".join(_split(line))) + ("[a-z0-9']*" if line.endswith("*") else "") for line in lines
     ]

@@ -19,6 +19,15 @@ from builders.generation.rules import find_in_prompt, find_in_value, is_young
         "n\u00fcde portrait",  # with an accent
         "nu\u200bde portrait",  # with a character that nothing shows
         "\uff4eude portrait",  # with a wide letter
+        "a n\u0430ked woman",  # with a Cyrillic letter
+        "\u039dUDE portrait",  # with a Greek one
+        "nu\ufe0fde portrait",
+        "a woman, nude, nails painted red",  # "nude nails" is harmless, across a comma it is not said
+        "a woman, nude. Lips parted",
+        "nude\nlips parted",
+        "a woman without any clothes",
+        "an un-clothed woman",
+        "a woman in her birthday suit",
     ],
 )
 def test_sexual_content_is_found(text: str) -> None:
@@ -40,6 +49,11 @@ def test_sexual_content_is_found(text: str) -> None:
 )
 def test_what_only_sounds_like_it_is_not(text: str) -> None:
     assert find_in_prompt(text) == []
+
+
+@pytest.mark.parametrize("text", ["a woman shot to death", "blood everywhere in the room"])
+def test_violence_is_found(text: str) -> None:
+    assert [each.rule for each in find_in_prompt(text)] == ["violence"]
 
 
 @pytest.mark.parametrize(
@@ -64,6 +78,15 @@ def test_what_only_sounds_like_it_is_not(text: str) -> None:
         "a schoolgirl",
         "a newborn",
         "a person of 12 years of age",
+        "a high schooler",
+        "a ninth-grader",
+        "a schoolkid",
+        "a junior high student",
+        "a 14year old",
+        "a 14yearold",
+        "a prepubescent person",
+        "an only child",
+        "a kid brother",
     ],
 )
 def test_a_text_says_that_a_person_is_under_18(text: str) -> None:
