@@ -8,6 +8,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
+from urllib.parse import urlsplit
 
 from builders.generation.cleaning import Opinion, OpinionError, TextJudge
 from publish.network import Clock, RetryPolicy, TimeLimits
@@ -75,6 +76,18 @@ class TextJudgeKind:
     keys: tuple[str, ...] = ()
     extra: str | None = None
 
+    def may_send_key(self, place: str) -> bool:
+        """Return whether the keys are for a place; a token of the Hub goes to the Hub alone, encrypted."""
+        parts = urlsplit(place)
+        if "HF_TOKEN" not in self.keys or not parts.netloc:
+            return True
+        host = f".{parts.hostname or ''}"
+        return parts.scheme == "https" and host.endswith(_HUB_HOSTS)
+
+
+# Of another server than the Hub's, for the kind whose own key is the Hub's token.
+OTHER_SERVER_KEY = "SFHQ_CLASSIFIER_KEY"
+_HUB_HOSTS = (".huggingface.co", ".endpoints.huggingface.cloud")
 
 TEXT_JUDGES: Mapping[str, TextJudgeKind] = {
     kind.name: kind

@@ -27,7 +27,7 @@ class ModerationEndpoint:
     def __init__(self, options: JudgeOptions) -> None:
         server = urlsplit(options.place).netloc.rpartition("@")[2]
         self.name = f"moderation of {server}"
-        self._model = options.model or DEFAULT_MODEL
+        self._model, self._threshold = options.model or DEFAULT_MODEL, options.threshold
         kind = ProviderKind(self.name, "text_moderation", ("SFHQ_MODERATION_KEY",))
         provider = ProviderOptions(
             kind,
@@ -48,7 +48,7 @@ class ModerationEndpoint:
             exchange = self._asker.ask(lambda: self._post(text))
         except (ImageRefusalError, ImageFailureError, LostAnswerError) as error:
             raise OpinionError(str(error)) from None
-        return _read(exchange.body)
+        return _read(exchange.body, self._threshold)
 
     def close(self) -> None:
         """Close connections."""
@@ -61,8 +61,8 @@ class ModerationEndpoint:
         )
 
 
-def _read(body: bytes) -> Opinion:
-    """Return what an answer says: flagged as a whole, or any of its categories.
+def _read(body: bytes, threshold: float) -> Opinion:
+    """Return what an answer says: flagged as a whole, or any of its categories, by itself or by its score.
 
     Raises:
         OpinionError: It is no answer on one text.
@@ -77,7 +77,8 @@ def _read(body: bytes) -> Opinion:
         raise OpinionError("its answer has no categories with scores")
     if not all(isinstance(score, int | float) and 0 <= score <= 1 for score in scores.values()):
         raise OpinionError("its answer has a score that cannot be read")
-    is_unsafe = result["flagged"] or any(value is True for value in categories.values())
+    is_flagged = result["flagged"] or any(value is True for value in categories.values())
+    is_unsafe = is_flagged or any(score >= threshold for score in scores.values())
     return Opinion({str(name)[:100]: float(score) for name, score in scores.items()}, is_unsafe)
 
 

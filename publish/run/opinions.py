@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from builders.generation.cleaning import TextJudge
 from publish.network import TimeLimits, redact_url
 from publish.providers.text_judges import (
+    OTHER_SERVER_KEY,
     SAFE,
     UNSAFE,
     JudgeOptions,
@@ -62,7 +63,11 @@ def _read_opinion(text: str, problems: list[Problem]) -> tuple[TextJudgeKind, st
         problems += error.problems
         return None
     place = place.strip()
-    parts = urlsplit(place)
+    try:
+        parts = urlsplit(place)
+    except ValueError:  # such as half of an IPv6 address
+        problems.append(problem_of("the address cannot be read", None, "write it as http://HOST:PORT/v1"))
+        return None
     is_address = parts.scheme in ("http", "https") and bool(parts.hostname)
     if not place:
         fix = "write KIND=WHERE, such as moderation=http://127.0.0.1:8000/v1"
@@ -92,7 +97,8 @@ def _read_labels(flags: list[str], problems: list[Problem]) -> dict[str, str]:
 def _read_key(kind: TextJudgeKind, place: str) -> str | None:
     """Return the key from the environment; a login that the Hub's library stores is for the Hub alone."""
     own = _KEYS_OF_HOSTS.get(urlsplit(place).hostname or "")
-    for name in (*kind.keys, *([own] if own else [])):
+    keys = kind.keys if kind.may_send_key(place) else (OTHER_SERVER_KEY,)
+    for name in (*keys, *([own] if own else [])):
         if found := os.environ.get(name, "").strip():
             return found
     if "HF_TOKEN" in kind.keys and not place.startswith(("http://", "https://")):

@@ -49,7 +49,7 @@ def clean(options: argparse.Namespace, terminal: Terminal) -> int:
     check_out(out, may_replace=options.overwrite)
     for path in (rejected, scores):
         check_beside(path, may_replace=options.overwrite)
-    check_source(options.file, out)
+    check_source(options.file, out, scores)
     if options.license is not None and not 0 < len(options.license.strip()) <= MAX_NAME_CHARS:
         fix = "write its short name, such as cc0-1.0"
         raise SettingsError(_problem("--license", "the licence has no name", options.license, fix))
@@ -95,13 +95,13 @@ def check_beside(path: Path, *, may_replace: bool) -> None:
         raise SettingsError(_problem("--out", "there is something in the way of the file", str(path), fix))
 
 
-def check_source(source: Path, out: Path) -> None:
-    """Refuse to write over the file that is read.
+def check_source(source: Path, out: Path, *beside: Path) -> None:
+    """Refuse to write over the file that is read; `beside` are further files that are written.
 
     Raises:
         SettingsError: Both are one file.
     """
-    if source.resolve() in (out.resolve(), name_rejected(out).resolve()):
+    if source.resolve() in (path.resolve() for path in (out, name_rejected(out), *beside)):
         fix = "give another --out; the file that is read stays as it is"
         raise SettingsError(_problem("--out", "the file would be written over itself", str(out), fix))
 

@@ -12,6 +12,7 @@ import pytest
 from huggingface_hub import constants
 
 from publish import prompts
+from publish.providers.text_judges import find_kind
 from tests.publish.loopback import Loopback
 from tests.publish.providers.image_server import Reply, Seen, say, send_reply
 
@@ -82,7 +83,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[OpinionServer]:
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.upper(), raising=False)
     monkeypatch.setenv("OPENAI_API_KEY", KEY)  # no server but OpenAI's own may see it
-    for name in ("HF_TOKEN", "SFHQ_MODERATION_KEY", "HF_HUB_OFFLINE"):
+    for name in ("HF_TOKEN", "SFHQ_CLASSIFIER_KEY", "SFHQ_MODERATION_KEY", "HF_HUB_OFFLINE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
     with OpinionServer() as server:
@@ -170,11 +171,25 @@ def test_a_wrong_key_ends_the_run(
     kind: str, server: OpinionServer, tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SFHQ_MODERATION_KEY", KEY)
-    monkeypatch.setenv("HF_TOKEN", KEY)
+    monkeypatch.setenv("SFHQ_CLASSIFIER_KEY", KEY)
     server.replies = [say({"error": {"message": f"bad key {KEY}"}}, 401)] * 20
     document, decisions, _ = clean(capsys, tmp_path, *flag(kind, server))
     assert (document["exit_status"], decisions) == (2, {})
     assert server.seen[0].headers["authorization"] == f"Bearer {KEY}"
+
+
+def test_the_hubs_token_goes_to_the_hub_alone(
+    server: OpinionServer, tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_TOKEN", KEY)
+    clean(capsys, tmp_path, *flag("hugging-face", server))
+    assert server.seen
+    assert not any(KEY in str(dict(request.headers)) for request in server.seen)
+    kind = find_kind("hugging-face")
+    hub = ("org/model", "https://huggingface.co/org/model", "https://x.aws.endpoints.huggingface.cloud/x")
+    others = ("http://huggingface.co/x", "https://huggingface.co.other.org/x", "https://nothuggingface.co/x")
+    assert all(kind.may_send_key(place) for place in hub)
+    assert not any(kind.may_send_key(place) for place in others)
 
 
 @pytest.mark.parametrize(
@@ -184,6 +199,7 @@ def test_a_wrong_key_ends_the_run(
         (["--opinion", "moderation"], "KIND=WHERE"),
         (["--opinion", "moderation=ftp://here"], "begins with http"),
         (["--opinion", "moderation=http://me:pass@127.0.0.1/v1"], "a user or a password"),
+        (["--opinion", "moderation=http://[x"], "cannot be read"),
         (["--opinion-label", "LABEL_1=bad"], "LABEL=safe"),
         (["--opinion", "transformers=none-here"], "cannot be loaded"),
     ],
