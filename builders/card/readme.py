@@ -12,6 +12,7 @@ import pyarrow as pa
 import yaml
 from rich.filesize import decimal
 
+from builders.annotator_marks import Estimate, proportion
 from builders.card.agreement_numbers import (
     MAX_COMPARISONS,
     read_agreement_numbers,
@@ -32,7 +33,6 @@ from builders.card.request_numbers import (
     true_request_numbers,
 )
 from builders.images.hashes import HASH_BITS
-from builders.preferences.agreement import Estimate, proportion
 from builders.preferences.votes import RULES
 from schemas.columns import ColumnSpec, flatten
 from schemas.configs import Config, Format, Table, configs_with

@@ -2,8 +2,8 @@
 
 import sqlite3
 
+from builders.annotator_marks import find_side_biases
 from builders.catalog.ledger import Ledger
-from builders.preferences.agreement import find_side_biases
 from schemas.configs import Table
 from schemas.problems import Problem, Reason
 

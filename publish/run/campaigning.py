@@ -19,6 +19,7 @@ from builders.generation.campaign.design import (
 from builders.generation.campaign.folder import read_campaign, refuse_existing, write_campaign
 from builders.generation.campaign.measuring import CampaignNumbers, Rate, measure_campaign
 from builders.generation.campaign.planning import half_width, plan_widths
+from builders.generation.campaign.stopping import num_wanted
 from builders.generation.campaign.votes_log import read_votes
 from publish.run.campaign_results import CampaignPlan, CampaignResult, CampaignStatus
 from publish.run.terminal import Terminal
@@ -192,7 +193,7 @@ def _plan(options: argparse.Namespace, pairs: Sequence[tuple[Candidate, Candidat
         pairs=len(pairs),
         overlap=overlap,
         categories=categories,
-        least_votes=len(pairs) * (overlap // 2 + 1),
+        least_votes=len(pairs) * num_wanted({}, overlap),
         most_votes=len(pairs) * overlap,
         half_width=half_width(min(categories.values())),
         widths=plan_widths(categories, overlap),
@@ -231,7 +232,9 @@ def _show_plan(plan: CampaignPlan, terminal: Terminal) -> None:
 
 
 def _show_progress(numbers: CampaignNumbers, num_links: int, terminal: Terminal) -> None:
-    agreement = "no pair has two answers" if numbers.agreement is None else f"{100 * numbers.agreement:.0f} %"
+    agreement = "no pair has two answers"
+    if numbers.agreement is not None:
+        agreement = f"{100 * numbers.agreement:.0f} % of the pairs, by their first two answers"
     done = 100 * numbers.settled / numbers.pairs if numbers.pairs else 100
     kinds = ", ".join(f"{count:,} {kind}" for kind, count in numbers.votes.items()) or "none"
     decisions = {kind: count for kind, count in numbers.decisions.items() if kind != "no_votes"}
@@ -262,18 +265,19 @@ def _show_annotators(numbers: CampaignNumbers, terminal: Terminal) -> None:
     if not numbers.annotators:
         return
     terminal.title("Annotators")
-    heads = ("annotator", "votes", "same again", "left side", "95 % interval", "same side mirrored", "gold")
+    heads = ("annotator", "votes", "same again", "left side", "95 % interval", "same side mirrored", "unsafe")
     rows = []
     for each in islice(numbers.annotators, _SHOWN_ANNOTATORS):
         seconds = "" if each.seconds is None else f"{each.seconds:.1f} s"
-        note = "favours a side" if each.is_one_sided else ""
+        notes = ["favours a side"] * each.is_one_sided
+        notes += ["says unsafe far more often than others"] * each.is_often_unsafe
         rows.append(
             (
                 *(each.annotator, each.votes, _of(each.consistency), _share(each.left), _span(each.left)),
-                *(_of(each.mirrored_side), _of(each.gold), seconds, note),
+                *(_of(each.mirrored_side), _share(each.unsafe), _of(each.gold), seconds, ", ".join(notes)),
             )
         )
-    terminal.grid((*heads, "median time", ""), rows)
+    terminal.grid((*heads, "gold", "median time", ""), rows)
     if len(numbers.annotators) > _SHOWN_ANNOTATORS:
         terminal.line(f"… and {len(numbers.annotators) - _SHOWN_ANNOTATORS:,} more; --json has all of them.")
 

@@ -7,6 +7,7 @@ import argparse
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from builders.annotator_marks import Estimate
 from builders.card.facts.fairness import (
     MIN_IMAGES,
     Comparison,
@@ -20,7 +21,6 @@ from builders.card.figures.fairness import draw_agreement
 from builders.card.labels import labels_of
 from builders.card.readme import render_template
 from builders.files import real_path, write_whole
-from builders.preferences.agreement import Estimate
 from builders.release.reader import ReleaseReader
 from builders.sources.captions import CaptionSource
 from builders.sources.intake import CaptionInput, SourceOptions

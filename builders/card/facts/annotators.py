@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from builders.preferences.agreement import Estimate, FarAnnotators, find_far_annotators, proportion
+from builders.annotator_marks import Estimate, FarAnnotators, find_far_annotators, proportion
 from schemas.columns import columns_of
 from schemas.preferences import Label, Status, Vote
 

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from builders.annotator_marks import Estimate, proportion
 from builders.card.labels import (
     AGE,
     AGE_GROUPS,
@@ -20,7 +21,6 @@ from builders.card.labels import (
     labels_of,
     read_labels,
 )
-from builders.preferences.agreement import Estimate, proportion
 from builders.release.reader import ReleaseReader
 from builders.sample.faces.reading import read_text
 from schemas.records import ALGORITHMIC_MEDIA

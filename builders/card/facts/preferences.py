@@ -10,17 +10,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from builders.annotator_marks import Estimate, SideBiases, find_side_biases, proportion
 from builders.card.facts.annotators import AnnotatorCounts, AnnotatorSummary, flatten_votes, one_each
 from builders.card.facts.counting import join_groups, ranked
-from builders.preferences.agreement import (
-    Estimate,
-    SideBiases,
-    Strength,
-    bradley_terry,
-    find_side_biases,
-    krippendorff_alpha,
-    proportion,
-)
+from builders.preferences.agreement import Strength, bradley_terry, krippendorff_alpha
 from builders.release.reader import ReleaseReader
 from schemas.preferences import Decision, Label, Status
 

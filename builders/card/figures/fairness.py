@@ -6,10 +6,10 @@ from pathlib import Path
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from builders.annotator_marks import Estimate
 from builders.card.facts.fairness import PEOPLE, Comparison
 from builders.card.figures.drawing import FAINT, INK, SERIES, figure_style, save_figure, wrap_text
 from builders.card.figures.inputs import FigureInputs
-from builders.preferences.agreement import Estimate
 
 AGREEMENT_PATH = "figures/agreement.png"
 MAX_COMPARISONS = 8

@@ -7,11 +7,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
+from builders.annotator_marks import Estimate
 from builders.card.facts import ImageSummary, PreferenceSummary
 from builders.card.figures.drawing import FAINT, INK, SERIES, figure_style, save_figure, shrink
 from builders.card.figures.galleries import draw_rows
 from builders.card.figures.inputs import FigureInputs
-from builders.preferences.agreement import Estimate
 from builders.release.reader import ReleaseReader
 from schemas.generators import Conditions
 

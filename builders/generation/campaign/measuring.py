@@ -2,9 +2,10 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
 
+from builders.annotator_marks import find_side_biases, find_unsafe_annotators
 from builders.generation.campaign.planning import half_width, wilson
 from builders.generation.campaign.stopping import decide, is_settled, num_wanted
 from schemas.campaign import CampaignPair, CampaignSettings, CampaignVote, standing_votes
@@ -40,21 +41,25 @@ class AnnotatorNumbers:
         annotator: Public id.
         votes: All answers that stand.
         consistency: Pairs seen again with the same answer as before.
-        left: Answers for the left image, of those for a side.
+        left: Deciding answers for the left image, of those for a side.
+        unsafe: Deciding answers "unsafe", of all that decide.
         mirrored_side: Mirrored pairs on which the same side was chosen, and so the other image.
         gold: Gold pairs answered as known.
         seconds: Median time of an answer.
-        is_one_sided: Whether the interval of `left` excludes one half.
+        is_one_sided: Whether they favour a side, by the rule of a release's card.
+        is_often_unsafe: Whether they say "unsafe" far more often than the others, likewise.
     """
 
     annotator: str
     votes: int
     consistency: Rate
     left: Rate
+    unsafe: Rate
     mirrored_side: Rate
     gold: Rate
     seconds: float | None
     is_one_sided: bool
+    is_often_unsafe: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +95,8 @@ class CampaignNumbers:
         votes: Kind → answers that stand.
         undone: Votes that were taken back.
         decisions: What the pairs with answers come to → number.
-        agreement: Share of pairs of answers on one pair that say the same; None without any.
+        agreement: Share of the pairs whose first two answers say the same; None without such a pair. Later
+            answers are asked for where the first ones differ, so with them pairs in dispute would weigh more.
         wins: Model → decided pairs that it won, of those that it took part in.
         categories: Each category; those that need most come first.
         annotators: Those who answered; most answers first.
@@ -135,7 +141,7 @@ def measure_campaign(
         votes=dict(sorted(Counter(str(vote.kind) for vote in votes).items())),
         undone=len({vote.vote_id for vote in lines}) - len(votes),
         decisions=dict(sorted(Counter(str(each) for each in decisions.values()).items())),
-        agreement=_agreement(counts.values()),
+        agreement=_agreement(votes),
         wins=_wins(asked, decisions),
         categories=_categories(asked, decisions, counts, settings.overlap),
         annotators=_annotators(votes, gold),
@@ -147,12 +153,13 @@ def _rate(count: int, total: int) -> Rate:
     return Rate(count=count, total=total, share=count / total if total else None, low=low, high=high)
 
 
-def _agreement(counts: Iterable[Counter[str]]) -> float | None:
-    same, total = 0, 0
-    for of_pair in counts:
-        same += sum(number * (number - 1) for number in of_pair.values())
-        total += of_pair.total() * (of_pair.total() - 1)
-    return same / total if total else None
+def _agreement(votes: Iterable[CampaignVote]) -> float | None:
+    labels: dict[str, list[str]] = defaultdict(list)
+    for vote in sorted(votes, key=lambda vote: vote.time):
+        if vote.kind == "first":
+            labels[vote.pair_id].append(vote.label)
+    same = [first == second for first, second, *_ in (each for each in labels.values() if len(each) > 1)]
+    return sum(same) / len(same) if same else None
 
 
 def _wins(pairs: Iterable[CampaignPair], decisions: Mapping[str, Decision]) -> dict[str, Rate]:
@@ -195,6 +202,19 @@ def _annotators(votes: Iterable[CampaignVote], gold: Mapping[str, str]) -> list[
     for vote in votes:
         by_annotator[vote.annotator].append(vote)
     numbers = [_annotator(annotator, own, gold) for annotator, own in by_annotator.items()]
+    sides = {each.annotator: (each.left.count, each.left.total - each.left.count) for each in numbers}
+    one_sided = {bias.annotator for bias in find_side_biases(sides).found}
+    unsafe = find_unsafe_annotators(
+        {each.annotator: (each.unsafe.count, each.unsafe.total) for each in numbers}
+    )
+    numbers = [
+        replace(
+            each,
+            is_one_sided=each.annotator in one_sided,
+            is_often_unsafe=each.annotator in unsafe.found,
+        )
+        for each in numbers
+    ]
     return sorted(numbers, key=lambda each: (-each.votes, each.annotator))
 
 
@@ -206,18 +226,19 @@ def _annotator(annotator: str, votes: Sequence[CampaignVote], gold: Mapping[str,
         for vote in again
         if vote.kind == "mirror" and vote.label in _SIDES and firsts[vote.pair_id].label in _SIDES
     ]
-    sided = [vote for vote in votes if vote.label in _SIDES]
+    sided = [vote for vote in firsts.values() if vote.label in _SIDES]
     known = [vote for vote in votes if vote.kind == "gold" and vote.pair_id in gold]
-    left = _rate(sum(vote.label.value == vote.left for vote in sided), len(sided))
     return AnnotatorNumbers(
         annotator=annotator,
         votes=len(votes),
         consistency=_rate(sum(vote.label == firsts[vote.pair_id].label for vote in again), len(again)),
-        left=left,
+        left=_rate(sum(vote.label.value == vote.left for vote in sided), len(sided)),
+        unsafe=_rate(sum(vote.label == Label.TOXIC for vote in firsts.values()), len(firsts)),
         mirrored_side=_rate(
             sum(vote.label != firsts[vote.pair_id].label for vote in mirrored), len(mirrored)
         ),
         gold=_rate(sum(vote.label == gold[vote.pair_id] for vote in known), len(known)),
         seconds=median(vote.seconds for vote in votes) if votes else None,
-        is_one_sided=bool(sided) and not left.low <= 0.5 <= left.high,
+        is_one_sided=False,  # both are tested against all annotators
+        is_often_unsafe=False,
     )

@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 
+from builders.generation.campaign.stopping import num_wanted
+
 _Z = NormalDist().inv_cdf(0.975)
 WIDTHS = (0.20, 0.15, 0.10, 0.075, 0.05, 0.03)
 SECONDS_OF_VOTE = 8.0  # a median of people who compare two pictures; `sfhq campaign status` has the real one
@@ -73,7 +75,7 @@ def plan_widths(
                 half_width=width,
                 pairs_of_category=needed,
                 pairs=pairs,
-                least_votes=pairs * (overlap // 2 + 1),
+                least_votes=pairs * num_wanted({}, overlap),
                 most_votes=most,
                 hours=most * SECONDS_OF_VOTE / 3600,
                 is_covered=bool(categories) and min(categories.values()) >= needed,

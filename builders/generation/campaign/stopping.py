@@ -1,7 +1,8 @@
 """When a pair needs no more answers: its decision by `submitted-majority` cannot change.
 
 One answer could still change it: "unsafe" excludes a pair at any time. A pair is not kept open for that
-alone, since then every pair would need all its annotators.
+alone, since then every pair would need all its annotators. A first answer "unsafe" does not settle a pair
+alone: a second person is asked, so that who says it far more often than others can be seen.
 """
 
 from collections.abc import Mapping
@@ -9,10 +10,11 @@ from collections.abc import Mapping
 from schemas.preferences import Decision, Label, decide_by_majority
 
 _SIDES = (Label.IMAGE_1, Label.IMAGE_2)
+_LEAST_IF_UNSAFE = 2
 
 
 def num_wanted(counts: Mapping[str, int], overlap: int) -> int:
-    """Return the fewest further answers that can settle a pair; 0 if its decision cannot change.
+    """Return the fewest further answers that can settle a pair; 0 if it is not asked about again.
 
     Args:
         counts: Answers of the kind "first" by label.
@@ -20,8 +22,10 @@ def num_wanted(counts: Mapping[str, int], overlap: int) -> int:
     """
     total = sum(counts.values())
     left = overlap - total
-    if left <= 0 or counts.get(Label.TOXIC):
+    if left <= 0:
         return 0
+    if counts.get(Label.TOXIC):
+        return max(0, _LEAST_IF_UNSAFE - total)
     most = max(counts.get(side, 0) for side in _SIDES)
     # For a side: more than half of all answers that there may be. For neither: both sides are out of reach.
     to_win = overlap // 2 + 1 - most

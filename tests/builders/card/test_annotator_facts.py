@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from builders.annotator_marks import MIN_VOTES, Estimate, find_far_annotators
 from builders.card.facts.annotators import AnnotatorCounts, AnnotatorSummary
 from builders.card.facts.preferences import count_sides
-from builders.preferences.agreement import MIN_SIDE_VOTES, Estimate, find_far_annotators
 from schemas.columns import arrow_schema, columns_of
 from schemas.preferences import PreferencePair
 
@@ -185,7 +185,7 @@ def test_without_any_difference_few_releases_have_an_entry() -> None:
 
 
 def test_few_pairs_and_small_differences_are_no_entry() -> None:
-    few = {"few": (0, MIN_SIDE_VOTES - 1), "others": (500, 500)}
+    few = {"few": (0, MIN_VOTES - 1), "others": (500, 500)}
     assert find_far_annotators(few).found == ()
     near = {"near": (84_000, 100_000), "others": (90_000, 100_000)}
     assert find_far_annotators(near).found == ()
@@ -199,7 +199,7 @@ def test_few_pairs_and_small_differences_are_no_entry() -> None:
 def test_the_test_is_fishers(same: int, total: int, other_same: int, other_total: int) -> None:
     from scipy.stats import fisher_exact
 
-    from builders.preferences.agreement import _fisher_below
+    from builders.annotator_marks import _fisher_below
 
     same, other_same = min(same, total), min(other_same, other_total)
     table_of = [[same, total - same], [other_same, other_total - other_same]]

@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageColor
 
+from builders.annotator_marks import Estimate, proportion
 from builders.card.facts import Facts, GenerationSummary, read_facts
 from builders.card.facts.fairness import Comparison, FairnessSummary, Group, Grouping
 from builders.card.facts.generation import AskedValue, RequestGroup
@@ -22,7 +23,6 @@ from builders.card.notes import bibtex, cite_only, parse_citation, release_chang
 from builders.card.provenance import provenance
 from builders.card.readme import CardInputs, read_numbers, render_card, true_numbers
 from builders.features.near_duplicates import DuplicateSummary
-from builders.preferences.agreement import Estimate, proportion
 from builders.release.reader import ReleaseReader
 from builders.sources.sample import NOTICE
 from publish.checks.files import read_manifest

@@ -11,11 +11,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from builders.annotator_marks import find_side_biases
 from builders.card.facts.preferences import count_sides
 from builders.catalog import Catalog
 from builders.catalog.annotators import read_sides
 from builders.catalog.reader import SourceReader
-from builders.preferences.agreement import find_side_biases
 from builders.sources.intake import SourceOptions
 from builders.sources.preferences import PreferenceSource
 from publish.release import main

@@ -14,15 +14,9 @@ from numpy.typing import NDArray
 from scipy.sparse.csgraph import connected_components
 from scipy.stats import binomtest
 
+from builders.annotator_marks import MIN_VOTES, Estimate, find_side_biases, find_unsafe_annotators, proportion
 from builders.preferences import agreement
-from builders.preferences.agreement import (
-    MIN_SIDE_VOTES,
-    Estimate,
-    bradley_terry,
-    find_side_biases,
-    krippendorff_alpha,
-    proportion,
-)
+from builders.preferences.agreement import bradley_terry, krippendorff_alpha
 
 Wins = dict[tuple[str, str], int]
 
@@ -428,13 +422,13 @@ def test_two_annotators_of_opposite_sides_are_found_though_they_cancel_out() -> 
     assert [bias.first_side.value for bias in biases.found] == [1.0, 0.0]
     assert [bias.first_side.total for bias in biases.found] == [40, 40]
     assert biases.found[0].p_value == pytest.approx(2 * 0.5**40)
-    assert (biases.num_tested, biases.min_votes) == (12, MIN_SIDE_VOTES)
+    assert (biases.num_tested, biases.min_votes) == (12, MIN_VOTES)
     assert proportion(sum(first for first, _ in votes.values()), 480).value == pytest.approx(0.5, abs=0.03)
 
 
 @given(first=st.integers(0, 300), second=st.integers(0, 300))
 def test_the_p_value_is_that_of_the_exact_binomial_test(first: int, second: int) -> None:
-    assume(first + second >= MIN_SIDE_VOTES)
+    assume(first + second >= MIN_VOTES)
     exact = float(binomtest(first, first + second).pvalue)
     biases = find_side_biases({"one": (first, second)}).found
     assert bool(biases) == (exact <= 0.05)
@@ -442,7 +436,7 @@ def test_the_p_value_is_that_of_the_exact_binomial_test(first: int, second: int)
 
 
 def test_few_votes_are_not_tested() -> None:
-    few = MIN_SIDE_VOTES - 1
+    few = MIN_VOTES - 1
     assert find_side_biases({"few": (few, 0)}).num_tested == 0
     assert find_side_biases({"few": (few, 0), "enough": (few + 1, 0)}).num_tested == 1
     assert find_side_biases({}).found == ()
@@ -487,3 +481,25 @@ def test_a_strong_bias_is_found_nearly_always() -> None:
             bias.annotator for bias in find_side_biases(fair | {"far": (first, 60 - first)}).found
         ]
     assert found >= 95
+
+
+def test_who_always_says_unsafe_is_found_and_careful_people_are_not() -> None:
+    others = dict.fromkeys(("a", "b", "c", "d"), (2, 60))
+    marks = find_unsafe_annotators(others | {"one": (39, 39)})
+    assert marks.found == {"one"}
+    assert [each.annotator for each in marks.shares] == ["a", "b", "c", "d", "one"]
+    assert find_unsafe_annotators(others | {"few": (MIN_VOTES - 1, MIN_VOTES - 1)}).found == frozenset()
+    # Of many votes 4 points are certain, and say that somebody is careful.
+    assert find_unsafe_annotators({"a": (100, 10_000), "careful": (500, 10_000)}).found == frozenset()
+    assert find_unsafe_annotators({"alone": (30, 30)}).found == frozenset()
+
+
+def test_false_marks_of_unsafe_are_as_rare_as_said() -> None:
+    # 1,000 campaigns of 8 people who all say it in 10 % of their votes.
+    rng = np.random.default_rng(5)
+    totals = rng.integers(20, 101, size=(1000, 8))
+    num_wrong = sum(
+        bool(find_unsafe_annotators({str(n): (int(u), int(t)) for n, (u, t) in enumerate(both)}).found)
+        for both in (zip(*pair, strict=True) for pair in zip(rng.binomial(totals, 0.1), totals, strict=True))
+    )
+    assert num_wrong / 1000 <= 0.05

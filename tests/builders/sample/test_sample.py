@@ -10,7 +10,7 @@ from uuid import UUID
 
 import pytest
 
-from builders.preferences.agreement import proportion
+from builders.annotator_marks import proportion
 from builders.sample.captions import EMOTIONS, ONE_LINE, PIPELINE
 from builders.sample.faces import ATTRIBUTES, Face
 from builders.sample.preferences import (

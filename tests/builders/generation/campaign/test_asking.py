@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from builders.generation.campaign.asking import LEASE_SECONDS, Asking, Choice, Outcome
+from builders.generation.campaign.asking import LEASE_SECONDS, Asking, Choice, Outcome, Task
 from builders.generation.campaign.measuring import measure_campaign
+from builders.generation.campaign.planning import plan_widths
 from builders.generation.campaign.stopping import decide, is_settled, num_wanted
 from schemas.campaign import CampaignVote
 from schemas.preferences import Decision, Label
@@ -58,10 +59,66 @@ def test_a_settled_pair_has_the_decision_that_all_answers_would_give(overlap: in
             )
 
 
-def test_one_unsafe_answer_settles_a_pair() -> None:
-    counts: Counter[str] = Counter({Label.TOXIC: 1, Label.IMAGE_1: 1})
-    assert is_settled(counts, 9)
+def test_unsafe_settles_a_pair_when_a_second_person_has_answered() -> None:
+    counts: Counter[str] = Counter({Label.TOXIC: 1})
     assert decide(counts) is Decision.TOXIC
+    assert [num_wanted(counts, overlap) for overlap in (1, 2, 9)] == [0, 1, 1]
+    for second in (*HARMLESS, Label.TOXIC):
+        assert is_settled(counts + Counter({second: 1}), 9)
+        assert decide(counts + Counter({second: 1})) is Decision.TOXIC
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_one_person_who_always_says_unsafe_is_marked(seed: int) -> None:
+    pairs, people, chance = campaign_pairs(100, seed), annotators(5), random.Random(seed)
+    asking, votes, busy = Asking(settings(3, seed), pairs, SECRET), list[CampaignVote](), list(people)
+    while busy:
+        person = chance.choice(busy)
+        task = asking.next_task(person, 0.0)
+        if task is None:
+            busy.remove(person)
+            continue
+        choice = Choice.UNSAFE if person == people[0] else chance.choice([*Choice][:4])
+        vote = answer(asking, person, task, choice)
+        votes += [vote] if vote is not None else []
+    assert all(counts.total() >= 2 for counts in by_pair(votes).values())
+    numbers = measure_campaign(settings(3, seed), pairs, votes)
+    assert numbers.settled == 100
+    assert [each.annotator for each in numbers.annotators if each.is_often_unsafe] == [people[0]]
+    assert {each.unsafe.share for each in numbers.annotators} == {0, 1}
+
+
+@pytest.mark.parametrize("error", [0.1, 0.25])
+def test_agreement_is_that_of_people_however_often_pairs_in_dispute_are_asked_about(error: float) -> None:
+    pairs, chance = campaign_pairs(2_500), random.Random(4)
+
+    def say(task: Task) -> Choice:
+        is_first = chance.random() >= error
+        return Choice.LEFT if is_first == (task.left == "image_1") else Choice.RIGHT
+
+    votes = work_through(Asking(settings(3), pairs, SECRET), annotators(3), say)
+    numbers = measure_campaign(settings(3), pairs, votes)
+    assert numbers.agreement == pytest.approx(1 - 2 * error * (1 - error), abs=0.03)
+
+
+def test_a_few_answers_do_not_show_that_a_person_favours_a_side() -> None:
+    pairs, (person,) = campaign_pairs(40), annotators(1)
+    asking = Asking(settings(3), pairs, SECRET)
+    votes = work_through(asking, [person], lambda _: Choice.LEFT, most=4)
+    (few,) = measure_campaign(settings(3), pairs, votes).annotators
+    assert (few.left.count, few.left.total) == (4, 4)
+    assert not few.is_one_sided
+    votes += work_through(asking, [person], lambda _: Choice.LEFT)
+    (many,) = measure_campaign(settings(3), pairs, votes).annotators
+    assert many.is_one_sided
+
+
+@pytest.mark.parametrize("overlap", range(1, 7))
+def test_plan_and_status_say_the_same_of_the_least_votes(overlap: int) -> None:
+    pairs = campaign_pairs(8)
+    status = measure_campaign(settings(overlap), pairs, [])
+    plan = plan_widths({"": 8}, overlap)[0]
+    assert sum(each.wanted for each in status.categories) * plan.pairs == 8 * plan.least_votes
 
 
 @given(
