@@ -33,7 +33,9 @@ def _parser() -> argparse.ArgumentParser:
     description = "Look at a release in the browser, before it goes anywhere."
     parser = make_parser("sfhq explore", description, gives_json=False)
     parser.add_argument("release", type=Path, metavar="RELEASE", help="a release, such as dist/1.1")
-    parser.add_argument("--port", type=_port, default=0, help="port on 127.0.0.1 (default: a free one)")
+    parser.add_argument(
+        "--port", type=_port, help="port on 127.0.0.1 (default: one of the dataset's, as marks belong to it)"
+    )
     parser.add_argument("--no-browser", action="store_true", help="print the address, and open no browser")
     parser.add_argument(
         "--no-thumbnails",

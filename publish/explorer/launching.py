@@ -4,6 +4,7 @@ import argparse
 import socket
 import threading
 import webbrowser
+import zlib
 from contextlib import suppress
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import uvicorn
 from builders.features.encoder import Encoder
 from builders.release.embeddings import SearchedRelease
 from builders.release.reader import ReleaseReader
+from builders.release.thumbnails import INDEX_NAME, pack_name
 from publish.checks.files import read_manifest
 from publish.explorer.guard import Guard
 from publish.explorer.serving import Folder, Ranking, Shown, make_app
@@ -23,6 +25,8 @@ from schemas.problems import KitError, Problem, Reason, SettingsError
 
 HOST = "127.0.0.1"
 _MOST_FOUND = 1000
+# Ports that Linux gives to no connection of its own, and no browser refuses.
+_FIRST_PORT, _NUM_PORTS = 20_000, 10_000
 
 
 def launch(
@@ -49,11 +53,11 @@ def launch(
     shown = Shown(
         release=Folder(release, _names(manifest)),
         previous=_find_previous(release, manifest),
-        thumbnails=Folder(thumbnails, {path.name for path in thumbnails.iterdir()}) if thumbnails else None,
+        thumbnails=Folder(thumbnails, _pack_names(manifest)) if thumbnails else None,
         rejected=Folder(rejected.parent, {rejected.name}) if rejected.is_file() else None,
         search=Search(release, options.config, options.weights).rank if has_features else None,
     )
-    with _listen(options.port) as listener:
+    with listen(options.port, manifest.inputs.dataset.name, terminal) as listener:
         guard = Guard(make_app(shown), listener.getsockname()[1])
         config = uvicorn.Config(
             guard, log_level="error", lifespan="off", access_log=False, timeout_graceful_shutdown=1
@@ -101,6 +105,10 @@ def _names(manifest: Manifest) -> set[str]:
     return {MANIFEST_NAME, *(entry.path for entry in manifest.all_files)}
 
 
+def _pack_names(manifest: Manifest) -> set[str]:
+    return {INDEX_NAME, *(pack_name(shard) for shard in manifest.shards if shard.config == "default")}
+
+
 def _find_previous(release: Path, manifest: Manifest) -> Folder | None:
     """Return the release that this one follows, if it is beside it and is still the same."""
     entry = manifest.inputs.previous
@@ -114,20 +122,38 @@ def _find_previous(release: Path, manifest: Manifest) -> Folder | None:
     return Folder(folder, _names(previous)) if previous.digest == entry.manifest_sha256 else None
 
 
-def _listen(port: int) -> socket.socket:
-    """Listen on 127.0.0.1.
+def own_port(name: str) -> int:
+    """Return a dataset's own port: a browser keeps marks by address, of which the port is a part."""
+    return _FIRST_PORT + zlib.crc32(name.encode()) % _NUM_PORTS
+
+
+def listen(port: int | None, name: str, terminal: Terminal) -> socket.socket:
+    """Listen on 127.0.0.1, on the dataset's own port if none is given, or else on a free one.
 
     Raises:
-        SettingsError: The port cannot be had.
+        SettingsError: The port that was given cannot be had.
     """
-    listener = socket.socket()
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        listener.bind((HOST, port))
-        listener.listen()
+        return _bind(own_port(name) if port is None else port)
     except OSError as error:
-        listener.close()
+        if port is None:
+            terminal.note(
+                f"Port {own_port(name)} is taken, perhaps by another run; the marks that were made there "
+                "are not on this page"
+            )
+            return _bind(0)
         message, fix = f"the port cannot be had: {error.strerror}", "name another, or leave --port out"
         problem = Problem(Reason.SETTINGS, message, column="--port", value=str(port), fix=fix)
         raise SettingsError(problem) from error
+
+
+def _bind(port: int) -> socket.socket:
+    listener = socket.socket()
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((HOST, port))
+        listener.listen()
+    except OSError:
+        listener.close()
+        raise
     return listener

@@ -1,6 +1,7 @@
 """The explorer's server: read-only, on 127.0.0.1, for one browser. It answers with parts of files."""
 
 import json
+import os
 import stat
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict, dataclass
@@ -37,11 +38,16 @@ class Folder:
             return None
         try:
             whole = (self.path / name).resolve(strict=True)
-        except (OSError, RuntimeError):  # missing, or links in a circle
+            is_regular = stat.S_ISREG(whole.stat().st_mode)
+        except (OSError, RuntimeError):  # missing, gone meanwhile, or links in a circle
             return None
-        if not whole.is_relative_to(self.path.resolve()):
-            return None
-        return whole if stat.S_ISREG(whole.stat().st_mode) else None
+        return whole if is_regular and whole.is_relative_to(self.path.resolve()) else None
+
+    def num_bytes(self, name: str) -> int | None:
+        """Return the size of a file that may be served, None where there is no such file."""
+        path = self.find(name)
+        status = _stat(path) if path else None
+        return status.st_size if status else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +98,8 @@ class Shown:
         }
         if self.rejected is not None:
             (name,) = self.rejected.names
-            places |= {"rejected": f"rejected/{name}"}
-            places |= {"rejectedBytes": (self.rejected.path / name).stat().st_size}
+            if (num_bytes := self.rejected.num_bytes(name)) is not None:
+                places |= {"rejected": f"rejected/{name}", "rejectedBytes": num_bytes}
         return {**places, "searches": self.search is not None}
 
 
@@ -112,9 +118,10 @@ def make_app(shown: Shown) -> Starlette:
     async def send_file(request: Request) -> Response:
         folder = shown.folders.get(request.path_params["folder"])
         path = await run_in_threadpool(folder.find, request.path_params["name"]) if folder else None
-        if path is None:
+        status = await run_in_threadpool(_stat, path) if path else None
+        if path is None or status is None:
             return _not_found()
-        return FileResponse(path, media_type=_ANY_BYTES, stat_result=path.stat())
+        return FileResponse(path, media_type=_ANY_BYTES, stat_result=status)
 
     async def search(request: Request) -> Response:
         text = await _read_question(request)
@@ -137,6 +144,14 @@ def make_app(shown: Shown) -> Starlette:
     )
 
 
+def _stat(path: Path) -> os.stat_result | None:
+    """Return what the system knows of a file; None where it has gone since it was found."""
+    try:
+        return path.stat()
+    except OSError:
+        return None
+
+
 def _not_found() -> Response:
     return PlainTextResponse("There is no such file.\n", 404)
 
@@ -156,4 +171,6 @@ async def _read_question(request: Request) -> str | None:
     except (ValueError, RecursionError):
         return None
     text = question.get("text") if isinstance(question, dict) else None
-    return text.strip() or None if isinstance(text, str) else None
+    if not isinstance(text, str) or any("\ud800" <= char <= "\udfff" for char in text):
+        return None  # halves of characters, which JSON can have, are no text that an encoder takes
+    return text.strip() or None

@@ -3,8 +3,7 @@
 import argparse
 from pathlib import Path
 
-import pyarrow as pa
-
+from builders.files import real_path
 from builders.parallel import IN_THREADS
 from builders.release.thumbnails import INDEX_NAME, make_packs, pack_name
 from publish.checks.files import check_files, read_manifest
@@ -35,6 +34,9 @@ def explore(options: argparse.Namespace, terminal: Terminal) -> int:
 
 def _write_space(options: argparse.Namespace, manifest: Manifest, terminal: Terminal) -> int:
     out: Path = options.space
+    if real_path(out).is_relative_to(real_path(options.release)):
+        message, fix = "the page would be a part of the release", "name a folder beside the release"
+        raise SettingsError(_problem(message, "--space", str(out), fix))
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         message, fix = "there is something already", "name a new folder, or remove this one"
         raise SettingsError(_problem(message, "--space", str(out), fix))
@@ -58,23 +60,26 @@ def _serve(options: argparse.Namespace, manifest: Manifest, terminal: Terminal) 
     return 0
 
 
-def _make_thumbnails(release: Path, manifest: Manifest, terminal: Terminal) -> Path:
+def _make_thumbnails(release: Path, manifest: Manifest, terminal: Terminal) -> Path | None:
     """Make the missing packs of thumbnails in `RELEASE.thumbnails`, and return that folder.
 
+    None where the folder cannot be written: the page does without.
+
     Raises:
-        ReleaseError: A file of images is damaged.
+        ReleaseError: A file of images is damaged, or something else is in the folder.
     """
     out = release.with_name(f"{release.name}.thumbnails")
     shards = [shard for shard in manifest.shards if shard.config == "default"]
-    if not all((out / name).is_file() for name in (INDEX_NAME, *map(pack_name, shards))):
-        terminal.note(f"Making thumbnails in {out}: once, and beside the release")
     try:
+        if not all((out / name).is_file() for name in (INDEX_NAME, *map(pack_name, shards))):
+            terminal.note(f"Making thumbnails in {out}: once, and beside the release")
         with terminal.progress() as track:
             make_packs(release, shards, out, IN_THREADS.images, track)
-    except pa.ArrowException as error:
-        message = f"the images cannot be read: {error}"
-        fix = "build the release again, or look at it with --no-thumbnails"
-        raise ReleaseError(Problem(Reason.RELEASE, message, file=str(release), fix=fix)) from error
+    except OSError as error:
+        terminal.note(
+            f"No thumbnails, as {out} cannot be written ({error.strerror}): the page reads whole images"
+        )
+        return None
     return out
 
 

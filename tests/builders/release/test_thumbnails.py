@@ -1,8 +1,10 @@
 """Packs of thumbnails: small, in the rows' order, kept where images are kept."""
 
+import hashlib
 import io
 import itertools
 import json
+import threading
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TypeVar
@@ -17,6 +19,7 @@ from builders.release.reader import ReleaseReader
 from builders.release.thumbnails import INDEX_NAME, make_packs
 from publish.checks.files import read_manifest
 from schemas.manifest import Shard
+from schemas.problems import ReleaseError
 from tests.support import image_bytes
 
 T = TypeVar("T")
@@ -110,3 +113,91 @@ def test_a_stopped_run_leaves_no_half_pack_and_goes_on(sample_release: Path, tmp
     assert made == [shard.num_rows]
     assert first.stat().st_mtime_ns == written
     assert len(list(out.iterdir())) == 3
+
+
+def test_files_of_others_are_never_removed(sample_release: Path, tmp_path: Path) -> None:
+    shards = shards_of(sample_release)
+    (tmp_path / "real").mkdir()
+    (tmp_path / "real" / "photo.jpg").write_bytes(b"mine")
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    (tmp_path / "file").write_bytes(b"mine")
+    for name in ("real", "link", "file"):
+        with pytest.raises(ReleaseError, match="--no-thumbnails"):
+            make_packs(sample_release, shards, tmp_path / name, Threads(1), untracked)
+    assert (tmp_path / "real" / "photo.jpg").read_bytes() == b"mine"
+    assert (tmp_path / "file").read_bytes() == b"mine"
+
+
+def test_only_packs_of_other_files_are_removed(sample_release: Path, tmp_path: Path) -> None:
+    shards = shards_of(sample_release)
+    make_packs(sample_release, shards, tmp_path, Threads(1), untracked)
+    made = {path.name for path in tmp_path.iterdir()}
+    (tmp_path / "old.1.pack").write_bytes(b"of a file that is gone")
+    (tmp_path / ".old.1.pack.open").write_bytes(b"of a run that was killed")
+    (tmp_path / "notes.txt").write_bytes(b"mine")
+    (tmp_path / "folder.pack").mkdir()
+    make_packs(sample_release, shards, tmp_path, Threads(1), untracked)
+    assert {path.name for path in tmp_path.iterdir()} == {*made, "notes.txt", "folder.pack"}
+
+
+@pytest.mark.parametrize("place", ["footer", "image"])
+def test_a_damaged_file_is_named_and_has_no_pack(sample_release: Path, tmp_path: Path, place: str) -> None:
+    """A pack of it would stay, under the digest of the good file."""
+    (shard,) = shards_of(sample_release)
+    data = bytearray((sample_release / shard.path).read_bytes())
+    at = len(data) - 40 if place == "footer" else data.index(b"\xff\xd8\xff") + 200
+    data[at : at + 16] = bytes(byte ^ 0x55 for byte in data[at : at + 16])
+    path = tmp_path / "release" / shard.path
+    path.parent.mkdir(parents=True)
+    path.write_bytes(data)
+    out = tmp_path / "packs"
+    with pytest.raises(ReleaseError, match=shard.path):
+        make_packs(tmp_path / "release", [shard], out, Threads(1), untracked)
+    assert not list(out.iterdir())
+    # Arrow raises OSError where only the end of the footer is lost.
+    unknown = shard.model_copy(update={"sha256": hashlib.sha256(data).hexdigest()})
+    if place == "footer":
+        with pytest.raises(ReleaseError, match=shard.path):
+            make_packs(tmp_path / "release", [unknown], out, Threads(1), untracked)
+        assert not list(out.iterdir())
+
+
+def test_of_two_runs_one_waits_for_the_other(sample_release: Path, tmp_path: Path) -> None:
+    shards = shards_of(sample_release)
+    made: list[str] = []
+    goes_on, has_begun = threading.Event(), threading.Event()
+
+    def run(name: str) -> None:
+        def track(items: Iterable[T], stage: str, total: int | None, /) -> Iterator[T]:
+            made.append(name)
+            for item in items:
+                has_begun.set()
+                goes_on.wait(60)
+                yield item
+
+        make_packs(sample_release, shards, tmp_path, Threads(1), track)
+
+    first, second = (threading.Thread(target=run, args=(name,)) for name in ("first", "second"))
+    first.start()
+    assert has_begun.wait(60)
+    second.start()
+    goes_on.set()
+    first.join(60)
+    second.join(60)
+    assert made == ["first"]
+    (pack,) = tmp_path.glob("*.pack")
+    assert all(read_pack(pack, shards[0].num_rows))
+
+
+def test_a_pack_is_written_while_its_thumbnails_are_made(sample_release: Path, tmp_path: Path) -> None:
+    """So that memory does not grow with the files of images."""
+    sizes: list[int] = []
+
+    def track(items: Iterable[T], stage: str, total: int | None, /) -> Iterator[T]:
+        for item in items:
+            yield item
+            with next(tmp_path.glob(".*.open")).open("rb") as file:
+                sizes.append(file.seek(0, io.SEEK_END))
+
+    make_packs(sample_release, shards_of(sample_release), tmp_path, Threads(1), track)
+    assert sizes[0] < sizes[-1]

@@ -197,7 +197,19 @@ def test_a_search_by_meaning_is_answered(served: Served) -> None:
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"{", b"[]", b"{}", b'{"text": 1}', b'{"text": " "}', b"\xff", b"[" * 15_000, b"x" * 20_000]
+    "body",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"{}",
+        b'{"text": 1}',
+        b'{"text": " "}',
+        b"\xff",
+        b"[" * 15_000,
+        b"x" * 20_000,
+        b'{"text": "\\ud800"}',
+    ],
 )
 def test_a_search_for_nothing_is_refused(served: Served, body: bytes) -> None:
     assert served.get("/api/search", "POST", body, **JSON).status == 400
@@ -213,3 +225,23 @@ def test_the_page_is_complete(served: Served) -> None:
         answer = served.get(f"/{name}")
         assert (answer.status, answer.headers["content-type"]) == (200, media_type)
     assert served.get("/").body == served.get("/index.html").body
+
+
+class Removing(Folder):
+    """A folder whose files go as soon as they are found."""
+
+    def find(self, name: str) -> Path | None:
+        path = super().find(name)
+        if path is not None:
+            path.unlink()
+        return path
+
+
+def test_a_file_that_goes_meanwhile_is_not_there(tmp_path: Path) -> None:
+    for name in ("a", "rejected"):
+        (tmp_path / name).write_bytes(DATA)
+    shown = Shown(Removing(tmp_path, {"a"}), rejected=Removing(tmp_path, {"rejected"}))
+    with serve(lambda port: Guard(make_app(shown), port, "the-token")) as port:
+        assert Served(port, "the-token").get("/release/a").status == 404
+        settings = Served(port, "the-token").get("/explorer.json")
+        assert "rejectedBytes" not in json.loads(settings.body)
