@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import choix
 import krippendorff
@@ -355,9 +355,17 @@ def test_no_scale_no_strengths(wins: Wins) -> None:
     assert bradley_terry(wins) == ()
 
 
+@pytest.fixture
+def own_fits() -> Iterator[None]:
+    """Fits that no other test finds in the cache, nor leaves there."""
+    agreement._fit_strengths.cache_clear()
+    yield
+    agreement._fit_strengths.cache_clear()
+
+
+@pytest.mark.usefixtures("own_fits")
 def test_no_strengths_where_the_solver_does_not_settle(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(agreement, "_MAX_ITERATIONS", 1)
-    agreement._fit_strengths.cache_clear()  # another test may have fitted these games
 
     assert bradley_terry(_GAMES) == ()
 
