@@ -20,8 +20,8 @@ from PIL import Image
 from builders.features.attributing import Answer, ModelOptions
 from builders.features.encoder import ImageNotEncodedError
 from builders.images.integrity import upright
-from publish.network import redact
 from publish.providers.attributes import CODE
+from publish.providers.local_classifiers import ClassifierNotLoadedError, load_classifier
 from schemas.problems import Problem, Reason, SettingsError, name_some
 from schemas.records import IMAGE_FORMATS
 
@@ -124,16 +124,12 @@ class ImageClassifier:
 
 
 def _load(place: str) -> tuple[Any, Any]:
-    options: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
     try:
-        model = transformers.AutoModelForImageClassification.from_pretrained(
-            place, use_safetensors=True, **options
+        return load_classifier(
+            transformers.AutoModelForImageClassification, transformers.AutoImageProcessor, place
         )
-        return model, transformers.AutoImageProcessor.from_pretrained(place, **options)
-    except Exception as error:  # the libraries', about files that may hold anything
-        said = redact(f"{type(error).__name__}: {error}")
-    fix = f"give a folder with .safetensors weights, or put the model here: hf download {place}"
-    raise _refusal(f"the classifier cannot be loaded from this machine ({said})", place, fix)
+    except ClassifierNotLoadedError as error:
+        raise _refusal(str(error), place, error.fix) from None
 
 
 def _refuse_code(folder: Path, place: str) -> None:

@@ -12,7 +12,7 @@ import torch
 import transformers
 
 from builders.generation.cleaning import Opinion
-from publish.network import redact
+from publish.providers.local_classifiers import ClassifierNotLoadedError, load_classifier
 from publish.providers.text_judges import JudgeOptions, meaning_of, problem_of, weigh
 from schemas.problems import SettingsError, name_some
 
@@ -62,17 +62,12 @@ class TextClassifier:
 
 
 def _load(place: str) -> tuple[Any, Any]:
-    options: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
     try:
-        model = transformers.AutoModelForSequenceClassification.from_pretrained(
-            place, use_safetensors=True, **options
+        return load_classifier(
+            transformers.AutoModelForSequenceClassification, transformers.AutoTokenizer, place
         )
-        return model, transformers.AutoTokenizer.from_pretrained(place, **options)
-    except Exception as error:  # the libraries', about files that may hold anything
-        said = redact(f"{type(error).__name__}: {error}")
-    fix = f"give a folder with .safetensors weights, or put the model here: hf download {place}"
-    message = f"the classifier cannot be loaded from this machine ({said})"
-    raise SettingsError(problem_of(message, place, fix))
+    except ClassifierNotLoadedError as error:
+        raise SettingsError(problem_of(str(error), place, error.fix)) from None
 
 
 def open_judge(options: JudgeOptions) -> TextClassifier:

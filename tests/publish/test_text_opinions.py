@@ -14,7 +14,7 @@ from huggingface_hub import constants
 from publish import prompts
 from publish.providers.text_judges import find_kind
 from tests.publish.loopback import Loopback
-from tests.publish.providers.image_server import Reply, Seen, say, send_reply
+from tests.publish.providers.image_server import Reply, Seen, answer_with, say
 
 Capture = pytest.CaptureFixture[str]
 KEY = "MarkedSecretKey0123456789abcdef"
@@ -60,21 +60,7 @@ class OpinionServer(Loopback):
         return classified(str(seen.sent["inputs"]), self.names)
 
     def _handler(self) -> type[BaseHTTPRequestHandler]:
-        server = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_POST(self) -> None:
-                length = int(self.headers.get("Content-Length", "0"))
-                headers = {name.lower(): value for name, value in self.headers.items()}
-                seen = Seen(self.command, self.path, headers, self.rfile.read(length))
-                send_reply(self, server._reply(seen), server.stopped)
-
-            def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base's name
-                """Show nothing."""
-
-        return Handler
+        return answer_with(self._reply, lambda: self.stopped)
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from typing import Any
 from builders.generation.captions.realising import RuleWriter
 from schemas.bags import Bag, Fact
 from tests.publish.loopback import Loopback
-from tests.publish.providers.image_server import Reply, Seen, say, send_reply
+from tests.publish.providers.image_server import Reply, Seen, answer_with, say
 
 MODEL = "tiny-writer"
 RIGHT = Reply(do="right")  # a caption of the facts that were sent
@@ -78,18 +78,4 @@ class ChatServer(Loopback):
         return caption(RuleWriter().realise(bag_of(seen)))
 
     def _handler(self) -> type[BaseHTTPRequestHandler]:
-        server = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_POST(self) -> None:
-                length = int(self.headers.get("Content-Length", "0"))
-                headers = {name.lower(): value for name, value in self.headers.items()}
-                seen = Seen(self.command, self.path, headers, self.rfile.read(length))
-                send_reply(self, server._reply(seen), server.stopped)
-
-            def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base's name
-                """Show nothing."""
-
-        return Handler
+        return answer_with(self._reply, lambda: self.stopped)

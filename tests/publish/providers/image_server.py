@@ -10,7 +10,7 @@ import json
 import socket
 import struct
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler
 from typing import Any
@@ -179,23 +179,7 @@ class ImageServer(Loopback):
             return self.replies.pop(0) if self.replies else self.succeed(seen)
 
     def _handler(self) -> type[BaseHTTPRequestHandler]:
-        server = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def _answer(self) -> None:
-                length = int(self.headers.get("Content-Length", "0"))
-                headers = {name.lower(): value for name, value in self.headers.items()}
-                seen = Seen(self.command, self.path, headers, self.rfile.read(length))
-                send_reply(self, server._reply(seen), server.stopped)
-
-            do_GET = do_POST = _answer  # noqa: N815 - the base's names
-
-            def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base's name
-                """Show nothing."""
-
-        return Handler
+        return answer_with(self._reply, lambda: self.stopped)
 
 
 def send_reply(handler: BaseHTTPRequestHandler, reply: Reply, stopped: threading.Event) -> None:
@@ -222,3 +206,25 @@ def send_reply(handler: BaseHTTPRequestHandler, reply: Reply, stopped: threading
         handler.wfile.write(body[start : start + size])
         handler.wfile.flush()
     handler.close_connection = True
+
+
+def answer_with(
+    reply: Callable[[Seen], Reply], stopped: Callable[[], threading.Event]
+) -> type[BaseHTTPRequestHandler]:
+    """Make the handler of a server that answers each request with what `reply` returns."""
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def _answer(self) -> None:
+            length = int(self.headers.get("Content-Length", "0"))
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            seen = Seen(self.command, self.path, headers, self.rfile.read(length))
+            send_reply(self, reply(seen), stopped())
+
+        do_GET = do_POST = _answer  # noqa: N815 - the base's names
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base's name
+            """Show nothing."""
+
+    return Handler
