@@ -18,7 +18,7 @@ import pytest  # noqa: E402 - after the environment that libraries read when the
 from hypothesis import settings  # noqa: E402
 
 from publish.checks import loading  # noqa: E402
-from publish.clusters.local_ray import start_cluster  # noqa: E402
+from publish.clusters.local_ray import set_token, start_cluster  # noqa: E402
 from publish.release import main  # noqa: E402
 from tests.readers.environments import MakeEnvironment, make_environment  # noqa: E402
 from tests.readers.page import RecordResult, record  # noqa: E402
@@ -45,6 +45,10 @@ def _refuse_network(event: str, arguments: tuple[object, ...]) -> None:
 
 
 sys.addaudithook(_refuse_network)
+
+# Ray reads this once in a process, when it is imported. A test that names an address, which imports Ray
+# without a token, would otherwise keep the cluster of the tests after it out of reach.
+set_token()
 
 # A process that imports `datasets` takes 2.5 CPU seconds for each release that is checked. Fixtures of
 # modules build releases before those of tests run, so this is set here. Child processes have the real one.
