@@ -19,6 +19,7 @@ from builders.generation.campaign.design import (
 from builders.generation.campaign.folder import read_campaign, refuse_existing, write_campaign
 from builders.generation.campaign.measuring import CampaignNumbers, Rate, measure_campaign
 from builders.generation.campaign.planning import half_width, plan_widths
+from builders.generation.campaign.showing import NotShownNumbers, read_reports, sum_up_reports
 from builders.generation.campaign.stopping import num_wanted
 from builders.generation.campaign.votes_log import read_votes
 from publish.run.campaign_results import CampaignPlan, CampaignResult, CampaignStatus
@@ -32,7 +33,7 @@ Look at how well it shows what the text says, and at how real the face looks: ey
 
 If you see no difference, say whether both are good or both are bad. "Unsafe" is for anything sexual, \
 violent or hateful: such a pair leaves the collection."""
-_SHOWN_ANNOTATORS, _SHOWN_CATEGORIES = 20, 15
+_SHOWN_ANNOTATORS, _SHOWN_CATEGORIES, _SHOWN_PAIRS = 20, 15, 20
 
 
 def new(options: argparse.Namespace, terminal: Terminal) -> int:
@@ -89,7 +90,10 @@ def status(options: argparse.Namespace, terminal: Terminal) -> int:
     _show_progress(numbers, len(campaign.annotators), terminal)
     _show_annotators(numbers, terminal)
     _show_next(numbers, terminal)
-    terminal.give(CampaignStatus(folder=options.campaign, numbers=numbers))
+    reports = read_reports(campaign.not_shown_path)
+    not_shown = sum_up_reports(campaign.path, {pair.id: pair for pair in campaign.pairs}, reports)
+    _show_not_shown(not_shown, terminal)
+    terminal.give(CampaignStatus(folder=options.campaign, numbers=numbers, not_shown=not_shown))
     return 0
 
 
@@ -298,6 +302,16 @@ def _show_next(numbers: CampaignNumbers, terminal: Terminal) -> None:
             for each in open_ones[:_SHOWN_CATEGORIES]
         ],
     )
+
+
+def _show_not_shown(pairs: Sequence[NotShownNumbers], terminal: Terminal) -> None:
+    if not pairs:
+        return
+    terminal.title("Pairs that could not be shown, and were left out")
+    rows = [(each.pair, len(each.annotators), each.last, each.problem or "in order") for each in pairs]
+    terminal.grid(("pair", "people", "last time", "images now"), rows[:_SHOWN_PAIRS])
+    if len(pairs) > _SHOWN_PAIRS:
+        terminal.line(f"… and {len(pairs) - _SHOWN_PAIRS:,} more; --json has all of them.")
 
 
 def _listed(counts: Mapping[str, int]) -> str:

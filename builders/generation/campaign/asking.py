@@ -70,6 +70,7 @@ class _Person:
     by_task: dict[tuple[str, VoteKind], CampaignVote] = field(default_factory=dict)
     undone: list[CampaignVote] = field(default_factory=list)
     numbers: Counter[VoteKind] = field(default_factory=Counter)
+    hidden: set[str] = field(default_factory=set)
 
 
 class Asking:
@@ -100,6 +101,7 @@ class Asking:
         self._orders: dict[str, list[CampaignPair]] = {}
         self._starts: dict[str, int] = {}
         self._open: dict[str, tuple[Task, float]] = {}
+        self._hidden = set[str]()
         self._num_open = len(self._asked)
         for vote in votes:
             if vote.pair_id in self._pairs:
@@ -117,7 +119,7 @@ class Asking:
         person = self._person(annotator)
         if annotator in self._open:
             task, _ = self._open[annotator]
-            if (task.pair.id, task.kind) not in person.by_task and self._is_wanted(task):
+            if (task.pair.id, task.kind) not in person.by_task and self._is_wanted(person, task):
                 self._open[annotator] = task, now
                 return task
             del self._open[annotator]
@@ -142,7 +144,13 @@ class Asking:
         """Return how many answers an annotator has given, and how many pairs could still be asked."""
         person = self._person(annotator)
         answered = sum(kind == "first" and not self._is_settled(pair_id) for pair_id, kind in person.by_task)
-        return len(person.standing), max(0, self._num_open - answered)
+        hidden = sum(
+            self._pairs[pair_id].gold is None
+            and (pair_id, "first") not in person.by_task
+            and not self._is_settled(pair_id)
+            for pair_id in self._hidden | person.hidden
+        )
+        return len(person.standing), max(0, self._num_open - answered - hidden)
 
     def last_vote(self, annotator: str) -> str | None:
         """Return the vote that an undo would take back."""
@@ -197,6 +205,31 @@ class Asking:
             return Outcome.NOT_LAST, None
         change = {"status": "discarded", "time": _now()}
         return Outcome.STORED, person.standing[vote_id].model_copy(update=change)
+
+    def find_pair(self, annotator: str, pair_id: str, vote_id: str) -> CampaignPair | None:
+        """Return the pair that an annotator was asked about; None for what was never asked for."""
+        pair = self._pairs.get(pair_id)
+        task = (
+            self._recognise(annotator, self._person(annotator), pair, vote_id) if pair is not None else None
+        )
+        return None if task is None else task.pair
+
+    def hide(self, pair_id: str, annotator: str | None = None) -> bool:
+        """Do not ask about a pair that cannot be shown, until the server is started again.
+
+        Nothing is counted, and an answer that comes all the same is taken.
+
+        Args:
+            pair_id: The pair.
+            annotator: To whom it cannot be shown; None for nobody at all.
+
+        Returns:
+            Whether it was not hidden before.
+        """
+        hidden = self._hidden if annotator is None else self._person(annotator).hidden
+        is_new = pair_id not in hidden
+        hidden.add(pair_id)
+        return is_new
 
     def apply(self, vote: CampaignVote) -> None:
         """Take a line of votes into the state."""
@@ -255,7 +288,12 @@ class Asking:
     def _is_settled(self, pair_id: str) -> bool:
         return is_settled(self._counts[pair_id], self.settings.overlap)
 
-    def _is_wanted(self, task: Task) -> bool:
+    def _is_hidden(self, person: _Person, pair_id: str) -> bool:
+        return pair_id in self._hidden or pair_id in person.hidden
+
+    def _is_wanted(self, person: _Person, task: Task) -> bool:
+        if self._is_hidden(person, task.pair.id):
+            return False
         return task.kind != "first" or not self._is_settled(task.pair.id)
 
     def _task(self, annotator: str, person: _Person, pair: CampaignPair, kind: VoteKind, left: Side) -> Task:
@@ -272,7 +310,7 @@ class Asking:
         """Return what an annotator has undone, or what measures them if its turn has come."""
         for vote in reversed(person.undone):
             task = self._task(annotator, person, self._pairs[vote.pair_id], vote.kind, vote.left)
-            if self._is_wanted(task):
+            if self._is_wanted(person, task):
                 return task
         chance = random.Random(f"{self.settings.seed} {annotator} again")  # noqa: S311 - no secret
         num_first = person.numbers["first"]
@@ -293,13 +331,21 @@ class Asking:
         """Return a pair that measures an annotator, and its left image; None if there is none."""
         chance = random.Random(f"{self.settings.seed} {annotator} {kind} {person.numbers[kind]}")  # noqa: S311
         if kind == "gold":
-            gold = [pair for pair in self._gold if (pair.id, kind) not in person.by_task]
+            gold = [
+                pair
+                for pair in self._gold
+                if (pair.id, kind) not in person.by_task and not self._is_hidden(person, pair.id)
+            ]
             return (chance.choice(gold), chance.choice(_SIDES)) if gold else (None, "image_1")
         firsts = [vote for vote in person.standing.values() if vote.kind == "first"]
         seen_again = {pair_id for pair_id, other in person.by_task if other in ("repeat", "mirror")}
         # What is unsafe is not shown to a person twice.
         known = [
-            vote for vote in firsts[:-_APART] if vote.label != Label.TOXIC and vote.pair_id not in seen_again
+            vote
+            for vote in firsts[:-_APART]
+            if vote.label != Label.TOXIC
+            and vote.pair_id not in seen_again
+            and not self._is_hidden(person, vote.pair_id)
         ]
         if not known:
             return None, "image_1"
@@ -343,6 +389,8 @@ class Asking:
         for place in range(self._starts.get(annotator, 0), len(order)):
             pair = order[place]
             if (pair.id, "first") in person.by_task or self._is_settled(pair.id):
+                continue
+            if self._is_hidden(person, pair.id):
                 continue
             if is_start:  # what is before it stays done, unless a vote is taken back
                 self._starts[annotator], is_start = place, False

@@ -7,6 +7,7 @@ const PENDING = `vote ${token}`;
 const CHOICES = ["left", "right", "both_good", "both_bad", "unsafe"];
 const SAID = { left: "First image is better", right: "Second image is better", both_good: "Both good", both_bad: "Both bad", unsafe: "Unsafe" };
 const LONGEST_WAIT_MS = 15_000;
+const MOST_TRIES = 4;
 const UNSEEN_MS = 500; // a pair that is shown for less was not looked at: the answer is a second click of a double one
 
 const find = (id) => document.getElementById(id);
@@ -107,16 +108,32 @@ function setReady(ready) {
   find("undo").disabled = !ready && task !== null ? true : !undoable;
 }
 
+// Whether the server cannot give an image, and not the connection to it, or a proxy that has too much to do.
+// What is asked for here takes the place of a damaged copy that the browser may have kept.
+async function isRefused(address) {
+  try {
+    const answer = await fetch(address, { cache: "reload", signal: AbortSignal.timeout(60_000) });
+    await answer.blob();
+    return answer.status < 500 && ![408, 429].includes(answer.status);
+  } catch {
+    return false;
+  }
+}
+
+// Show an image, and return whether it can be seen: without a connection it is waited for, as answers are.
 async function load(image, path) {
   const address = new URL(path, images).href;
+  let tries = 0;
   for (let wait = 400; ; wait = Math.min(2 * wait, LONGEST_WAIT_MS)) {
     image.src = address;
     try {
       await image.decode();
-      return;
+      return true;
     } catch {
-      if (image.src !== address) return;
-      tell("An image could not be loaded. It is asked for again. If this goes on, tell the person who sent you the link.");
+      if (image.src !== address) return true; // another pair is on the screen
+      if ((await isRefused(address)) && ++tries === MOST_TRIES) return false;
+      if (image.src !== address) return true;
+      tell("An image could not be loaded. It is asked for again by itself.");
       await sleep(wait);
       image.removeAttribute("src");
     }
@@ -150,9 +167,14 @@ async function show(state, said = "") {
   right.removeAttribute("src");
   left.alt = "First image";
   right.alt = "Second image";
-  await Promise.all([load(left, task.left), load(right, task.right)]);
+  const isSeen = await Promise.all([load(left, task.left), load(right, task.right)]);
   if (task !== shown) return;
   tell("");
+  if (isSeen.includes(false)) {
+    const { vote_id, pair_id } = task;
+    await send("not-shown", { vote_id, pair_id }, "A pair could not be shown, and is left out. Here is the next one");
+    return;
+  }
   pair.classList.remove("loading");
   shownAt = performance.now();
   await new Promise((resolve) => setTimeout(resolve, UNSEEN_MS));
@@ -189,7 +211,7 @@ async function send(name, body, said) {
   try {
     const state = await ask(name, body);
     keep(null);
-    const words = { stored: said, known: "This pair was answered already", undone: "This answer was taken back", finished: "This pair has all its answers by now. Here is the next one", not_last: "Only the last answer can be taken back" };
+    const words = { stored: said, left_out: said, known: "This pair was answered already", undone: "This answer was taken back", finished: "This pair has all its answers by now. Here is the next one", not_last: "Only the last answer can be taken back" };
     await show(state, words[state.outcome] ?? "");
   } catch (error) {
     if (!(error instanceof Refused)) throw error;

@@ -323,6 +323,61 @@ def test_what_a_proxy_says_loses_no_answer(campaign: Path, server: Server, visit
     assert page.evaluate("localStorage.length") == 0
 
 
+@pytest.mark.parametrize("fault", ["file", pytest.param("browser", marks=pytest.mark.slow)])
+def test_a_pair_that_cannot_be_shown_does_not_stop_anybody(
+    fault: str, campaign: Path, server: Server, visit: Visit
+) -> None:
+    page = visit(server.links[0])
+    ready(page)
+    left = page.locator("#left").get_attribute("src") or ""
+    prompt = page.locator("#prompt").inner_text()
+    page = visit("about:blank")  # another browser of this person, which has no copy of the image
+    page.clock.install()
+    if fault == "file":
+        (campaign / "images" / left.rpartition("/")[2]).unlink()
+    else:
+        page.route(left, lambda route: route.fulfill(status=200, content_type="image/png", body=b"broken"))
+    page.goto(server.links[0])
+    expect(page.get_by_role("alert")).to_contain_text("asked for again")
+    for _ in range(10):
+        page.clock.run_for(1000)
+    ready(page)
+    expect(page.locator("#prompt")).not_to_contain_text(prompt)
+    expect(page.get_by_role("alert")).to_be_hidden()
+    expect(page.get_by_role("status")).to_contain_text("could not be shown")
+    expect(page.locator("#count")).to_have_text("0 answered, 5 to go")
+    assert read_lines(campaign) == []
+    page.keyboard.press("1")
+    answered(page, 1)
+
+
+@pytest.mark.slow
+def test_images_that_a_connection_loses_are_waited_for(campaign: Path, server: Server, visit: Visit) -> None:
+    page = visit("about:blank")
+    page.clock.install()
+    lost = ["abort"] * 8 + [503] * 3
+
+    def lose(route: Route) -> None:
+        fault = lost.pop() if lost else None
+        if fault == "abort":
+            route.abort("connectionreset")
+        elif fault is not None:
+            route.fulfill(status=503, body="busy")
+        else:
+            route.continue_()
+
+    page.route("**/images/*", lose)
+    page.goto(server.links[0])
+    expect(page.get_by_role("alert")).to_contain_text("asked for again")
+    while lost:
+        page.clock.run_for(15_000)
+    for _ in range(3):
+        page.clock.run_for(15_000)
+    ready(page)
+    expect(page.get_by_role("alert")).to_be_hidden()
+    assert not (campaign / "not_shown.jsonl").exists()
+
+
 def test_an_answer_waits_for_a_link_that_works_again(campaign: Path, server: Server, visit: Visit) -> None:
     page = visit(server.links[0])
     ready(page)

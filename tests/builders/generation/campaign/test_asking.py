@@ -347,3 +347,29 @@ def test_the_numbers_are_those_of_how_people_answer() -> None:
     assert numbers.settled == numbers.pairs == 300
     assert numbers.votes["first"] == 600
     assert numbers.agreement == pytest.approx(0.5, abs=0.1)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_pairs_that_cannot_be_shown_are_asked_of_nobody_and_counted_for_nobody(seed: int) -> None:
+    pairs, people, chance = campaign_pairs(40, seed, gold=6), annotators(4), random.Random(seed)
+    asking = Asking(settings(3, seed), pairs, SECRET)
+    work_through(asking, people, lambda _: Choice.LEFT, seed, most=70)
+    undone = asking.next_task(people[0], 0.0)
+    assert undone is not None
+    answer(asking, people[0], undone, Choice.LEFT)
+    taken_back = asking.undo(people[0], undone.vote_id)
+    assert taken_back is not None
+    assert taken_back[1] is not None
+    asking.apply(taken_back[1])
+    hidden = {undone.pair.id, *(pair.id for pair in chance.sample(pairs, 8))}
+    own = {pair.id for pair in chance.sample(pairs, 5)}  # of the last person alone
+    for pair_id in hidden:
+        assert [asking.hide(pair_id), asking.hide(pair_id)] == [True, False]
+    for pair_id in own:
+        asking.hide(pair_id, people[-1])
+    votes = work_through(asking, people, lambda _: Choice.RIGHT, seed)
+    assert not hidden & {vote.pair_id for vote in votes}
+    assert not own & {vote.pair_id for vote in votes if vote.annotator == people[-1]}
+    counts = by_pair(votes)
+    assert own & counts.keys() - hidden  # the others are asked
+    assert [asking.progress(person)[1] for person in people] == [0] * 4  # and nothing is left
