@@ -84,6 +84,12 @@ function say(text) {
   find("said").textContent = text;
 }
 
+// What happened to an answer in an unusual way is also seen, until the next answer.
+function notice(text) {
+  find("notice").textContent = text;
+  find("notice").hidden = !text;
+}
+
 function keep(vote) {
   try {
     if (vote) localStorage.setItem(PENDING, JSON.stringify(vote));
@@ -128,6 +134,7 @@ async function load(image, path) {
     image.src = address;
     try {
       await image.decode();
+      image.style.setProperty("--ratio", String(image.naturalWidth / image.naturalHeight));
       return true;
     } catch {
       if (image.src !== address) return true; // another pair is on the screen
@@ -172,7 +179,7 @@ async function show(state, said = "") {
   tell("");
   if (isSeen.includes(false)) {
     const { vote_id, pair_id } = task;
-    await send("not-shown", { vote_id, pair_id }, "A pair could not be shown, and is left out. Here is the next one");
+    await send("not-shown", { vote_id, pair_id });
     return;
   }
   pair.classList.remove("loading");
@@ -207,17 +214,28 @@ function giveFocusBack() {
   if (focused && document.activeElement === document.body) focused.focus({ preventScroll: true });
 }
 
-async function send(name, body, said) {
+const UNUSUAL = {
+  left_out: "A pair could not be shown, and is left out. Here is the next one",
+  known: "This pair was answered already",
+  undone: "This answer was taken back",
+  finished: "This pair has all its answers by now. Here is the next one",
+  not_last: "Only the last answer can be taken back",
+};
+
+async function send(name, body, said = "") {
   try {
     const state = await ask(name, body);
     keep(null);
-    const words = { stored: said, left_out: said, known: "This pair was answered already", undone: "This answer was taken back", finished: "This pair has all its answers by now. Here is the next one", not_last: "Only the last answer can be taken back" };
+    const words = { stored: said, ...UNUSUAL };
+    notice(UNUSUAL[state.outcome] ?? "");
     await show(state, words[state.outcome] ?? "");
   } catch (error) {
     if (!(error instanceof Refused)) throw error;
     if (error.status === 404) return stop(); // what is kept is sent when the link works again
     keep(null);
-    await start("That was not understood. Here is the current pair");
+    const said = "The answer belonged to no pair. Here is the current one";
+    notice(said);
+    await start(said);
   }
 }
 
