@@ -204,6 +204,7 @@ function showEnd(state, said) {
     ? `You gave ${state.answered} answers. Every one of them is stored; you can close this page.`
     : "The pairs that are left are on other people's screens. Some may come back: look again in a few minutes.";
   find("again").hidden = isDone;
+  find("tick").toggleAttribute("hidden", !isDone);
   say(said);
   find("end").focus();
 }
@@ -268,7 +269,9 @@ function stop() {
   find("end-title").textContent = "This link does not work any more";
   find("end-text").textContent = "Your answers up to now are stored. Ask the person who sent you the link.";
   find("again").hidden = true;
+  find("tick").toggleAttribute("hidden", true);
   find("undo").disabled = true;
+  find("end").focus();
 }
 
 async function start(said = "") {

@@ -356,7 +356,8 @@ def test_what_a_proxy_says_loses_no_answer(campaign: Path, server: Server, visit
     for _ in range(num_asked):
         page.clock.run_for(15_000)  # the longest wait
     answered(page, 1)
-    assert len(kept) == num_asked + 1
+    assert len(kept) > num_asked  # a busy machine may lose a connection, too
+    assert kept == [kept[0]] * len(kept)
     assert labels(read_lines(campaign)) == ["right"]
     assert page.evaluate("localStorage.length") == 0
 
@@ -427,6 +428,8 @@ def test_an_answer_waits_for_a_link_that_works_again(campaign: Path, server: Ser
     with running(campaign, port=server.port):
         page.keyboard.press("2")
         expect(page.get_by_role("heading", name="This link does not work any more")).to_be_visible()
+        expect(page.locator("#end")).to_be_focused()  # so that a screen reader says it
+        expect(page.locator("#end svg")).to_be_hidden()  # it is no success
     people.write_bytes(lines)
     with running(campaign, port=server.port):
         page.reload()
