@@ -267,7 +267,9 @@ function stop() {
   pair.hidden = true;
   find("end").hidden = false;
   find("end-title").textContent = "This link does not work any more";
-  find("end-text").textContent = "Your answers up to now are stored. Ask the person who sent you the link.";
+  find("end-text").textContent = kept()?.vote_id
+    ? "Your last answer is kept in this browser, and the others are stored. Ask the person who sent you the link, and open it again."
+    : "Your answers up to now are stored. Ask the person who sent you the link.";
   find("again").hidden = true;
   find("tick").toggleAttribute("hidden", true);
   find("undo").disabled = true;

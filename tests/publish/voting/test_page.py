@@ -304,6 +304,12 @@ def test_on_each_screen_the_images_are_large_and_each_button_fits_a_thumb(
     expect(page.get_by_role("button", name="Close")).to_be_in_viewport(ratio=1)
     page.get_by_role("button", name="Close").tap()
     expect(page.locator("#guidelines")).to_be_hidden()
+    both_good, both_bad = (page.get_by_role("button", name=name) for name in ("Both good", "Both bad"))
+    both_good.tap()
+    answered(page, 1)
+    # No button looks chosen for a pair that has no answer yet.
+    border = both_bad.evaluate("button => getComputedStyle(button).borderColor")
+    expect(both_good).to_have_css("border-color", border)
 
 
 def test_an_answer_without_a_connection_is_kept_and_sent_again(
@@ -428,6 +434,7 @@ def test_an_answer_waits_for_a_link_that_works_again(campaign: Path, server: Ser
     with running(campaign, port=server.port):
         page.keyboard.press("2")
         expect(page.get_by_role("heading", name="This link does not work any more")).to_be_visible()
+        expect(page.locator("#end")).to_contain_text("Your last answer is kept in this browser")
         expect(page.locator("#end")).to_be_focused()  # so that a screen reader says it
         expect(page.locator("#end svg")).to_be_hidden()  # it is no success
     people.write_bytes(lines)
