@@ -6,11 +6,12 @@ from collections import Counter, defaultdict, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from math import comb, isqrt
 
 from builders.generation.campaign.candidates import Candidate
 from schemas.campaign import Side
 
-# A prompt with many images has many pairs; its first ones are enough to choose from.
+# A prompt with many images has many pairs; so many are enough to choose from.
 _MAX_PAIRS_OF_PROMPT = 200
 _Cell = tuple[str, str, str]
 
@@ -32,21 +33,46 @@ class ChosenPair:
     gold: str | None = None
 
 
-def possible_pairs(candidates: Iterable[Candidate]) -> Iterator[tuple[Candidate, Candidate]]:
-    """Yield two images of one prompt: of different generators, or of one where a prompt has no others."""
-    by_prompt: dict[str, list[Candidate]] = defaultdict(list)
+def possible_pairs(candidates: Iterable[Candidate], seed: int = 0) -> Iterator[tuple[Candidate, Candidate]]:
+    """Yield two images of one prompt: of different generators, or of one where a prompt has no others.
+
+    A prompt with very many pairs yields some of them, drawn by chance: as many of each two generators as of
+    any other two, as far as there are so many.
+    """
+    by_prompt: dict[str, dict[str, list[Candidate]]] = defaultdict(lambda: defaultdict(list))
     for candidate in candidates:
-        by_prompt[candidate.prompt].append(candidate)
-    for images in by_prompt.values():
-        is_mixed = len({image.generator for image in images}) > 1
-        made = 0
-        for first, second in combinations(images, 2):
-            if is_mixed and first.generator == second.generator:
-                continue
-            yield first, second
-            made += 1
-            if made == _MAX_PAIRS_OF_PROMPT:
-                break
+        by_prompt[candidate.prompt][candidate.generator].append(candidate)
+    for prompt, images in by_prompt.items():
+        chance = random.Random(f"possible {seed} {prompt}")  # noqa: S311 - to be repeated, no secret
+        models = list(combinations(images, 2)) or [(generator, generator) for generator in images]
+        chance.shuffle(models)  # of more than there may be pairs, those that have one are drawn, too
+        sizes = [_num_pairs(images[first], images[second]) for first, second in models]
+        for (first, second), size, share in zip(models, sizes, _share_out(sizes), strict=True):
+            for number in chance.sample(range(size), share):
+                yield _numbered_pair(images[first], images[second], number)
+
+
+def _num_pairs(first: Sequence[Candidate], second: Sequence[Candidate]) -> int:
+    return comb(len(first), 2) if first is second else len(first) * len(second)
+
+
+def _numbered_pair(
+    first: Sequence[Candidate], second: Sequence[Candidate], number: int
+) -> tuple[Candidate, Candidate]:
+    """Return one of the pairs without listing the others, which can be millions."""
+    if first is not second:
+        return first[number // len(second)], second[number % len(second)]
+    high = (1 + isqrt(1 + 8 * number)) // 2
+    return first[number - comb(high, 2)], first[high]
+
+
+def _share_out(sizes: Sequence[int]) -> list[int]:
+    """Return how many pairs to take of each group: equal numbers, and more where others have fewer."""
+    shares, left = [0] * len(sizes), _MAX_PAIRS_OF_PROMPT
+    for done, place in enumerate(sorted(range(len(sizes)), key=lambda each: sizes[each])):
+        shares[place] = min(sizes[place], left // (len(sizes) - done))
+        left -= shares[place]
+    return shares
 
 
 def choose_pairs(
@@ -62,7 +88,7 @@ def choose_pairs(
     """
     chance, left_out = random.Random(f"pairs {seed}"), set(taken)  # noqa: S311 - to be repeated, no secret
     cells: dict[_Cell, list[tuple[Candidate, Candidate]]] = defaultdict(list)
-    for pair in possible_pairs(candidates):
+    for pair in possible_pairs(candidates, seed):
         if frozenset(image.name for image in pair) not in left_out:
             cells[_cell(pair)].append(pair)
     for pairs in cells.values():

@@ -1,6 +1,8 @@
 """The pairs of a campaign are balanced, and equal for an equal seed."""
 
 from collections import Counter
+from dataclasses import replace
+from itertools import combinations
 from pathlib import Path
 
 import pytest
@@ -58,6 +60,47 @@ def test_images_of_one_generator_are_compared_only_where_there_is_no_other() -> 
     images = [*candidates(1, "AAB"), *candidates(2, "AA")[2:]]
     names = [(a.generator, b.generator) for a, b in possible_pairs(images)]
     assert Counter(names) == {("A", "B"): 2, ("A", "A"): 1}
+
+
+@given(
+    numbers=st.lists(st.integers(1, 25), min_size=1, max_size=5),
+    num_prompts=st.integers(1, 2),
+    seed=st.integers(0, 99),
+)
+def test_a_prompt_with_many_images_has_as_many_pairs_of_each_two_generators(
+    numbers: list[int], num_prompts: int, seed: int
+) -> None:
+    generators = [letter for letter, number in zip("ABCDE", numbers, strict=False) for _ in range(number)]
+    images = [
+        replace(image, name=f"{place} {image.name}")
+        for place, image in enumerate(candidates(num_prompts, generators))
+    ]
+    exist = {
+        (first, second): numbers["ABCDE".index(first)] * numbers["ABCDE".index(second)]
+        for first, second in combinations("ABCDE"[: len(numbers)], 2)
+    } or {("A", "A"): numbers[0] * (numbers[0] - 1) // 2}
+    pairs = list(possible_pairs(images, seed))
+    assert len({frozenset((a.name, b.name)) for a, b in pairs}) == len(pairs)
+    for prompt in {image.prompt for image in images}:
+        shares = Counter(
+            (min(a.generator, b.generator), max(a.generator, b.generator))
+            for a, b in pairs
+            if a.prompt == b.prompt == prompt
+        )
+        assert shares.total() == min(200, sum(exist.values()))
+        most = max(shares.values(), default=0)
+        for models, number in exist.items():
+            assert shares[models] == number or shares[models] >= most - 1
+    assert pairs == list(possible_pairs(images, seed))
+
+
+def test_all_generators_of_one_prompt_are_compared() -> None:
+    found = candidates(1, sorted("ABC" * 12))
+    images = [replace(image, name=f"{place} {image.name}") for place, image in enumerate(found)]
+    chosen = choose_pairs(images, 60, 0)
+    models = Counter(frozenset((a.generator, b.generator)) for a, b in chosen)
+    assert models == {frozenset("AB"): 20, frozenset("AC"): 20, frozenset("BC"): 20}
+    assert len({image.name for pair in chosen for image in pair}) > 30  # not only the first few images
 
 
 @pytest.mark.parametrize("width", [0.2, 0.1, 0.05, 0.03])
