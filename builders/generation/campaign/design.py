@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itertools import combinations
 from math import comb, isqrt
 
+from builders.generation.campaign.balance import choose_rounding
 from builders.generation.campaign.candidates import Candidate
 from schemas.campaign import Side
 
@@ -122,20 +123,32 @@ def choose_pairs(
 def place_sides(pairs: Sequence[tuple[Candidate, Candidate]], seed: int) -> list[ChosenPair]:
     """Say which image is image 1, and which is on the left at first, so that both are balanced exactly.
 
-    Over all pairs, and over those of each category and generators, the counts differ by one at most. The
-    result has an order by chance.
+    Of each two generators, each is on the left in half of the pairs: over all pairs, and over those of each
+    category. So is image 1. Within a category, so is the generator whose name comes first, whatever the other
+    one is. The halves of odd numbers differ by one. The result has an order by chance.
     """
     chance = random.Random(f"sides {seed}")  # noqa: S311 - to be repeated, no secret
     shuffled = list(pairs)
     chance.shuffle(shuffled)
+    cells: dict[_Cell, list[tuple[Candidate, Candidate]]] = defaultdict(list)
+    for pair in shuffled:
+        cells[_cell(pair)].append(pair)
+    odd = sorted(cell for cell, members in cells.items() if len(members) % 2)
+    table = [(cell[0], cell[1:]) for cell in odd]
+    more_low, more_first = (dict(zip(odd, choose_rounding(table, chance), strict=True)) for _ in range(2))
     placed = list[ChosenPair]()
-    offset = chance.randrange(4)
-    for number, pair in enumerate(sorted(shuffled, key=_cell), offset):
-        # In four pairs in a row each generator is image 1 twice, and on the left twice.
-        first, second = sorted(pair, key=lambda image: (image.generator, image.configs, image.name))
-        if number // 2 % 2:
-            first, second = second, first
-        placed.append(ChosenPair(first, second, "image_1" if number % 2 == 0 else "image_2"))
+    for cell, members in sorted(cells.items()):
+        starts_low, starts_first = (
+            more[cell] if cell in more else chance.random() < 0.5 for more in (more_low, more_first)
+        )
+        for number, pair in enumerate(members):
+            low, high = sorted(pair, key=lambda image: (image.generator, image.configs, image.name))
+            left, right = (low, high) if starts_low == (number % 2 == 0) else (high, low)
+            # In halves, not in turn, so that image 1 is not always of the same generator.
+            if starts_first == (2 * number < len(members)):
+                placed.append(ChosenPair(left, right, "image_1"))
+            else:
+                placed.append(ChosenPair(right, left, "image_2"))
     chance.shuffle(placed)
     return placed
 

@@ -1,6 +1,7 @@
 """The pairs of a campaign are balanced, and equal for an equal seed."""
 
-from collections import Counter
+from collections import Counter, defaultdict
+from collections.abc import Hashable
 from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
@@ -40,14 +41,53 @@ def test_sides_generators_and_prompts_are_balanced(
     assert max(uses.values()) - min(uses.get(f"prompt {each}", 0) for each in range(num_prompts)) <= 1
 
     placed = place_sides(chosen, seed)
-    lefts = Counter(pair.first_left for pair in placed)
-    assert abs(lefts["image_1"] - lefts["image_2"]) <= 1
-    for models in {frozenset((a.generator, b.generator)) for a, b in chosen}:
-        members = [pair for pair in placed if {pair.first.generator, pair.second.generator} == models]
-        shown = [pair.first if pair.first_left == "image_1" else pair.second for pair in members]
-        on_left = sum(image.generator == min(models) for image in shown)
-        assert abs(2 * on_left - len(members)) <= 2 * num_categories  # 1 or 2 for each category
+    assert Counter(frozenset((pair.first.name, pair.second.name)) for pair in placed) == Counter(
+        frozenset((a.name, b.name)) for a, b in chosen
+    )
     assert placed == place_sides(choose_pairs(images, wanted, seed), seed)
+
+
+@given(
+    numbers=st.dictionaries(
+        st.tuples(st.sampled_from(["x", "y", "z", None]), st.sampled_from(["AB", "AC", "BC", "AA", "CD"])),
+        st.integers(1, 7),
+        min_size=1,
+    ),
+    seed=st.integers(0, 99),
+)
+def test_sides_differ_by_one_at_most_wherever_they_are_counted(
+    numbers: dict[tuple[str | None, str], int], seed: int
+) -> None:
+    pairs = [
+        (replace(first, name=f"{place} a"), replace(second, name=f"{place} b"))
+        for place, (category, models) in enumerate(numbers)
+        for images in [candidates(numbers[category, models], models, [category])]
+        for first, second in zip(images[::2], images[1::2], strict=True)
+    ]
+    placed = place_sides(pairs, seed)
+    assert len(placed) == len(pairs)
+    groups: dict[Hashable, list[tuple[bool, bool]]] = defaultdict(list)
+    for pair in placed:
+        left, right = (pair.first, pair.second) if pair.first_left == "image_1" else (pair.second, pair.first)
+        # Of two images of one generator, the one whose name comes first stands for it.
+        is_low = (left.generator, left.name) < (right.generator, right.name)
+        models = tuple(sorted((left.generator, right.generator)))
+        for group in ((left.facts.category, models), ("of all", models), left.facts.category, "all"):
+            groups[group].append((is_low, left is pair.first))
+    for group, members in groups.items():
+        for is_left in zip(*members, strict=True):
+            assert abs(2 * sum(is_left) - len(is_left)) <= 1, group
+    assert placed == place_sides(pairs, seed)
+
+
+def test_seeds_decide_which_generator_is_on_the_left_once_more() -> None:
+    first, second = candidates(1)
+    lefts = Counter(
+        (pair.first if pair.first_left == "image_1" else pair.second).generator
+        for seed in range(200)
+        for pair in place_sides([(first, second)], seed)
+    )
+    assert lefts["A"] == pytest.approx(100, abs=40)
 
 
 def test_categories_have_equal_numbers() -> None:
