@@ -5,6 +5,7 @@ import random
 from collections import Counter, defaultdict, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from heapq import heappop, heappush, heapreplace
 from itertools import combinations
 from math import comb, isqrt
 
@@ -15,6 +16,7 @@ from schemas.campaign import Side
 # A prompt with many images has many pairs; so many are enough to choose from.
 _MAX_PAIRS_OF_PROMPT = 200
 _Cell = tuple[str, str, str]
+_Turn = tuple[int, int, float, _Cell]
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,30 +96,69 @@ def choose_pairs(
             cells[_cell(pair)].append(pair)
     for pairs in cells.values():
         chance.shuffle(pairs)
-    ranks = {cell: chance.random() for cell in sorted(cells)}
-    chosen, uses = list[tuple[Candidate, Candidate]](), Counter[str]()
-    categories, models, filled = Counter[str](), Counter[tuple[str, str]](), Counter[_Cell]()
-    level = 0
+    turns = _Turns({cell: chance.random() for cell in sorted(cells)})
+    chosen, uses, level = list[tuple[Candidate, Candidate]](), Counter[str](), 0
     while len(chosen) < num_pairs and any(cells.values()):
         # Each round takes at most one more pair of a prompt, so that no prompt has two before all have one.
         queues = {cell: deque(pairs) for cell, pairs in cells.items()}
         later: dict[_Cell, list[tuple[Candidate, Candidate]]] = defaultdict(list)
-        while queues and len(chosen) < num_pairs:
-            cell = min(
-                queues,
-                key=lambda each: (categories[each[0]], filled[each], models[each[1:]], ranks[each]),
-            )
+        turns.start(queues)
+        while len(chosen) < num_pairs and (cell := turns.next_cell()) is not None:
             taken_pair = _take(queues[cell], uses, level, later[cell])
-            if taken_pair is None:
-                del queues[cell]
-                continue
-            chosen.append(taken_pair)
-            uses[taken_pair[0].prompt] += 1
-            categories[cell[0]] += 1
-            filled[cell] += 1
-            models[cell[1:]] += 1
+            if taken_pair is not None:
+                chosen.append(taken_pair)
+                uses[taken_pair[0].prompt] += 1
+                turns.count(cell)
         cells, level = later, level + 1
     return chosen
+
+
+class _Turns:
+    """Whose turn it is: the category, in it the cell, then the generators with the fewest pairs up to now.
+
+    Cells of two generators are in a heap. Its order is that of numbers which only grow, so an entry is
+    brought up to date when it comes to the top. So thousands of categories take no longer than two.
+
+    Args:
+        ranks: Decide between cells that are equal in all numbers.
+    """
+
+    def __init__(self, ranks: Mapping[_Cell, float]) -> None:
+        self._ranks = ranks
+        self._categories, self._cells = Counter[str](), Counter[_Cell]()
+        self._models = Counter[tuple[str, str]]()
+        self._heaps: dict[tuple[str, str], list[_Turn]] = {}
+
+    def start(self, cells: Iterable[_Cell]) -> None:
+        """Begin a round of cells that have pairs."""
+        self._heaps = defaultdict(list)
+        for cell in cells:
+            heappush(self._heaps[cell[1:]], self._turn(cell))
+
+    def next_cell(self) -> _Cell | None:
+        """Return the cell whose turn it is, and leave it out until it is counted; None without any."""
+        tops = list[tuple[int, int, int, float, _Cell]]()
+        for models, heap in self._heaps.items():
+            while heap and heap[0] != (turn := self._turn(heap[0][-1])):
+                heapreplace(heap, turn)
+            if heap:
+                in_category, in_cell, rank, cell = heap[0]
+                tops.append((in_category, in_cell, self._models[models], rank, cell))
+        if not tops:
+            return None
+        chosen = min(tops)[-1]
+        heappop(self._heaps[chosen[1:]])
+        return chosen
+
+    def count(self, cell: _Cell) -> None:
+        """Count a pair of a cell, whose turn comes again."""
+        self._categories[cell[0]] += 1
+        self._cells[cell] += 1
+        self._models[cell[1:]] += 1
+        heappush(self._heaps[cell[1:]], self._turn(cell))
+
+    def _turn(self, cell: _Cell) -> _Turn:
+        return self._categories[cell[0]], self._cells[cell], self._ranks[cell], cell
 
 
 def place_sides(pairs: Sequence[tuple[Candidate, Candidate]], seed: int) -> list[ChosenPair]:

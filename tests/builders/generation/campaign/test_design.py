@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from builders.generation.campaign.candidates import read_candidates
+from builders.generation.campaign.candidates import Candidate, read_candidates
 from builders.generation.campaign.design import choose_pairs, place_sides, possible_pairs
 from builders.generation.campaign.planning import half_width, num_needed, wilson
 from schemas.campaign import CampaignPair
@@ -72,7 +72,9 @@ def test_sides_differ_by_one_at_most_wherever_they_are_counted(
         # Of two images of one generator, the one whose name comes first stands for it.
         is_low = (left.generator, left.name) < (right.generator, right.name)
         models = tuple(sorted((left.generator, right.generator)))
-        for group in ((left.facts.category, models), ("of all", models), left.facts.category, "all"):
+        category = left.facts.category
+        counted: list[Hashable] = [(category, models), ("of all", models), category, "all"]
+        for group in counted:
             groups[group].append((is_low, left is pair.first))
     for group, members in groups.items():
         for is_left in zip(*members, strict=True):
@@ -88,6 +90,46 @@ def test_seeds_decide_which_generator_is_on_the_left_once_more() -> None:
         for pair in place_sides([(first, second)], seed)
     )
     assert lefts["A"] == pytest.approx(100, abs=40)
+
+
+@given(
+    numbers=st.lists(
+        st.tuples(st.integers(0, 3), st.text("ABC", min_size=2, max_size=4)), min_size=1, max_size=12
+    ),
+    num_pairs=st.integers(1, 80),
+    num_taken=st.integers(0, 3),
+    seed=st.integers(0, 99),
+)
+def test_each_choice_is_what_looking_at_all_that_is_left_would_choose(
+    numbers: list[tuple[int, str]], num_pairs: int, num_taken: int, seed: int
+) -> None:
+    images = [
+        replace(image, name=f"{prompt} {place}", prompt=f"prompt {prompt}")
+        for prompt, (category, generators) in enumerate(numbers)
+        for place, image in enumerate(candidates(1, generators, [str(category)]))
+    ]
+    possible = {frozenset(image.name for image in pair): pair for pair in possible_pairs(images, seed)}
+    taken = [*possible][:num_taken]
+    left = {names: pair for names, pair in possible.items() if names not in taken}
+    uses, counted = Counter[str](), Counter[Hashable]()
+
+    def groups(pair: tuple[Candidate, Candidate]) -> tuple[Hashable, Hashable, Hashable]:
+        models, category = frozenset(image.generator for image in pair), pair[0].facts.category
+        return category, (category, models), models
+
+    for chosen in choose_pairs(images, num_pairs, seed, taken):
+        fewest = min(uses[pair[0].prompt] for pair in left.values())
+        least = min(
+            tuple(counted[group] for group in groups(pair))
+            for pair in left.values()
+            if uses[pair[0].prompt] == fewest
+        )
+        assert uses[chosen[0].prompt] == fewest
+        assert tuple(counted[group] for group in groups(chosen)) == least
+        del left[frozenset(image.name for image in chosen)]
+        uses[chosen[0].prompt] += 1
+        counted.update(groups(chosen))
+    assert not left or sum(uses.values()) == num_pairs
 
 
 def test_categories_have_equal_numbers() -> None:
