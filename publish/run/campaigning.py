@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from builders.generation.campaign.candidates import CODE, Candidate, read_candidates, read_gold
+from builders.generation.campaign.candidates import CODE, Candidate, GoldLine, read_candidates, read_gold
 from builders.generation.campaign.design import (
     ChosenPair,
     choose_pairs,
@@ -99,21 +99,30 @@ def _choose(
     """Choose the pairs.
 
     Raises:
-        SettingsError: There are not as many as are asked for.
+        KitError: There are not as many as are asked for, or none at all.
     """
-    taken = [frozenset((pair.first.name, pair.second.name)) for pair in gold]
-    prompts = {first.prompt for first, _ in possible_pairs(candidates)}
-    wanted = options.pairs or len(prompts)
-    pairs = choose_pairs(candidates, wanted, options.seed, taken)
-    if not pairs:
+    taken = {_names(pair.first, pair.second) for pair in gold}
+    possible = list(possible_pairs(candidates, options.seed))
+    if not possible:
         message = "no prompt has two images"
         fix = "make them with several --generator, or --seed, in one folder of `sfhq generate`"
         raise SourceError(Problem(Reason.SOURCE, message, file=str(options.folder), fix=fix, code=CODE))
+    prompts = {first.prompt for first, second in possible if _names(first, second) not in taken}
+    if not prompts:
+        message, fix = "each pair of the folder is a gold pair", "give fewer of them, or make more images"
+        raise SettingsError(_problem(message, "--gold", fix, str(options.gold)))
+    wanted = options.pairs or len(prompts)
+    pairs = choose_pairs(candidates, wanted, options.seed, taken)
     if len(pairs) < wanted:
-        message = f"the folder has {len(pairs):,} pairs of images with one prompt"
+        others = f" besides the {len(gold):,} gold ones" if gold else ""
+        message = f"the folder has {len(pairs):,} pairs of images with one prompt{others}"
         fix = f"give --pairs {len(pairs)}, or make more images"
         raise SettingsError(_problem(message, "--pairs", fix, str(wanted)))
     return pairs
+
+
+def _names(first: Candidate, second: Candidate) -> frozenset[str]:
+    return frozenset((first.name, second.name))
 
 
 def _settings(options: argparse.Namespace, guidelines: str) -> CampaignSettings:
@@ -162,29 +171,48 @@ def _read_gold(path: Path, candidates: Sequence[Candidate]) -> list[ChosenPair]:
     Raises:
         SettingsError: Some lines are wrong; all are listed.
     """
-    rows, problems = read_gold(path)
+    lines, problems = read_gold(path)
     by_name = {candidate.name: candidate for candidate in candidates}
-    pairs = list[ChosenPair]()
-    for row, (first, second, label) in enumerate(rows, 1):
-        message = fix = ""
-        value: str | None = None
-        unknown = [name for name in (first, second) if name not in by_name]
-        if unknown:
-            message, value = "the folder has no such image that may be shown", unknown[0]
-            fix = suggest(unknown[0], by_name)
-        elif by_name[first].prompt != by_name[second].prompt or first == second:
-            message, fix = "the images have different prompts, or are one", "take two images of one prompt"
-        elif label not in set(ANSWERS):
-            message, value, fix = "there is no such answer", label, f"write one of {', '.join(ANSWERS)}"
-        if message:
+    pairs, rows = list[ChosenPair](), dict[frozenset[str], int]()
+    for line in lines:
+        fault = _find_fault(line, by_name, rows)
+        if fault is None:
+            first, second = by_name[line.image_1], by_name[line.image_2]
+            rows[_names(first, second)] = line.row
+            pairs.append(ChosenPair(first, second, "image_1", line.label))
+        else:
+            message, value, fix = fault
+            row = line.row
             problems.append(
                 Problem(Reason.SETTINGS, message, file=str(path), row=row, value=value, fix=fix, code=CODE)
             )
-        else:
-            pairs.append(ChosenPair(by_name[first], by_name[second], "image_1", label))
     if problems:
-        raise SettingsError(problems)
+        raise SettingsError(sorted(problems, key=lambda problem: problem.row or 0))
     return pairs
+
+
+def _find_fault(
+    line: GoldLine, by_name: Mapping[str, Candidate], rows: Mapping[frozenset[str], int]
+) -> tuple[str, str | None, str] | None:
+    """Return what is wrong with a gold pair, the value, and what to do; None if it can be asked.
+
+    Args:
+        line: The pair.
+        by_name: The images that may be shown.
+        rows: Names of the images of earlier gold pairs → row.
+    """
+    for name in (line.image_1, line.image_2):
+        if name not in by_name:
+            return "the folder has no such image that may be shown", name, suggest(name, by_name)
+    first, second = by_name[line.image_1], by_name[line.image_2]
+    if first.prompt != second.prompt or first == second:
+        return "the images have different prompts, or are one", None, "take two images of one prompt"
+    if line.label not in set(ANSWERS):
+        return "there is no such answer", line.label, f"write one of {', '.join(ANSWERS)}"
+    if (row := rows.get(_names(first, second))) is not None:
+        both = f"{line.image_1} and {line.image_2}"
+        return f"the pair is in row {row} already", both, "remove one of the two lines"
+    return None
 
 
 def _plan(options: argparse.Namespace, pairs: Sequence[tuple[Candidate, Candidate]]) -> CampaignPlan:

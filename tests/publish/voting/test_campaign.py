@@ -224,6 +224,40 @@ def test_gold_pairs_measure_and_do_not_decide(tmp_path: Path, capsys: pytest.Cap
     assert capsys.readouterr().err.count("blocking") == 4
 
 
+def test_gold_pairs_are_taken_off_the_pairs_that_are_asked_about(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    images, gold = image_folder(tmp_path / "images", 4, size=(24, 24)), tmp_path / "gold.jsonl"
+    line = {"image_1": "FLUX1_dev_0002.png", "image_2": "FLUX1_schnell_0002.png", "label": "both_bad"}
+    gold.write_text(json.dumps(line))
+    assert main(["new", str(images), "--out", str(tmp_path / "campaign"), "--gold", str(gold)]) == 0
+    assert [pair.gold for pair in read_pairs(tmp_path / "campaign")] == [None, None, None, "both_bad"]
+    capsys.readouterr()
+    flags = ("--out", str(tmp_path / "other"), "--gold", str(gold))
+    assert main(["new", str(images), "--pairs", "4", *flags]) == 2
+    assert "3 pairs of images with one prompt besides the 1 gold one" in capsys.readouterr().err
+    gold.write_text("\n".join(json.dumps(line).replace("0002", f"000{each}") for each in range(4)))
+    assert main(["new", str(images), *flags]) == 2
+    assert "each pair of the folder is a gold pair" in capsys.readouterr().err
+
+
+def test_a_gold_pair_that_comes_twice_is_refused_with_the_rows_of_the_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    images, gold = image_folder(tmp_path / "images", 3, size=(24, 24)), tmp_path / "gold.jsonl"
+    first, second = "FLUX1_dev_0002.png", "FLUX1_schnell_0002.png"
+    line = {"image_1": first, "image_2": second, "label": "image_1"}
+    reversed_line = {"image_1": second, "image_2": first, "label": "image_2"}
+    other = {**line, "image_1": "FLUX1_dev_0001.png", "note": "a\u2028text"}
+    lines = [json.dumps(each, ensure_ascii=False) for each in (line, other, line, reversed_line)]
+    gold.write_text("\n \n".join([*lines, "{}"]), encoding="utf-8")
+    capsys.readouterr()
+    assert main(["new", str(images), "--out", str(tmp_path / "campaign"), "--gold", str(gold)]) == 2
+    said = capsys.readouterr().err
+    assert re.findall(r"gold\.jsonl:(\d+)", said) == ["3", "5", "7", "9"]
+    assert said.count("is in row 1 already") == 2
+
+
 def test_a_damaged_campaign_is_named_line_by_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     campaign = make_campaign(tmp_path / "campaign", 3)
     lines = (campaign / "pairs.jsonl").read_text().splitlines()
