@@ -8,7 +8,14 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from builders.generation.campaign.candidates import CODE, Candidate, GoldLine, read_candidates, read_gold
+from builders.generation.campaign.candidates import (
+    CODE,
+    Candidate,
+    GoldLine,
+    find_copies,
+    read_candidates,
+    read_gold,
+)
 from builders.generation.campaign.design import (
     ChosenPair,
     choose_pairs,
@@ -46,9 +53,12 @@ def new(options: argparse.Namespace, terminal: Terminal) -> int:
     if options.out is not None:
         refuse_existing(options.out)
     guidelines = _read_guidelines(options.guidelines)
-    candidates, problems = read_candidates(options.folder)
-    gold = _read_gold(options.gold, candidates) if options.gold is not None else []
-    terminal.problems(problems)
+    listed, problems = read_candidates(options.folder)
+    copies = find_copies(listed)
+    candidates = [candidate for candidate in listed if candidate.name not in copies]
+    by_name = {candidate.name: copies.get(candidate.name, candidate) for candidate in listed}
+    gold = _read_gold(options.gold, by_name) if options.gold is not None else []
+    terminal.problems([*problems, *_copy_problems(listed, copies)])
     pairs = _choose(options, candidates, gold)
     plan = _plan(options, pairs)
     if options.plan:
@@ -104,7 +114,7 @@ def _choose(
     taken = {_names(pair.first, pair.second) for pair in gold}
     possible = list(possible_pairs(candidates, options.seed))
     if not possible:
-        message = "no prompt has two images"
+        message = "no prompt has two different images"
         fix = "make them with several --generator, or --seed, in one folder of `sfhq generate`"
         raise SourceError(Problem(Reason.SOURCE, message, file=str(options.folder), fix=fix, code=CODE))
     prompts = {first.prompt for first, second in possible if _names(first, second) not in taken}
@@ -165,14 +175,32 @@ def _read_guidelines(path: Path | None) -> str:
     return text
 
 
-def _read_gold(path: Path, candidates: Sequence[Candidate]) -> list[ChosenPair]:
+def _copy_problems(listed: Sequence[Candidate], copies: Mapping[str, Candidate]) -> list[Problem]:
+    fix = "nothing has to be done: pairs have the other one"
+    return [
+        Problem(
+            Reason.DUPLICATE_IMAGE,
+            f"the image has the same bytes as {copies[image.name].name}, of the same prompt",
+            file=str(image.path),
+            fix=fix,
+            code=CODE,
+        )
+        for image in listed
+        if image.name in copies
+    ]
+
+
+def _read_gold(path: Path, by_name: Mapping[str, Candidate]) -> list[ChosenPair]:
     """Return the gold pairs of a file.
+
+    Args:
+        path: The file.
+        by_name: Name in the table → the image that is shown for it.
 
     Raises:
         SettingsError: Some lines are wrong; all are listed.
     """
     lines, problems = read_gold(path)
-    by_name = {candidate.name: candidate for candidate in candidates}
     pairs, rows = list[ChosenPair](), dict[frozenset[str], int]()
     for line in lines:
         fault = _find_fault(line, by_name, rows)
@@ -198,7 +226,7 @@ def _find_fault(
 
     Args:
         line: The pair.
-        by_name: The images that may be shown.
+        by_name: Name in the table → the image that is shown for it.
         rows: Names of the images of earlier gold pairs → row.
     """
     for name in (line.image_1, line.image_2):
@@ -206,7 +234,8 @@ def _find_fault(
             return "the folder has no such image that may be shown", name, suggest(name, by_name)
     first, second = by_name[line.image_1], by_name[line.image_2]
     if first.prompt != second.prompt or first == second:
-        return "the images have different prompts, or are one", None, "take two images of one prompt"
+        message = "the images have different prompts, or the same content"
+        return message, f"{line.image_1} and {line.image_2}", "take two different images of one prompt"
     if line.label not in set(ANSWERS):
         return "there is no such answer", line.label, f"write one of {', '.join(ANSWERS)}"
     if (row := rows.get(_names(first, second))) is not None:

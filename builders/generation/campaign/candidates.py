@@ -4,8 +4,11 @@ The table of the folder says which images there are; `generation.jsonl` beside i
 """
 
 import csv
+import hashlib
 import json
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -113,6 +116,26 @@ def read_candidates(folder: Path) -> tuple[list[Candidate], list[Problem]]:
         generator = cells[_MODEL].strip()[:_MAX_TEXT_CHARS] or "unknown"
         candidates.append(Candidate(name, path, prompt, generator, cells[_CONFIGS], facts))
     return candidates, problems
+
+
+def find_copies(candidates: Iterable[Candidate]) -> dict[str, Candidate]:
+    """Return each image with the same bytes as an earlier one of its prompt: its name → the earlier one.
+
+    Only images of one size are read, since others differ. An image that cannot be read is no copy.
+    """
+    by_size: dict[tuple[str, int], list[Candidate]] = defaultdict(list)
+    for candidate in candidates:
+        with suppress(OSError):
+            by_size[candidate.prompt, candidate.path.stat().st_size].append(candidate)
+    copies: dict[str, Candidate] = {}
+    for images in by_size.values():
+        firsts: dict[bytes, Candidate] = {}
+        for image in images if len(images) > 1 else ():
+            with suppress(OSError), image.path.open("rb") as file:
+                first = firsts.setdefault(hashlib.file_digest(file, "sha256").digest(), image)
+                if first is not image:
+                    copies[image.name] = first
+    return copies
 
 
 def _find_table(folder: Path) -> Path:
