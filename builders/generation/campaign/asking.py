@@ -117,7 +117,7 @@ class Asking:
         person = self._person(annotator)
         if annotator in self._open:
             task, _ = self._open[annotator]
-            if (task.pair.id, task.kind) not in person.by_task and self._is_wanted(task):
+            if (task.pair.id, task.kind) not in person.by_task and self._is_wanted(person, task):
                 self._open[annotator] = task, now
                 return task
             del self._open[annotator]
@@ -142,7 +142,8 @@ class Asking:
         """Return how many answers an annotator has given, and how many pairs could still be asked."""
         person = self._person(annotator)
         answered = sum(kind == "first" and not self._is_settled(pair_id) for pair_id, kind in person.by_task)
-        return len(person.standing), max(0, self._num_open - answered)
+        left = max(0, self._num_open - answered) + len(self._again_although_settled(person))
+        return len(person.standing), left
 
     def last_vote(self, annotator: str) -> str | None:
         """Return the vote that an undo would take back."""
@@ -255,8 +256,25 @@ class Asking:
     def _is_settled(self, pair_id: str) -> bool:
         return is_settled(self._counts[pair_id], self.settings.overlap)
 
-    def _is_wanted(self, task: Task) -> bool:
-        return task.kind != "first" or not self._is_settled(task.pair.id)
+    def _is_wanted(self, person: _Person, task: Task) -> bool:
+        """Return whether an answer to a task is still of use.
+
+        Who takes an answer back is asked again, also where the others have settled the pair: their answer
+        counts, as it did before, while the pair has fewer than `overlap`.
+        """
+        if task.kind != "first" or not self._is_settled(task.pair.id):
+            return True
+        return task.pair.id in self._again_although_settled(person)
+
+    def _again_although_settled(self, person: _Person) -> list[str]:
+        """Return the settled pairs that a person has taken back, and that may have another answer."""
+        return [
+            vote.pair_id
+            for vote in person.undone
+            if vote.kind == "first"
+            and self._is_settled(vote.pair_id)
+            and self._counts[vote.pair_id].total() < self.settings.overlap
+        ]
 
     def _task(self, annotator: str, person: _Person, pair: CampaignPair, kind: VoteKind, left: Side) -> Task:
         # A pair that is asked about again after an undo is a new vote.
@@ -272,7 +290,7 @@ class Asking:
         """Return what an annotator has undone, or what measures them if its turn has come."""
         for vote in reversed(person.undone):
             task = self._task(annotator, person, self._pairs[vote.pair_id], vote.kind, vote.left)
-            if self._is_wanted(task):
+            if self._is_wanted(person, task):
                 return task
         chance = random.Random(f"{self.settings.seed} {annotator} again")  # noqa: S311 - no secret
         num_first = person.numbers["first"]

@@ -270,6 +270,65 @@ def test_undo_asks_again_and_the_old_answer_cannot_come_back() -> None:
         assert after.pair == tasks[1].pair
 
 
+def test_who_takes_one_of_three_equal_answers_back_is_asked_again() -> None:
+    (pair,), people, lines = campaign_pairs(1), annotators(3), list[CampaignVote]()
+    asking = Asking(settings(3), [pair], SECRET)
+    # All three have the pair on the screen, the third one because there is nothing else.
+    for person, task in [(person, asking.next_task(person, 0.0)) for person in people]:
+        assert task is not None
+        vote = answer(asking, person, task, Choice.BOTH_GOOD)
+        assert vote is not None
+        lines.append(vote)
+    for number, person in enumerate(people):  # whoever it is
+        state = Asking(settings(3), [pair], SECRET, lines)
+        assert state.progress(person) == (1, 0)
+        found = state.undo(person, lines[number].vote_id)
+        assert found is not None
+        assert found[1] is not None
+        state.apply(found[1])
+        restarted = Asking(settings(3), [pair], SECRET, [*lines, found[1]])
+        for each in (state, restarted):
+            assert each.progress(person) == (0, 1)
+            again = each.next_task(person, 0.0)
+            assert again is not None
+            assert again == each.next_task(person, 1.0)  # in the other tab
+            assert again.vote_id != lines[number].vote_id
+            assert answer(each, person, again, Choice.LEFT) is not None
+            assert each.progress(person) == (1, 0)
+            assert each.next_task(person, 0.0) is None
+
+
+@given(seed=st.integers(0, 999), overlap=st.integers(1, 4), num_pairs=st.integers(1, 12))
+def test_who_takes_an_answer_back_is_asked_that_pair_next(seed: int, overlap: int, num_pairs: int) -> None:
+    people, chance = annotators(4), random.Random(seed)
+    asking = Asking(settings(overlap, seed), campaign_pairs(num_pairs, seed, gold=1), SECRET)
+    firsts = dict[str, set[str]]()
+    for _ in range(60):
+        person = chance.choice(people)
+        last = asking.last_vote(person)
+        if last is not None and chance.random() < 0.3:
+            found = asking.undo(person, last)
+            assert found is not None
+            vote = found[1]
+            assert vote is not None
+            asking.apply(vote)
+            firsts.get(vote.pair_id, set()).discard(vote.vote_id)
+            again = asking.next_task(person, 0.0)
+            assert again is not None
+            assert (again.pair.id, again.kind, again.left) == (vote.pair_id, vote.kind, vote.left)
+            assert asking.progress(person)[1] > 0 or again.kind != "first"
+        task = asking.next_task(person, 0.0)
+        if task is None:
+            continue
+        found = asking.answer(person, task.pair.id, task.vote_id, chance.choice([*Choice]), 1.0)
+        assert found is not None
+        if found[1] is not None:
+            asking.apply(found[1])
+            if found[1].kind == "first":
+                firsts.setdefault(task.pair.id, set()).add(task.vote_id)
+        assert len(firsts.get(task.pair.id, ())) <= overlap
+
+
 @given(seed=st.integers(0, 999), stop=st.integers(0, 120))
 def test_a_restart_goes_on_where_the_server_was(seed: int, stop: int) -> None:
     pairs, people, chance = campaign_pairs(30, seed), annotators(4), random.Random(seed)
