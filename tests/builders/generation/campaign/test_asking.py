@@ -3,6 +3,7 @@
 import copy
 import random
 from collections import Counter
+from collections.abc import Sequence
 from itertools import product
 from typing import Any
 from unittest import mock
@@ -352,7 +353,11 @@ def state_of(asking: Asking) -> dict[str, Any]:
     """Return all that follows from the votes, in its order; what is on a screen does not."""
     fields = ("standing", "discarded", "by_task")
     people = {
-        name: ([[*getattr(person, field).items()] for field in fields], person.undone, +person.numbers)
+        name: (
+            [[*getattr(person, field).items()] for field in fields],
+            *(person.undone, person.num_open, +person.numbers, +person.turns),
+            *([*person._firsts], [pair_id for _, pair_id in person._fit]),
+        )
         for name, person in asking._people.items()
     }
     counts = [{name: +each for name, each in part.items()} for part in (asking._counts, asking._lefts)]
@@ -382,6 +387,57 @@ def test_a_vote_that_cannot_be_written_leaves_no_trace(clock: mock.Mock, data: s
             asking.revert(found[1])
             assert state_of(asking) == before
             assert asking.next_task(person, 0.0) == next_before
+
+
+def check_counters(asking: Asking, people: Sequence[str], overlap: int) -> None:
+    """Compare what is counted with each answer to a count of all answers."""
+    counts = by_pair([vote for person in people for vote in asking._person(person).standing.values()])
+    settled = {pair_id for pair_id, of_pair in counts.items() if is_settled(of_pair, overlap)}
+    assert asking._num_open == len(asking._asked) - len(settled)
+    for name in people:
+        person = asking._person(name)
+        firsts = [vote for vote in person.standing.values() if vote.kind == "first"]
+        assert person.num_open == sum(vote.pair_id not in settled for vote in firsts)
+        again = {vote.pair_id for vote in person.standing.values() if vote.kind in ("repeat", "mirror")}
+        known = [vote for vote in firsts[:-5] if vote.label != Label.TOXIC and vote.pair_id not in again]
+        assert person.choose_known(random.Random(1)) == (random.Random(1).choice(known) if known else None)
+        answered = {vote.pair_id for vote in firsts}
+        left = [pair for pair in asking._order(name) if pair.id not in answered | settled]
+        assert [*asking._unanswered(name, person)] == left
+
+
+@given(
+    seed=st.integers(0, 999),
+    overlap=st.integers(1, 4),
+    num_pairs=st.integers(1, 70),
+    steps=st.lists(st.sampled_from(["answer"] * 5 + ["undo", "lost answer", "lost undo"]), max_size=90),
+)
+def test_what_is_counted_is_what_a_count_of_all_answers_gives(
+    seed: int, overlap: int, num_pairs: int, steps: list[str]
+) -> None:
+    rules = settings(overlap, seed, repeat_share=0.2, mirror_share=0.2)
+    people, pairs, chance = annotators(3), campaign_pairs(num_pairs, seed, gold=1), random.Random(seed)
+    asking, lines = Asking(rules, pairs, SECRET), list[CampaignVote]()
+    for step in steps:
+        person = chance.choice(people)
+        task, last = asking.next_task(person, 0.0), asking.last_vote(person)
+        if step.endswith("answer"):
+            choice = chance.choice([*Choice])
+            found = asking.answer(person, task.pair.id, task.vote_id, choice, 1.0) if task else None
+        else:
+            found = asking.undo(person, last) if last else None
+        if found is None or found[1] is None:
+            continue
+        asking.apply(found[1])
+        check_counters(asking, people, overlap)
+        if step.startswith("lost"):
+            asking.revert(found[1])
+        else:
+            lines.append(found[1])
+        check_counters(asking, people, overlap)
+    restarted = Asking(rules, pairs, SECRET, lines)
+    check_counters(restarted, people, overlap)
+    assert [restarted.progress(person) for person in people] == [asking.progress(person) for person in people]
 
 
 def test_the_numbers_are_those_of_how_people_answer() -> None:
