@@ -50,9 +50,14 @@ class AnnotatorSummary:
 
 
 class AnnotatorCounts:
-    """Counts the votes of a release, some pairs at a time."""
+    """Counts the votes of a release, some pairs at a time.
+
+    Attributes:
+        names: All annotators that are known.
+    """
 
     def __init__(self) -> None:
+        self.names = set[str]()
         self._again = Counter[tuple[str, str]]()
         self._num_left, self._num_sided = 0, 0
         self._seconds: list[NDArray[np.float64]] = []
@@ -62,6 +67,7 @@ class AnnotatorCounts:
     def add(self, group: pa.Table) -> None:
         """Count the votes of some pairs: rows of `preferences`."""
         votes = flatten_votes(group)
+        self.names.update(votes["annotator"].unique().drop_null().to_pylist())
         votes = votes.filter(pc.equal(votes["status"], Status.SUBMITTED.value))
         self._seconds.append(votes["seconds"].drop_null().to_numpy())
         firsts = votes.filter(votes["decides"])

@@ -220,6 +220,18 @@ def test_a_card_states_only_what_it_was_given(
     check_readable(card)
 
 
+def test_the_card_says_where_alpha_is_that_of_the_first_two_votes(inputs: CardInputs) -> None:
+    votes = inputs.facts.preferences
+    assert votes is not None
+    lines = {}
+    for is_first in (False, True):
+        facts = replace(inputs.facts, preferences=replace(votes, is_alpha_of_first=is_first))
+        card = render_card(replace(inputs, facts=facts, figures={f"figures/{FIGURES[0]}": "What it shows"}))
+        (lines[is_first],) = (line for line in card.splitlines() if "Krippendorff" in line)
+    assert "first two" not in lines[False]
+    assert "pairs with two or more votes, by the first two where votes have times" in lines[True]
+
+
 def test_annotators_who_vote_for_toxic_content_far_more_often_are_named(inputs: CardInputs) -> None:
     def render(unsafe: dict[str, tuple[int, int]]) -> str:
         votes = inputs.facts.preferences
