@@ -17,6 +17,7 @@ from builders.generation.campaign.candidates import (
     read_gold,
 )
 from builders.generation.campaign.design import (
+    MAX_PAIRS_OF_PROMPT,
     ChosenPair,
     choose_pairs,
     count_categories,
@@ -112,21 +113,22 @@ def _choose(
         KitError: There are not as many as are asked for, or none at all.
     """
     taken = {_names(pair.first, pair.second) for pair in gold}
-    possible = list(possible_pairs(candidates, options.seed))
-    if not possible:
+    is_taken = dict[str, bool]()  # prompts whose pairs all are gold ones
+    for first, second in possible_pairs(candidates, options.seed):
+        is_taken[first.prompt] = is_taken.get(first.prompt, True) and _names(first, second) in taken
+    if not is_taken:
         message = "no prompt has two different images"
         fix = "make them with several --generator, or --seed, in one folder of `sfhq generate`"
         raise SourceError(Problem(Reason.SOURCE, message, file=str(options.folder), fix=fix, code=CODE))
-    prompts = {first.prompt for first, second in possible if _names(first, second) not in taken}
-    if not prompts:
+    if all(is_taken.values()):
         message, fix = "each pair of the folder is a gold pair", "give fewer of them, or make more images"
         raise SettingsError(_problem(message, "--gold", fix, str(options.gold)))
-    wanted = options.pairs or len(prompts)
+    wanted = options.pairs or list(is_taken.values()).count(False)
     pairs = choose_pairs(candidates, wanted, options.seed, taken)
     if len(pairs) < wanted:
-        others = f" besides the {len(gold):,} gold ones" if gold else ""
+        others = " besides gold ones" if gold else ""
         message = f"the folder has {len(pairs):,} pairs of images with one prompt{others}"
-        fix = f"give --pairs {len(pairs)}, or make more images"
+        fix = f"give --pairs {len(pairs)}, or make more images; a prompt has at most {MAX_PAIRS_OF_PROMPT}"
         raise SettingsError(_problem(message, "--pairs", fix, str(wanted)))
     return pairs
 

@@ -14,7 +14,7 @@ from builders.generation.campaign.candidates import Candidate
 from schemas.campaign import Side
 
 # A prompt with many images has many pairs; so many are enough to choose from.
-_MAX_PAIRS_OF_PROMPT = 200
+MAX_PAIRS_OF_PROMPT = 200
 _Cell = tuple[str, str, str]
 _Turn = tuple[int, int, float, _Cell]
 
@@ -71,7 +71,7 @@ def _numbered_pair(
 
 def _share_out(sizes: Sequence[int]) -> list[int]:
     """Return how many pairs to take of each group: equal numbers, and more where others have fewer."""
-    shares, left = [0] * len(sizes), _MAX_PAIRS_OF_PROMPT
+    shares, left = [0] * len(sizes), MAX_PAIRS_OF_PROMPT
     for done, place in enumerate(sorted(range(len(sizes)), key=lambda each: sizes[each])):
         shares[place] = min(sizes[place], left // (len(sizes) - done))
         left -= shares[place]

@@ -235,7 +235,7 @@ def test_gold_pairs_are_taken_off_the_pairs_that_are_asked_about(
     capsys.readouterr()
     flags = ("--out", str(tmp_path / "other"), "--gold", str(gold))
     assert main(["new", str(images), "--pairs", "4", *flags]) == 2
-    assert "3 pairs of images with one prompt besides the 1 gold one" in capsys.readouterr().err
+    assert "3 pairs of images with one prompt besides gold ones" in capsys.readouterr().err
     gold.write_text("\n".join(json.dumps(line).replace("0002", f"000{each}") for each in range(4)))
     assert main(["new", str(images), *flags]) == 2
     assert "each pair of the folder is a gold pair" in capsys.readouterr().err
