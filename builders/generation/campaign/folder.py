@@ -200,8 +200,6 @@ def _write_pairs(work: Path, settings: CampaignSettings, pairs: Iterable[ChosenP
                 gold=pair.gold,
             )
         )
-        if first[0] == second[0]:
-            problems.append(_problem(pair.second.path, "both images of a pair have the same bytes"))
     if problems:
         raise SourceError(problems)
     return written

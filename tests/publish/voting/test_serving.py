@@ -486,6 +486,26 @@ def test_two_tabs_a_double_click_and_undo(tmp_path: Path) -> None:
     assert labels(read_standing(campaign)) == ["both_good"]
 
 
+def test_who_takes_back_one_of_three_equal_votes_is_asked_the_pair_next(tmp_path: Path) -> None:
+    campaign = make_campaign(tmp_path / "campaign", 1, "--annotators", "3")
+    with running(campaign) as server:
+        people = [Person(server, number) for number in range(3)]
+        tasks = [person.state()["task"] for person in people]
+        assert [
+            person.vote(task, "both_good").json()["outcome"]
+            for person, task in zip(people, tasks, strict=True)
+        ] == ["stored"] * 3
+        assert [person.state()["remaining"] for person in people] == [0, 0, 0]
+        undone = people[0].undo(tasks[0]["vote_id"]).json()
+        assert (undone["outcome"], undone["answered"], undone["remaining"]) == ("stored", 0, 1)
+        assert undone["task"]["pair_id"] == tasks[0]["pair_id"]
+        assert undone["task"]["left"] == tasks[0]["left"]
+        assert people[1].state()["task"] is None  # the others are not
+        again = people[0].vote(undone["task"], "both_bad").json()
+        assert (again["outcome"], again["task"], again["remaining"]) == ("stored", None, 0)
+    assert sorted(labels(read_standing(campaign))) == ["both_bad", "both_good", "both_good"]
+
+
 def test_fifty_people_at_once_have_every_vote_on_the_disk(tmp_path: Path) -> None:
     campaign = make_campaign(tmp_path / "campaign", 30, "--overlap", "5", "--annotators", str(NUM_PEOPLE))
     with running(campaign) as server:
