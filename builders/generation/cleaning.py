@@ -12,7 +12,7 @@ from builders.generation.near_repeats import find_repeats
 from builders.generation.opinions import Opinion, OpinionAsker, OpinionError, TextJudge, UnaskedOpinionError
 from builders.generation.prompt_files import FILE_CODE, Line, read_prompts
 from builders.generation.rules import find_in_prompt
-from builders.parallel import Track, open_lanes
+from builders.parallel import Track, open_lanes, untracked
 from schemas.problems import Problem, Reason, ReleaseError, SourceError
 from schemas.prompts import MAX_PROMPT_CHARS, AskedAttribute, PromptRecord
 
@@ -31,12 +31,10 @@ class Opinions:
     Attributes:
         judges: Each is asked about every text that nothing before speaks against.
         asker: How.
-        track: Shows how far it is.
     """
 
     judges: Sequence[TextJudge]
     asker: OpinionAsker
-    track: Track
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +99,11 @@ class Row:
 
 
 def clean_prompts(
-    path: Path, least_likeness: float, languages: LanguageModel | None, opinions: Opinions | None = None
+    path: Path,
+    least_likeness: float,
+    languages: LanguageModel | None,
+    opinions: Opinions | None = None,
+    track: Track = untracked,
 ) -> list[Row]:
     """Return every row of a file of prompts, in order, with the reasons to leave it out.
 
@@ -110,6 +112,7 @@ def clean_prompts(
         least_likeness: From which likeness on a text is a near repeat, above 0 to 1.
         languages: Says which texts are not English; None to keep those of any language.
         opinions: Asks classifiers about every text that nothing else speaks against.
+        track: Shows how far it is.
 
     Raises:
         SourceError: The file as a whole cannot be read, or has no prompts.
@@ -117,14 +120,14 @@ def clean_prompts(
     """
     rows = _read(path)
     seen = dict[str, Row]()
-    for row in rows:
+    for row in track(rows, "checking prompts", len(rows)):
         if row.line is not None:
             _look_at(row, row.line, languages)
             _name(row, row.line, seen)
     _leave_out_repeats([row for row in rows if not row.removals], least_likeness)
     if opinions is not None:
         for judge in opinions.judges:
-            _ask(judge, [row for row in rows if not row.removals], opinions)
+            _ask(judge, [row for row in rows if not row.removals], opinions.asker, track)
     return rows
 
 
@@ -206,7 +209,7 @@ def _leave_out_repeats(rows: Sequence[Row], least_likeness: float) -> None:
         row.removals.append(Removal(NEAR_REPEAT, message))
 
 
-def _ask(judge: TextJudge, rows: Sequence[Row], opinions: Opinions) -> None:
+def _ask(judge: TextJudge, rows: Sequence[Row], asker: OpinionAsker, track: Track) -> None:
     """Ask a classifier about every row.
 
     Raises:
@@ -214,7 +217,7 @@ def _ask(judge: TextJudge, rows: Sequence[Row], opinions: Opinions) -> None:
         KitError: As it says.
     """
     num_failed = 0
-    for row, said in opinions.track(_answers(judge, rows, opinions.asker), f"asking {judge.name}", len(rows)):
+    for row, said in track(_answers(judge, rows, asker), f"asking {judge.name}", len(rows)):
         if isinstance(said, Opinion):
             num_failed = 0
             row.scores |= {f"{judge.name}: {label}": score for label, score in said.scores.items()}

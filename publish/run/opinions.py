@@ -46,10 +46,10 @@ def open_opinions(options: argparse.Namespace, terminal: Terminal) -> Iterator[O
             return
         work = work_folder(options.out)
         work.parent.mkdir(parents=True, exist_ok=True)
-        with lock_output(work), OpinionJournal(work / JOURNAL) as journal, terminal.progress() as track:
+        with lock_output(work), OpinionJournal(work / JOURNAL) as journal:
             journal.recover()
             asker = OpinionAsker(journal, sends_again=options.send_again)
-            yield Opinions(judges, asker, track)
+            yield Opinions(judges, asker)
         if asker.num_kept:
             terminal.note(
                 f"{asker.num_kept:,} answers of classifiers are of an earlier run, and were not asked again."

@@ -54,8 +54,8 @@ def clean(options: argparse.Namespace, terminal: Terminal) -> int:
         fix = "write its short name, such as cc0-1.0"
         raise SettingsError(_problem("--license", "the licence has no name", options.license, fix))
     languages = None if options.any_language else _load_languages()
-    with open_opinions(options, terminal) as opinions:
-        rows = clean_prompts(options.file, options.near, languages, opinions)
+    with open_opinions(options, terminal) as opinions, terminal.progress() as track:
+        rows = clean_prompts(options.file, options.near, languages, opinions, track)
     kept, reasons = [row for row in rows if not row.removals], count_reasons(rows)
     out.parent.mkdir(parents=True, exist_ok=True)
     write_rejected(rejected, (_rejected(row) for row in rows if row.removals))
