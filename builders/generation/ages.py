@@ -92,6 +92,9 @@ _STAFF_WORDS = _any_of(
     "sweethearts diploma staff dropout director inspector secretary tutor tutors professor professors"
 )
 _STAFF = rf"(?! ?(?:(?:\w+ )?{_STAFF_WORDS}|quality|materials?|titanium|leather|oil|art|history)\b)"
+# "One" is in many texts; it is an age with a unit only.
+_SMALL_WORDS = "|".join([*_UNITS.split()[2:19], *_ORDINALS[1:], "zero", "dozen"])
+_SMALL_NUMBER = re.compile(rf"(?<![\d.])(?:1[0-8]|[02-9])(?!\d)|(?<![a-z])(?:{_SMALL_WORDS})(?![a-z])")
 # Beside a small number, what may say an age: "school", "one year", "20 months old".
 _WORDS_OF_AGE = re.compile(
     r"school|grade|junior high|\bborn\b|birthday|(?<![a-z0-9])(?:one|1)[\W_]{0,4}y|\baged?\W{1,3}(?:one|1)\b|"
@@ -106,11 +109,9 @@ def says_young_age(folded: str) -> bool:
         folded: The text, as `look_alikes.fold` returns it.
     """
     # Most texts have no small number, and the patterns are slow.
-    tokens = _read_tokens(folded)
-    small = {token for token in tokens if token[0].isdigit() and float(token) <= ADULT_AGE}
-    if not (small - {"1"} or _WORDS_OF_AGE.search(folded)):
+    if not (_SMALL_NUMBER.search(folded) or _WORDS_OF_AGE.search(folded)):
         return False
-    text = " ".join(tokens)
+    text = " ".join(_read_tokens(folded))
     return (
         any(age < ADULT_AGE for age in _ages_in_years(text))
         or any(pattern.search(text) for pattern in _patterns())
@@ -160,6 +161,7 @@ def _patterns() -> Sequence["re.Pattern[str]"]:
         rf"\b(?:aged?|age of){_GAP}{_N}{_GAP}{_SHORTER}",
         rf"\b{not_yet} (?:the age of |age )?1[0-8]\b(?:{_GAP}{_YEARS})?{_NOT_COUNTED}",
         rf"\b{_GRADE}{_GAP}(?:graders?|grade\b{_STAFF}|formers?)\b",
+        rf"\b6{_GAP}th{_GAP}form\b{_STAFF}",
         rf"\b(?:in|a|an|the|of) {forms} (?:1[0-3]|[1-9])\b(?! ?[/.]?\d| (?:haircut|buzz|cut|titanium|piano))",
         rf"\b{forms} (?:1[0-3]|[1-9]) {_LEARNER}\b",
         rf"(?<!teacher , )(?<!teacher )\b{schools}{_GAP}(?:high )?school(?:ers?)?\b{_STAFF}",

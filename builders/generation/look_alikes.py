@@ -34,18 +34,20 @@ _MIXED = re.compile(r"[a-z0-9@$!|*#\u20ac]+")
 _MEASURE = re.compile(r"\d+(?:[.x]\d+)*[a-z]{0,4}|[a-z]{1,4}\d+")  # "35mm", "f8", "80s"
 _LEET = str.maketrans("034578@$!|\u20ac", "oeastbasiie")
 _REPEATED = re.compile(r"([a-z])\1{2,}")
-_SIGN = re.compile(r"[0-9@$|*#\u20ac]|![a-z]")
+_SIGN = re.compile(r"[a-z][0-9@$|*#!\u20ac]|[0-9@$|*#!\u20ac][a-z]")
 _LEAST_LETTERS, _MOST_LETTERS, _MOST_STARS = 4, 14, 2
 _SIGNS = str.maketrans({"\u2019": "'", "\u02bc": "'", **dict.fromkeys("\u2010\u2011\u2012\u2013\u2212", "-")})
 
 
 def fold(text: str) -> str:
-    """Return a text in small letters, without accents, look-alikes and characters that nothing shows."""
+    """Return a text in small letters and digits 0 to 9, without accents, look-alikes and the unseen."""
     if text.isascii():
         return text.lower()
     seen = unicodedata.normalize("NFKD", text.translate(_SIGNS)).translate(_TO_LATIN)
     return "".join(
-        char for char in seen if unicodedata.category(char) not in _UNSEEN and char not in _NOTHING
+        str(unicodedata.decimal(char, char))  # digits of any script
+        for char in seen
+        if unicodedata.category(char) not in _UNSEEN and char not in _NOTHING
     ).casefold()
 
 

@@ -6,6 +6,7 @@ from builders.generation.rules import find_in_prompt, is_young
 
 YOUNG = (
     "a 7-year-old",
+    "a \u0661\u0664-year-old",
     "a 17 year old woman",
     "a woman aged 16",
     "seven years old",
