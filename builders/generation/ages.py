@@ -92,14 +92,19 @@ _STAFF_WORDS = _any_of(
     "sweethearts diploma staff dropout director inspector secretary tutor tutors professor professors"
 )
 _STAFF = rf"(?! ?(?:(?:\w+ )?{_STAFF_WORDS}|quality|materials?|titanium|leather|oil|art|history)\b)"
-# "One" is in many texts; it is an age with a unit only.
-_SMALL_WORDS = "|".join([*_UNITS.split()[2:19], *_ORDINALS[1:], "zero", "dozen"])
-_SMALL_NUMBER = re.compile(rf"(?<![\d.])(?:1[0-8]|[02-9])(?!\d)|(?<![a-z])(?:{_SMALL_WORDS})(?![a-z])")
-# Beside a small number, what may say an age: "school", "one year", "20 months old".
-_WORDS_OF_AGE = re.compile(
-    r"school|grade|junior high|\bborn\b|birthday|(?<![a-z0-9])(?:one|1)[\W_]{0,4}y|\baged?\W{1,3}(?:one|1)\b|"
-    r"(?:months?|mths?|mos|weeks?|wks?|days?)\W{0,4}o|\baged?\b.{0,20}(?:month|mth|week|day)"
+# What is in a text that says an age below 18. "One" is in many others, too; as an age, it has a unit.
+_PART = re.compile(r"[a-z]+|\d+")
+_UNITS_OF_TIME = "month months mth mths mos week weeks wk wks day days"
+_SIGNS_OF_AGE = frozenset(
+    [
+        *(each for each in _SMALL if each != "one" and _SMALL[each] <= ADULT_AGE),
+        *_ORDINALS[1:],
+        *_UNITS_OF_TIME.split(),
+        *(str(number) for number in range(ADULT_AGE + 1) if number != 1),
+        *("dozen", "grade", "born", "birthday"),
+    ]
 )
+_ONE = re.compile(r"(?<![a-z0-9])(?:one|1)[\W_]{0,4}y|\baged?\W{1,3}(?:one|1)\b")
 
 
 def says_young_age(folded: str) -> bool:
@@ -109,7 +114,9 @@ def says_young_age(folded: str) -> bool:
         folded: The text, as `look_alikes.fold` returns it.
     """
     # Most texts have no small number, and the patterns are slow.
-    if not (_SMALL_NUMBER.search(folded) or _WORDS_OF_AGE.search(folded)):
+    parts = _PART.findall(folded)
+    has_one = ("one" in parts or "1" in parts) and _ONE.search(folded)
+    if _SIGNS_OF_AGE.isdisjoint(parts) and "school" not in folded and "junior" not in folded and not has_one:
         return False
     text = " ".join(_read_tokens(folded))
     return (
