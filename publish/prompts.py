@@ -19,7 +19,7 @@ from publish.run.sentence_writing import add_llm_flags
 from publish.run.terminal import Terminal
 
 _STOPPED = "Stopped; no file was changed."
-_STOPPED_EVOLVING = f"{_STOPPED} The same command goes on from the answers that came."
+_STOPPED_ASKING = f"{_STOPPED} The same command goes on from the answers that came."
 _MAX_COUNT, _MAX_SEED = 1_000_000, 2**63 - 1
 
 
@@ -29,9 +29,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments[:1] == ["check"]:
         return run_command(_check_parser(), _check, arguments[1:])
     if arguments[:1] == ["clean"]:
-        return run_command(_clean_parser(), _clean, arguments[1:], stopped=_STOPPED)
+        return run_command(_clean_parser(), _clean, arguments[1:], stopped=_STOPPED_ASKING)
     if arguments[:1] == ["evolve"]:
-        return run_command(_evolve_parser(), _evolve, arguments[1:], stopped=_STOPPED_EVOLVING)
+        return run_command(_evolve_parser(), _evolve, arguments[1:], stopped=_STOPPED_ASKING)
     return run_command(_parser(), _make, arguments)
 
 
@@ -140,6 +140,11 @@ def _clean_parser() -> argparse.ArgumentParser:
         help="least score of an unsafe label that counts (default: 0.5)",
     )
     parser.add_argument("--opinion-model", metavar="NAME", help="the model of a moderation endpoint")
+    parser.add_argument(
+        "--send-again",
+        action="store_true",
+        help="ask classifiers again whose answer was lost or cannot be used; it may be paid for twice",
+    )
     add_patience_flag(parser)
     return parser
 

@@ -6,13 +6,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
-from typing import Protocol
 
 from builders.generation.languages import Language, LanguageModel
 from builders.generation.near_repeats import find_repeats
+from builders.generation.opinions import Opinion, OpinionAsker, OpinionError, TextJudge, UnaskedOpinionError
 from builders.generation.prompt_files import FILE_CODE, Line, read_prompts
 from builders.generation.rules import find_in_prompt
-from builders.parallel import open_lanes
+from builders.parallel import Track, open_lanes, untracked
 from schemas.problems import Problem, Reason, ReleaseError, SourceError
 from schemas.prompts import MAX_PROMPT_CHARS, AskedAttribute, PromptRecord
 
@@ -25,40 +25,16 @@ _BATCH = 4  # texts for each lane before failures are counted
 
 
 @dataclass(frozen=True, slots=True)
-class Opinion:
-    """What a classifier says of a text.
+class Opinions:
+    """The classifiers to ask.
 
     Attributes:
-        scores: Label → score, 0 to 1.
-        is_unsafe: Whether the text may not be used, by its labels.
+        judges: Each is asked about every text that nothing before speaks against.
+        asker: How.
     """
 
-    scores: Mapping[str, float]
-    is_unsafe: bool
-
-
-class OpinionError(Exception):
-    """A classifier has no usable answer for a text; the text is not safe by that."""
-
-
-class TextJudge(Protocol):
-    """A classifier of texts, called from several threads at once; whatever stops all is a `KitError`."""
-
-    name: str
-    concurrency: int
-
-    def judge(self, text: str) -> Opinion:
-        """Return what it says of a text.
-
-        Raises:
-            OpinionError: There is no usable answer.
-            KitError: There will be none for any text.
-        """
-        ...
-
-    def close(self) -> None:
-        """Close connections."""
-        ...
+    judges: Sequence[TextJudge]
+    asker: OpinionAsker
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +99,11 @@ class Row:
 
 
 def clean_prompts(
-    path: Path, least_likeness: float, languages: LanguageModel | None, judges: Sequence[TextJudge] = ()
+    path: Path,
+    least_likeness: float,
+    languages: LanguageModel | None,
+    opinions: Opinions | None = None,
+    track: Track = untracked,
 ) -> list[Row]:
     """Return every row of a file of prompts, in order, with the reasons to leave it out.
 
@@ -131,7 +111,8 @@ def clean_prompts(
         path: A .jsonl, .csv or .txt file.
         least_likeness: From which likeness on a text is a near repeat, above 0 to 1.
         languages: Says which texts are not English; None to keep those of any language.
-        judges: Are asked about every text that nothing else speaks against.
+        opinions: Asks classifiers about every text that nothing else speaks against.
+        track: Shows how far it is.
 
     Raises:
         SourceError: The file as a whole cannot be read, or has no prompts.
@@ -139,13 +120,14 @@ def clean_prompts(
     """
     rows = _read(path)
     seen = dict[str, Row]()
-    for row in rows:
+    for row in track(rows, "checking prompts", len(rows)):
         if row.line is not None:
             _look_at(row, row.line, languages)
             _name(row, row.line, seen)
     _leave_out_repeats([row for row in rows if not row.removals], least_likeness)
-    for judge in judges:
-        _ask(judge, [row for row in rows if not row.removals])
+    if opinions is not None:
+        for judge in opinions.judges:
+            _ask(judge, [row for row in rows if not row.removals], opinions.asker, track)
     return rows
 
 
@@ -227,7 +209,7 @@ def _leave_out_repeats(rows: Sequence[Row], least_likeness: float) -> None:
         row.removals.append(Removal(NEAR_REPEAT, message))
 
 
-def _ask(judge: TextJudge, rows: Sequence[Row]) -> None:
+def _ask(judge: TextJudge, rows: Sequence[Row], asker: OpinionAsker, track: Track) -> None:
     """Ask a classifier about every row.
 
     Raises:
@@ -235,28 +217,33 @@ def _ask(judge: TextJudge, rows: Sequence[Row]) -> None:
         KitError: As it says.
     """
     num_failed = 0
+    for row, said in track(_answers(judge, rows, asker), f"asking {judge.name}", len(rows)):
+        if isinstance(said, Opinion):
+            num_failed = 0
+            row.scores |= {f"{judge.name}: {label}": score for label, score in said.scores.items()}
+            if said.is_unsafe:
+                row.removals.append(Removal(OPINION, f"{judge.name} says {_worst(said.scores)}"))
+            continue
+        row.removals.append(Removal(UNJUDGED, f"{judge.name} has no answer: {said}"))
+        num_failed += not isinstance(said, UnaskedOpinionError)  # an earlier run's says nothing of the server
+        if num_failed >= _MAX_FAILED_IN_A_ROW:
+            raise ReleaseError(_too_many_failed(judge, num_failed, str(said)))
+
+
+def _answers(
+    judge: TextJudge, rows: Sequence[Row], asker: OpinionAsker
+) -> Iterator[tuple[Row, Opinion | OpinionError]]:
+    def ask(row: Row) -> Opinion | OpinionError:
+        try:
+            return asker.ask(judge, row.text)
+        except OpinionError as error:
+            return error
+
     with open_lanes(judge.concurrency) as pool:
         size = _BATCH * judge.concurrency
         for start in range(0, len(rows), size):
             batch = rows[start : start + size]
-            for row, said in zip(batch, pool.map(lambda each: _judge(judge, each.text), batch), strict=True):
-                if isinstance(said, Opinion):
-                    num_failed = 0
-                    row.scores |= {f"{judge.name}: {label}": score for label, score in said.scores.items()}
-                    if said.is_unsafe:
-                        row.removals.append(Removal(OPINION, f"{judge.name} says {_worst(said.scores)}"))
-                else:
-                    num_failed += 1
-                    row.removals.append(Removal(UNJUDGED, f"{judge.name} has no answer: {said}"))
-                if num_failed >= _MAX_FAILED_IN_A_ROW:
-                    raise ReleaseError(_too_many_failed(judge, num_failed, str(said)))
-
-
-def _judge(judge: TextJudge, text: str) -> Opinion | OpinionError:
-    try:
-        return judge.judge(text)
-    except OpinionError as error:
-        return error
+            yield from zip(batch, pool.map(ask, batch), strict=True)
 
 
 def _worst(scores: Mapping[str, float]) -> str:

@@ -1,10 +1,9 @@
 """Rewritings by a language model: a wrong one is asked for once more, and then written by rule.
 
-A rewriting is right if everything that the prompt asks for is still in it, nobody has become younger or
-older than 18, no rule speaks against it, and it is not too long.
+A rewriting is right if it is a prompt and nothing else, everything that the prompt asks for is still in it,
+nobody has become younger or older than 18, no rule speaks against it, and it is not too long.
 """
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
@@ -24,6 +23,7 @@ from builders.generation.evolving import (
     load_evolutions,
     write_by_rule,
 )
+from builders.generation.keeping import find_changed_negations, find_chatter, find_lost_words
 from builders.generation.rules import is_young
 from schemas.bags import Bag, Fact
 
@@ -41,8 +41,6 @@ AGAIN = "Write the prompt again, with everything that must stay."
 PRODUCT = "prompt"
 _MOST_CHARS = {QUALITY: 1_500, SIMPLIFIED: 500}
 _MORE_CHARS = {QUALITY: 800, SIMPLIFIED: 100}  # than the prompt itself, where that is long
-_LEAST_SHARE = 0.5  # of the words of a prompt whose attributes are not known
-_WORD = re.compile(r"[^\W\d_]{4,}|\d+")
 
 
 class ChatEvolver:
@@ -87,9 +85,13 @@ class ChatEvolver:
 def find_fault(task: Task, text: str) -> str | None:
     """Return what is wrong with a rewriting, in words for its writer; None if nothing is."""
     base = task.base
+    if chatter := find_chatter(text, base.text):
+        return chatter
     faults = [f"Leave this out: {each.message}." for each in find_faults(text, base)]
     if missing := _find_missing(base, text):
         faults.append(f"This is missing: {'; '.join(missing)}.")
+    if changed := find_changed_negations(text, base.text):
+        faults.append(f"The prompt says whether these are there or not: {'; '.join(changed)}.")
     if is_young(text) != is_young(base.text):
         faults.append("The age of the person has changed.")
     most = max(_MOST_CHARS[task.evolution], len(base.text) + _MORE_CHARS[task.evolution])
@@ -114,11 +116,7 @@ def _find_missing(base: Base, text: str) -> list[str]:
         said = {(fact.attribute, fact.value) for fact in _missing_facts(base, text)}
         hidden = _hidden(base)
         return [f"{name}: {value}" for name, value in sorted(said - hidden)]
-    words = dict.fromkeys(_WORD.findall(base.text.casefold()))
-    has = set(_WORD.findall(text.casefold()))
-    lost = [word for word in words if word not in has]
-    numbers = [word for word in lost if word.isdigit()]
-    return numbers if len(lost) <= len(words) * (1 - _LEAST_SHARE) else lost
+    return list(find_lost_words(text, base.text))
 
 
 @lru_cache(1_000)

@@ -8,6 +8,7 @@
 
 import csv
 import json
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +35,7 @@ COLUMNS = ("prompt", "text_prompt", "text")
 _OTHER_NAMES = (("id", "prompt_id"), ("license", "prompt_license"))  # of files that others wrote
 MAX_SHARES_BYTES = 4_000_000
 _MAX_LINE_CHARS = 1_000_000
+_ERRORS = "surrogateescape"  # bytes that are no UTF-8 are read, and their row is a problem
 _NO_ORIGIN = PromptOrigin()
 
 
@@ -102,16 +104,22 @@ def read_prompts(path: Path, problems: list[Problem]) -> Iterator[Line]:
         fix = f"give one of: {', '.join(readers)}"
         raise SourceError(_file_problem(path, "a file of prompts has a known ending", fix, value=path.suffix))
     try:
+        _refuse_utf16(path)
         yield from reader(path, problems)
     except OSError as error:
         message = f"the file cannot be read: {error.strerror}"
         raise SourceError(_file_problem(path, message, "give the path of a file of prompts")) from error
-    except UnicodeDecodeError as error:
-        raise SourceError(_file_problem(path, "the file is not text in UTF-8", "save it as UTF-8")) from error
     except csv.Error as error:
         raise SourceError(
             _file_problem(path, f"the table cannot be read: {error}", "save it as CSV")
         ) from error
+
+
+def _refuse_utf16(path: Path) -> None:
+    with path.open("rb") as file:
+        if file.read(2) in (BOM_UTF16_LE, BOM_UTF16_BE):
+            message = "the file is not text in UTF-8, but in UTF-16"
+            raise SourceError(_file_problem(path, message, "save it as UTF-8"))
 
 
 def check_prompts(path: Path) -> tuple[int, list[Problem]]:
@@ -169,7 +177,26 @@ def _read_jsonl(path: Path, problems: list[Problem]) -> Iterator[Line]:
 def _wrong_values(path: Path, row: int, text: str, error: ValidationError) -> Iterator[Problem]:
     for detail in error.errors():
         key = ".".join(map(str, detail["loc"]))
-        yield _row_problem(path, row, f"the record is wrong: {detail['msg']}", text, key)
+        said = f"{detail['msg'][:1].lower()}{detail['msg'][1:]}"
+        if detail["type"] == "missing" and key == "prompt":
+            message = f"the record has no prompt, which is one of the keys {', '.join(COLUMNS)}"
+        elif not key:
+            message = f"the line is not a JSON object, but {_kind_of(detail['input'])}"
+        elif detail["type"] == "string_type":
+            message = f"the value of {key!r} is not a text, but {_kind_of(detail['input'])}"
+        elif detail["type"] == "string_pattern_mismatch" and key == "prompt":
+            message = "the prompt is empty"
+        else:
+            message = f"the value of {key!r} is wrong: {said}"
+        yield _row_problem(path, row, message, text, key)
+
+
+def _kind_of(value: object) -> str:
+    """Return what a value of JSON is, in words."""
+    if value is None:
+        return "null"
+    names = {bool: "true or false", int: "a number", float: "a number", str: "a text", dict: "an object"}
+    return names.get(type(value), "a list")
 
 
 def _origin(record: _AnyRecord) -> PromptOrigin:
@@ -187,7 +214,8 @@ def _rename(values: Any) -> Any:
     """Give the text, its id and its licence the names that records of the kit have."""
     if not isinstance(values, dict):
         return values
-    values = dict(values)
+    # A null says no more than a key that is not there; only a prompt that is null is worth a word.
+    values = {key: value for key, value in values.items() if value is not None or key in COLUMNS}
     for other, name in (*_OTHER_NAMES, *((column, "prompt") for column in COLUMNS[1:])):
         if other in values:
             values.setdefault(name, values.pop(other))
@@ -201,7 +229,7 @@ def _read_txt(path: Path, problems: list[Problem]) -> Iterator[Line]:
 
 def _lines(path: Path, problems: list[Problem]) -> Iterator[tuple[int, str]]:
     """Yield the lines that are not empty, with their numbers; a line without end takes no memory."""
-    with path.open(encoding="utf-8-sig", newline="\n") as file:
+    with path.open(encoding="utf-8-sig", errors=_ERRORS, newline="\n") as file:
         row = 0
         while text := file.readline(_MAX_LINE_CHARS):
             row += 1
@@ -209,12 +237,24 @@ def _lines(path: Path, problems: list[Problem]) -> Iterator[tuple[int, str]]:
                 problems.append(_row_problem(path, row, "the line has too many characters", text, None))
                 while text and not text.endswith("\n"):
                     text = file.readline(_MAX_LINE_CHARS)
-            elif text := text.strip():
+            elif (text := text.strip()) and _is_utf8(path, row, text, problems):
                 yield row, text
 
 
+def _is_utf8(path: Path, row: int, text: str, problems: list[Problem]) -> bool:
+    """Return whether a row was text in UTF-8; one damaged row is no reason to refuse the others."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        shown = text.encode(errors=_ERRORS).decode(errors="backslashreplace")
+        message = f"the row is not text in UTF-8, from its character {error.start + 1:,} on"
+        problems.append(_row_problem(path, row, message, shown, None))
+        return False
+    return True
+
+
 def _read_csv(path: Path, problems: list[Problem]) -> Iterator[Line]:
-    with path.open(encoding="utf-8-sig", newline="") as file:
+    with path.open(encoding="utf-8-sig", errors=_ERRORS, newline="") as file:
         reader = csv.reader(file)
         header = next(reader, [])
         column = next((name for name in COLUMNS if name in header), None)
@@ -225,8 +265,11 @@ def _read_csv(path: Path, problems: list[Problem]) -> Iterator[Line]:
         place = header.index(column)
         names = [dict(_OTHER_NAMES).get(name, name) for name in header]
         for row, cells in enumerate(reader, 2):
+            if not _is_utf8(path, row, ",".join(cells), problems):
+                continue
             if len(cells) != len(header):
-                message = f"the row has {len(cells)} cells, and the header {len(header)}"
+                num_cells = f"{len(cells)} cell{'' if len(cells) == 1 else 's'}"
+                message = f"the row has {num_cells}, and the header {len(header)}"
                 problems.append(_row_problem(path, row, message, ",".join(cells), None))
             elif text := cells[place].strip():
                 values = {name: cell.strip() for name, cell in zip(names, cells, strict=True) if cell.strip()}

@@ -5,17 +5,17 @@ about a person under 18 if a word, a number of years or months, or an attribute 
 text and at the values of attributes alike.
 """
 
-import math
 import re
 import tomllib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from pathlib import Path
+from typing import Any
 
-from builders.generation.look_alikes import fold
+from builders.generation.ages import ADULT_AGE, says_adult_age, says_name_with_age, says_young_age
+from builders.generation.look_alikes import find_hidden, fold
 
-ADULT_AGE = 18
 _AGE_NAMES = ("age", "age_group", "age_range", "age_years")
 _SEXUAL, _YOUNG = "sexual", "young"  # keys of the rules; each other kind is one of `adult_only`
 AGE = "age"
@@ -28,36 +28,6 @@ _WORD = re.compile(r"[a-z0-9]+(?:'[a-z0-9]+|(?<=[0-9])\.[0-9]+)*")
 # Words of one phrase have blanks or hyphens between; any other sign ends a phrase, as a new line does.
 _MARKED = re.compile(rf"{_WORD.pattern}|[^\sa-z0-9'_-]|\n|--+|(?<!\S)-(?!\S)")
 _GAP = "|"  # stands for a harmless phrase, so that the words around it do not become neighbours
-_NUMBERS = {
-    word: float(number)
-    for number, word in enumerate(
-        (
-            *(
-                "zero",
-                "one",
-                "two",
-                "three",
-                "four",
-                "five",
-                "six",
-                "seven",
-                "eight",
-                "nine",
-                "ten",
-                "eleven",
-            ),
-            *("twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen"),
-        )
-    )
-}
-_YEARS, _SHORTER = ("year", "years", "yr", "yrs", "yo"), ("month", "months", "week", "weeks", "day", "days")
-_OLD, _AGED = (
-    ("old", "of"),
-    ("age", "aged"),
-)  # "7 months old", "7 months of age"; "aged 7", "age 7", "age of 7"
-_AGE_WORDS = frozenset({*_YEARS, *_SHORTER, *_AGED, "y"})
-_NUMBER = re.compile(r"\d{1,3}(?:\.\d+)?")
-_SHORT_AGE = re.compile(r"(\d{1,2})(?:yo?|yrs?|years?(?:old)?)")  # "15yo"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +60,7 @@ class Finding:
 class _Words:
     """Words and phrases with what they are about; only the last word of one may end in `*`.
 
-    All rules share one, so that a text is gone through once.
+    Plurals and possessives are found, too. All rules share one, so that a text is gone through once.
     """
 
     def __init__(self, lines: Iterable[tuple[str, str]]) -> None:
@@ -105,8 +75,7 @@ class _Words:
             for phrase, is_stem, kind in self._beginning_with(word) if entries is None else entries:
                 said = words[start : start + len(phrase)]
                 if len(said) == len(phrase) and (
-                    (*said[:-1],) == phrase[:-1]
-                    and (said[-1].startswith(phrase[-1]) if is_stem else said[-1] == phrase[-1])
+                    (*said[:-1],) == phrase[:-1] and _is_form(said[-1], phrase[-1], is_stem=is_stem)
                 ):
                     yield " ".join(said), kind
 
@@ -118,7 +87,17 @@ class _Words:
 
 
 def _begins(phrase: tuple[str, ...], word: str, *, is_stem: bool) -> bool:
-    return word.startswith(phrase[0]) if is_stem and len(phrase) == 1 else word == phrase[0]
+    return _is_form(word, phrase[0], is_stem=is_stem) if len(phrase) == 1 else word == phrase[0]
+
+
+def _is_form(word: str, listed: str, *, is_stem: bool) -> bool:
+    """Return whether a word is a listed one, begins with it, or is its plural or possessive."""
+    if is_stem or not word.startswith(listed):
+        return is_stem and word.startswith(listed)
+    ending = word[len(listed) :]
+    if ending in ("", "'s", "s's"):
+        return True
+    return ending == ("es" if listed.endswith(("s", "x", "ch", "sh")) else "s")
 
 
 def _split(line: str) -> list[str]:
@@ -133,7 +112,8 @@ class _Text:
     """
 
     def __init__(self, text: str) -> None:
-        self.folded = fold(text)
+        self.text = text
+        self.folded = fold(_without_names(text))
         self.words = _WORD.findall(self.folded)
 
     def without(self, harmless: "re.Pattern[str]") -> list[str]:
@@ -144,28 +124,57 @@ class _Text:
 
 
 @dataclass(frozen=True, slots=True)
+class _Near:
+    """Words of two groups that may not be near each other, in whatever order."""
+
+    rule: str
+    pattern: "re.Pattern[str]"
+    first_words: frozenset[str]  # one of them is in a text that the pattern can match
+
+
+@dataclass(frozen=True, slots=True)
 class _Rules:
     words: _Words
+    near: Sequence[_Near]
     harmless: "re.Pattern[str]"
     harmless_with_young: "re.Pattern[str]"
+    of_grown: "re.Pattern[str]"
     young_groups: frozenset[str]
 
     def find(self, text: "_Text") -> list[tuple[str, str]]:
         """Return what a text says, and the kind of each, without what is harmless."""
         found = list(self.words.find(text.words))
-        if not found:
-            return found
         # Most finds are words that go with adults only, in a text about adults: no pattern has to run.
         if any(kind in _CHECKED for _, kind in found):
             found = [each for each in found if each[1] not in _CHECKED]
             said = self.words.find(text.without(self.harmless))
             found += [each for each in said if each[1] in _CHECKED]
-        return found
+        return [*found, *self._find_near(text), *self._find_hidden(text)]
 
     def find_adult_only(self, text: "_Text") -> list[tuple[str, str]]:
         """Return what a text may not say of somebody young, and the kind of each."""
-        said = self.words.find(text.without(self.harmless_with_young))
+        said = [*self.words.find(text.without(self.harmless_with_young)), *self._find_hidden(text)]
         return [each for each in said if each[1] not in _CHECKED]
+
+    def is_of_grown(self, text: "_Text") -> bool:
+        """Return whether the words of youth are about the past of an adult: "only child, 40 years"."""
+        if not self.of_grown.search(" ".join(_MARKED.findall(text.folded))):
+            return False
+        left = self.words.find(text.without(self.of_grown))
+        return not any(kind == _YOUNG for _, kind in left) and says_adult_age(text.folded)
+
+    def _find_near(self, text: "_Text") -> Iterator[tuple[str, str]]:
+        said = set(text.words)
+        near = [each for each in self.near if not each.first_words.isdisjoint(said)]
+        joined = " ".join(text.words) if near else ""
+        if any(each.pattern.search(joined) for each in near):
+            joined = " ".join(text.without(self.harmless))
+            for each in near:
+                yield from ((found[0], each.rule) for found in each.pattern.finditer(joined))
+
+    def _find_hidden(self, text: "_Text") -> Iterator[tuple[str, str]]:
+        # The gaps keep them from being neighbours: no phrase may come of them.
+        return self.words.find([each for word in find_hidden(text.folded) for each in (word, _GAP)])
 
 
 def find_in_prompt(text: str, attributes: Iterable[tuple[str, str]] = ()) -> list[Finding]:
@@ -199,7 +208,9 @@ def is_young(text: str, attributes: Iterable[tuple[str, str]] = ()) -> bool:
 
 
 def _is_young(read: _Text, said: Iterable[tuple[str, str]], attributes: Iterable[tuple[str, str]]) -> bool:
-    if any(kind == _YOUNG for _, kind in said) or _says_young_age(read.words):
+    if says_young_age(read.folded) or says_name_with_age(read.text):
+        return True
+    if any(kind == _YOUNG for _, kind in said) and not _load().is_of_grown(read):
         return True
     return any(
         name.casefold().replace(" ", "_") in _AGE_NAMES and _is_young_value(value)
@@ -218,49 +229,69 @@ def _is_young_value(value: str) -> bool:
     return bool(numbers) and min(map(float, numbers)) < ADULT_AGE
 
 
-def _says_young_age(words: Sequence[str]) -> bool:
-    """Return whether words say an age below 18 years."""
-    ends = ["", "", ""]
-    for place, word in enumerate(words):
-        if word not in _AGE_WORDS and not word[0].isdigit():
-            continue
-        before, after = words[place - 1] if place else "", [*words[place + 1 : place + 4], *ends]
-        if word in _YEARS or (word == "y" and after[0] == "o"):
-            is_young = _number(before) < ADULT_AGE
-        elif word in _SHORTER:
-            is_young = after[0] in _OLD and _number(before) < math.inf
-        elif word in _AGED:
-            number, unit = after[1:3] if after[0] == "of" else after[:2]
-            is_young = _number(number) < ADULT_AGE or (unit in _SHORTER and _number(number) < math.inf)
-        else:
-            short = _SHORT_AGE.fullmatch(word) if word[0].isdigit() else None
-            is_young = short is not None and int(short[1]) < ADULT_AGE
-        if is_young:
-            return True
-    return False
-
-
-def _number(word: str) -> float:
-    """Return the number that a word says; infinity if it says none."""
-    return float(word) if _NUMBER.fullmatch(word) else _NUMBERS.get(word, math.inf)
-
-
 @cache
 def _load() -> _Rules:
-    table = tomllib.loads(_RULES.read_text(encoding="utf-8"))
+    table = _load_table()
     lines = [(line, kind) for kind in (*NEVER, _YOUNG) for line in table[kind]]
     adult_only = [(line, kind) for kind, lines in table["adult_only"].items() for line in lines]
     return _Rules(
         words=_Words([*lines, *adult_only]),
+        near=[
+            _Near(each["rule"], _near_pattern(each), frozenset(_split(line)[0] for line in each["one"]))
+            for each in table["near"]
+        ],
         harmless=_pattern(table["harmless"]),
         harmless_with_young=_pattern(table["harmless_with_young"]),
+        of_grown=_pattern([*table["harmless"], *table["young_once"]]),
         young_groups=frozenset(table["young_groups"]),
     )
 
 
+@cache
+def _load_table() -> dict[str, Any]:
+    return tomllib.loads(_RULES.read_text(encoding="utf-8"))
+
+
+def _without_names(text: str) -> str:
+    """Return a text without the names of persons that are words of the lists, too."""
+    if any(name in text for name in _load_table()["surnames"]):
+        return _load_names().sub(".", text)
+    return text
+
+
+@cache
+def _load_names() -> "re.Pattern[str]":
+    """Return a pattern of names whose second part is a word that the rules look for: as "John Lee Hooker"."""
+    table = _load_table()
+    first, last = ("|".join(table[name]) for name in ("first_names", "surnames"))
+    return re.compile(rf"\b(?:{first})(?: (?:{first}|[A-Z]\.?)){{0,2}} (?:{last})\b")
+
+
+def _near_pattern(near: Mapping[str, Any]) -> "re.Pattern[str]":
+    """Return a pattern for a word of each group with at most `within` words between, in both orders."""
+    one, other = (_alternatives(near[name]) for name in ("one", "other"))
+    between = rf" (?:[a-z0-9'.]+ ){{0,{near['within']}}}"
+    return re.compile(rf"(?<!\S)(?:(?:{one}){between}(?:{other})|(?:{other}){between}(?:{one}))(?!\S)")
+
+
 def _pattern(lines: Iterable[str]) -> "re.Pattern[str]":
-    """Return a pattern of words and phrases between which are blanks."""
-    alternatives = [
-        re.escape(" ".join(_split(line))) + ("[a-z0-9']*" if line.endswith("*") else "") for line in lines
-    ]
-    return re.compile(rf"(?<![a-z0-9'])(?:{'|'.join(alternatives)})(?![a-z0-9'])")
+    """Return a pattern of words and phrases between which are blanks.
+
+    In a line, `|` is between words of which one is there, and `?` ends a word that may be left out.
+    """
+    return re.compile(rf"(?<![a-z0-9'])(?:{'|'.join(map(_line_pattern, lines))})(?:'?s)?(?![a-z0-9'])")
+
+
+def _line_pattern(line: str) -> str:
+    *first, last = line.split()
+    parts = (
+        f"(?:(?:{_alternatives(each.removesuffix('?').split('|'))}) ){'?' if each.endswith('?') else ''}"
+        for each in first
+    )
+    return f"{''.join(parts)}(?:{_alternatives(last.split('|'))})"
+
+
+def _alternatives(words: Iterable[str]) -> str:
+    return "|".join(
+        re.escape(" ".join(_split(word))) + ("[a-z0-9']*" if word.endswith("*") else "") for word in words
+    )

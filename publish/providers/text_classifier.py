@@ -3,6 +3,7 @@
 Nothing is downloaded, weights are safetensors, and no code of a model is run.
 """
 
+import json
 import logging
 import threading
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 import torch
 import transformers
 
-from builders.generation.cleaning import Opinion
+from builders.generation.opinions import Opinion
 from publish.providers.local_classifiers import ClassifierNotLoadedError, load_classifier
 from publish.providers.text_judges import JudgeOptions, meaning_of, problem_of, weigh
 from schemas.problems import SettingsError, name_some
@@ -30,6 +31,7 @@ class TextClassifier:
     """
 
     concurrency = 1
+    identity = None  # it costs nothing, and its files may change
 
     def __init__(self, options: JudgeOptions) -> None:
         transformers.utils.logging.set_verbosity(logging.CRITICAL)  # what goes wrong is said below
@@ -49,13 +51,17 @@ class TextClassifier:
         self._is_multiple = getattr(config, "problem_type", None) == "multi_label_classification"
         self._turn = threading.Lock()
 
-    def judge(self, text: str) -> Opinion:
-        """Return what the classifier says of a text; of a long one, of its first 512 tokens."""
+    def ask(self, text: str) -> str:
+        """Return labels and scores of a text as JSON; of a long one, of its first 512 tokens."""
         with self._turn, torch.inference_mode():
             tokens = self._split(text, return_tensors="pt", truncation=True, max_length=_MAX_TOKENS)
             logits = self._model(**tokens).logits[0].float()
             shares = logits.sigmoid() if self._is_multiple else logits.softmax(-1)
-        return weigh(list(zip(self._labels, shares.tolist(), strict=True)), self._options)
+        return json.dumps(list(zip(self._labels, shares.tolist(), strict=True)))
+
+    def read(self, answer: str) -> Opinion:
+        """Return what an answer says: see `TextJudge`."""
+        return weigh([(label, score) for label, score in json.loads(answer)], self._options)
 
     def close(self) -> None:
         """Do nothing: there are no connections."""

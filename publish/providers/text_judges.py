@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from urllib.parse import urlsplit
 
-from builders.generation.cleaning import Opinion, OpinionError, TextJudge
+from builders.generation.opinions import Opinion, OpinionError, TextJudge
 from publish.network import Clock, RetryPolicy, TimeLimits
 from schemas.problems import Problem, Reason, SettingsError, name_some, suggest
 

@@ -2,8 +2,8 @@
 
 from urllib.parse import urlsplit
 
-from builders.generation.cleaning import Opinion, OpinionError
 from builders.generation.images import ImageFailureError, ImageRefusalError, LostAnswerError
+from builders.generation.opinions import LostOpinionError, Opinion, OpinionError
 from publish.providers.answers import load_json
 from publish.providers.asking import Asker
 from publish.providers.exchanges import Exchange
@@ -28,6 +28,7 @@ class ModerationEndpoint:
         server = urlsplit(options.place).netloc.rpartition("@")[2]
         self.name = f"moderation of {server}"
         self._model, self._threshold = options.model or DEFAULT_MODEL, options.threshold
+        self.identity = f"moderation {options.place} {self._model}"
         kind = ProviderKind(self.name, "text_moderation", ("SFHQ_MODERATION_KEY",))
         provider = ProviderOptions(
             kind,
@@ -42,13 +43,19 @@ class ModerationEndpoint:
         self._asker = Asker(provider, product="a judgement", model_flag="--opinion-model")
         self._client = open_client(provider, _MAX_ANSWER_BYTES)
 
-    def judge(self, text: str) -> Opinion:
-        """Return what the endpoint says of a text: see `TextJudge`."""
+    def ask(self, text: str) -> str:
+        """Return the endpoint's answer on a text: see `TextJudge`."""
         try:
             exchange = self._asker.ask(lambda: self._post(text))
-        except (ImageRefusalError, ImageFailureError, LostAnswerError) as error:
+        except LostAnswerError as error:
+            raise LostOpinionError(str(error)) from None
+        except (ImageRefusalError, ImageFailureError) as error:
             raise OpinionError(str(error)) from None
-        return _read(exchange.body, self._threshold)
+        return exchange.body.decode(errors="replace")
+
+    def read(self, answer: str) -> Opinion:
+        """Return what an answer says: see `TextJudge`."""
+        return _read(answer, self._threshold)
 
     def close(self) -> None:
         """Close connections."""
@@ -61,13 +68,13 @@ class ModerationEndpoint:
         )
 
 
-def _read(body: bytes, threshold: float) -> Opinion:
+def _read(body: str, threshold: float) -> Opinion:
     """Return what an answer says: flagged as a whole, or any of its categories, by itself or by its score.
 
     Raises:
         OpinionError: It is no answer on one text.
     """
-    answer = load_json(body)
+    answer = load_json(body.encode())
     results = answer.get("results") if isinstance(answer, dict) else None
     result = results[0] if isinstance(results, list) and len(results) == 1 else None
     if not isinstance(result, dict) or not isinstance(result.get("flagged"), bool):

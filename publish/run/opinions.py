@@ -1,4 +1,4 @@
-"""Opens the classifiers of `--opinion`; `publish/prompts.py` has the flags."""
+"""Opens the classifiers of `--opinion` and their journal; `publish/prompts.py` has the flags."""
 
 import argparse
 import os
@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from urllib.parse import urlsplit
 
-from builders.generation.cleaning import TextJudge
+from builders.generation.cleaning import Opinions
+from builders.generation.opinions import OpinionAsker, OpinionJournal, TextJudge
 from publish.network import TimeLimits, redact_url
 from publish.providers.text_judges import (
     OTHER_SERVER_KEY,
@@ -18,7 +19,10 @@ from publish.providers.text_judges import (
     open_judge,
     problem_of,
 )
+from publish.run.llm_requests import JOURNAL
+from publish.run.sentence_writing import work_folder
 from publish.run.terminal import Terminal
+from publish.run.workspace import lock_output
 from schemas.problems import Problem, SettingsError
 
 # A key of this host has a name of its own; no other server gets it.
@@ -26,12 +30,34 @@ _KEYS_OF_HOSTS = {"api.openai.com": "OPENAI_API_KEY"}
 
 
 @contextmanager
-def open_judges(options: argparse.Namespace, terminal: Terminal) -> Iterator[list[TextJudge]]:
-    """Open the classifiers that the flags name.
+def open_opinions(options: argparse.Namespace, terminal: Terminal) -> Iterator[Opinions | None]:
+    """Open the classifiers that the flags name, and the journal of their answers beside the file of --out.
+
+    Yields:
+        What asks them; None if the flags name none.
 
     Raises:
         SettingsError: A flag is wrong, or a classifier cannot be opened.
+        ReleaseError: Another run is using the journal.
     """
+    with _open_judges(options, terminal) as judges:
+        if not judges:
+            yield None
+            return
+        work = work_folder(options.out)
+        work.parent.mkdir(parents=True, exist_ok=True)
+        with lock_output(work), OpinionJournal(work / JOURNAL) as journal:
+            journal.recover()
+            asker = OpinionAsker(journal, sends_again=options.send_again)
+            yield Opinions(judges, asker)
+        if asker.num_kept:
+            terminal.note(
+                f"{asker.num_kept:,} answers of classifiers are of an earlier run, and were not asked again."
+            )
+
+
+@contextmanager
+def _open_judges(options: argparse.Namespace, terminal: Terminal) -> Iterator[list[TextJudge]]:
     problems = list[Problem]()
     labels = _read_labels(options.opinion_label, problems)
     kinds = [_read_opinion(text, problems) for text in options.opinion]

@@ -10,7 +10,7 @@ from builders.files import open_whole, sync
 from builders.generation.cleaning import UNJUDGED, Row, clean_prompts, count_reasons, write_scores
 from builders.generation.languages import INSTALL, LanguageModel, load_language_model
 from builders.generation.prompt_files import write_prompts
-from publish.run.opinions import open_judges
+from publish.run.opinions import open_opinions
 from publish.run.prompt_results import PromptCleanResult
 from publish.run.prompting import check_out
 from publish.run.terminal import Terminal
@@ -54,8 +54,8 @@ def clean(options: argparse.Namespace, terminal: Terminal) -> int:
         fix = "write its short name, such as cc0-1.0"
         raise SettingsError(_problem("--license", "the licence has no name", options.license, fix))
     languages = None if options.any_language else _load_languages()
-    with open_judges(options, terminal) as judges:
-        rows = clean_prompts(options.file, options.near, languages, judges)
+    with open_opinions(options, terminal) as opinions, terminal.progress() as track:
+        rows = clean_prompts(options.file, options.near, languages, opinions, track)
     kept, reasons = [row for row in rows if not row.removals], count_reasons(rows)
     out.parent.mkdir(parents=True, exist_ok=True)
     write_rejected(rejected, (_rejected(row) for row in rows if row.removals))

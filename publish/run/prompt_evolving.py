@@ -84,7 +84,8 @@ def _read_bases(path: Path, entries: list[_Entry]) -> list[Base]:
         else:
             bases.append(base)
     entries += [
-        {"row": problem.row, "reason": UNREADABLE, "message": problem.message} for problem in problems
+        {"row": problem.row, "prompt": problem.value, "reason": UNREADABLE, "message": problem.message}
+        for problem in problems
     ]
     if not bases:
         message, fix = "the file has no prompts that may be rewritten", "see them with `sfhq prompts clean`"

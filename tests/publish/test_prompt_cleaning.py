@@ -2,7 +2,8 @@
 
 import csv
 import json
-from collections import Counter
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,8 @@ import pytest
 
 from builders.generation.rules import find_in_prompt
 from publish import prompts
-from tests.builders.generation.prompt_texts import HARMLESS, REFUSED
+from tests.builders.generation.ordinary_prompts import make_ordinary
+from tests.builders.generation.prompt_texts import DISGUISED, HARMLESS, REFUSED
 from tests.builders.generation.worlds import make
 
 Capture = pytest.CaptureFixture[str]
@@ -88,6 +90,55 @@ def test_every_row_is_kept_or_has_a_reason(tmp_path: Path, capsys: Capture) -> N
     assert prompts.main(["check", str(tmp_path / "clean.jsonl")]) == 0
 
 
+def test_a_damaged_file_is_read_as_far_as_it_goes(tmp_path: Path, capsys: Capture) -> None:
+    rows = [
+        b'{"prompt": "a baker\\r\\n with flour on the hands"}',
+        b'{"prompt": "the owner of a caf\xe9 with a hat"}',
+        b"",
+        b'{"prompt": null}',
+        b'{"caption": "a man"}',
+        b'{"prompt": ["a man"]}',
+        b'["a man"]',
+        b'"a man"',
+        b'{"prompt": "  "}',
+        b"no JSON",
+        b'{"prompt": "' + b"x" * 1_000_000 + b'"}',
+        b'{"prompt": "an old sailor with a white beard", "license": null, "attributes": null}',
+    ]
+    path = tmp_path / "raw.jsonl"
+    path.write_bytes(b"\xef\xbb\xbf" + b"\r\n".join(rows))
+    document, kept = clean(capsys, path)
+    assert [row["prompt"] for row in kept] == [
+        "a baker with flour on the hands",
+        "an old sailor with a white beard",
+    ]
+    assert document["result"]["reasons"] == {"unreadable": 9}
+    lines = map(json.loads, (tmp_path / "clean.rejected.jsonl").read_text().splitlines())
+    said = {row["row"]: row["reasons"][0]["message"] for row in lines}
+    assert said == {
+        2: "the row is not text in UTF-8, from its character 31 on",
+        4: "the value of 'prompt' is not a text, but null",
+        5: "the record has no prompt, which is one of the keys prompt, text_prompt, text",
+        6: "the value of 'prompt' is not a text, but a list",
+        7: "the line is not a JSON object, but a list",
+        8: "the line is not a JSON object, but a text",
+        9: "the prompt is empty",
+        10: "the line is not JSON",
+        11: "the line has too many characters",
+    }
+    path.write_bytes("a man\n".encode("utf-16"))
+    assert "UTF-16" in clean(capsys, path, "--overwrite")[0]["problems"][0]["message"]
+
+
+def test_every_row_of_a_table_is_kept_or_has_a_reason(tmp_path: Path, capsys: Capture) -> None:
+    path = tmp_path / "raw.csv"
+    path.write_bytes(b'id,prompt\r\n1,"a baker"\r\n2,a caf\xe9 owner\r\n3\r\n4,""\r\n,\r\n5,a sailor\r\n')
+    document, kept = clean(capsys, path, "--any-language")
+    assert [row["prompt_id"] for row in kept] == ["1", "5"]
+    assert document["result"]["num_rows"] == 4  # a row without a prompt is none
+    assert rejected(tmp_path) == {3: ["unreadable"], 4: ["unreadable"]}
+
+
 def test_cleaning_again_changes_nothing(tmp_path: Path, capsys: Capture) -> None:
     path = write(tmp_path / "raw.jsonl", *(record.model_dump() for record in make(40)), {"prompt": "a man "})
     _, kept = clean(capsys, path)
@@ -98,23 +149,30 @@ def test_cleaning_again_changes_nothing(tmp_path: Path, capsys: Capture) -> None
     assert (document["result"]["num_changed"], document["result"]["reasons"]) == (0, {})
 
 
+@pytest.mark.parametrize("texts", [REFUSED, DISGUISED])
 @pytest.mark.parametrize("rule", REFUSED)
-def test_mild_wordings_of_what_no_prompt_may_say_are_refused(rule: str) -> None:
-    for text in REFUSED[rule]:
+def test_mild_wordings_of_what_no_prompt_may_say_are_refused(
+    rule: str, texts: Mapping[str, Sequence[str]]
+) -> None:
+    for text in texts[rule]:
         assert rule in {found.rule for found in find_in_prompt(text)}, text
 
 
-def test_ordinary_prompts_of_faces_stay(tmp_path: Path, capsys: Capture) -> None:
-    texts = [*HARMLESS, *(record.prompt for seed in (1, 2, 3, 4) for record in make(230, seed=seed))]
+@pytest.mark.parametrize("text", HARMLESS)
+def test_prompts_that_only_sound_like_it_stay(text: str) -> None:
+    assert find_in_prompt(text) == []
+
+
+def test_ordinary_prompts_that_no_rule_has_filtered_stay(tmp_path: Path, capsys: Capture) -> None:
+    texts = list(make_ordinary(1000, seed=1))
+    assert len({word for text in texts for word in re.findall(r"[a-z]+", text.casefold())}) > 1500
     path = tmp_path / "raw.txt"
     path.write_text("\n".join(texts))
-    document, kept = clean(capsys, path)
-    assert len(texts) >= 1000
-    assert len(texts) - len(kept) <= 2, rejected(tmp_path)
-    assert {text for text in HARMLESS if "nude" in text or "portrait" in text} <= {
-        row["prompt"] for row in kept
-    }
-    assert Counter(document["result"]["reasons"]).total() <= 2
+    _, kept = clean(capsys, path, "--any-language")
+    refused = {text: find_in_prompt(text) for text in texts if find_in_prompt(text)}
+    assert len(refused) <= 2, refused
+    assert not [text for text in refused if re.search("nude|portrait", text)]
+    assert len(kept) == 1000 - len(refused)  # they repeat no text, either
 
 
 @pytest.mark.parametrize(

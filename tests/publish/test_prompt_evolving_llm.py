@@ -12,11 +12,12 @@ from typing import Any
 
 import pytest
 
-from builders.generation.evolving import load_evolutions
+from builders.generation.evolving import Base, Task, load_evolutions, plan_evolutions
+from builders.generation.evolving_llm import find_fault
 from builders.generation.rules import find_in_prompt
 from publish import prompts
 from publish.run.sentence_writing import work_folder
-from schemas.prompts import PromptRecord
+from schemas.prompts import PromptOrigin, PromptRecord
 from tests.builders.generation.worlds import make
 from tests.publish.providers.chat_server import MODEL, RIGHT, ChatServer, answer
 from tests.publish.providers.image_server import Reply, Seen
@@ -34,11 +35,10 @@ class RewritingServer(ChatServer):
     """A model that rewrites well, unless a test queues something else."""
 
     def _reply(self, seen: Seen) -> Reply:
-        reply = super()._reply(seen) if self.replies else None
-        if reply is None:
-            with self._lock:
-                self.seen.append(seen)
-        if reply is None or reply is RIGHT:
+        with self._lock:
+            self.seen.append(seen)
+            reply = self.replies.pop(0) if self.replies else RIGHT
+        if reply is RIGHT:
             said = asked(seen)
             more = ", with soft tones" if said["Complexity"] == "quality" else ""
             reply = prompt(f"{said['Prompt']} In the style of {said['Style'].split(' (')[0]}{more}.")
@@ -126,6 +126,67 @@ def test_a_wrong_rewriting_is_asked_for_once_more_and_then_written_by_rule(
     assert [record.grammar for record in made] == [f"{MODEL}-2026", load_evolutions().name]
     assert not [record for record in made if find_in_prompt(record.prompt)]
     assert all("an old sailor" in record.prompt.casefold() for record in made)
+
+
+BASE = "an old sailor with a long grey beard, no hat, on a wooden pier at dawn, 60 years old"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"I'm sorry, but I cannot rewrite this prompt: {BASE}",
+        f"I\u2019m sorry, I can\u2019t help with that. {BASE}",
+        f"As an AI language model, I would write: {BASE}",
+        f"Unfortunately, I am unable to do that. {BASE}",
+        f"{BASE}. This violates our content policy.",
+        f"Sure! Here is the new prompt: {BASE}",
+        f"Certainly, {BASE}",
+        f"Here's the rewritten version: {BASE}",
+        f"Prompt: {BASE}",
+        f"**{BASE}**",
+        f"```{BASE}```",
+        f"# Portrait\n{BASE}",
+        f"- {BASE}",
+        f'"{BASE}"',
+        f"\u201c{BASE}\u201d",
+        f"{BASE}. Let me know if you want changes.",
+        BASE.replace("no hat", "a hat"),
+        BASE.replace("no hat, ", ""),
+        BASE.replace("a long grey beard", "no long grey beard"),
+        BASE.replace("60 years old", "old"),
+        "an old sailor, no hat, 60 years old, ink on paper",
+    ],
+)
+def test_a_text_that_is_no_rewriting_is_refused(text: str) -> None:
+    assert find_fault(task(), text), text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        BASE,
+        f"Ink portrait of {BASE}, with fine lines.",
+        "Watercolour: an old sailor, 60 years old, his beard long and grey, no hat, on a wooden pier, dawn",
+        "A sailor of 60, old, without a hat, long grey beard, wooden pier, dawn; cinematic light",
+        "At dawn on the wooden pier stands an old sailor of 60 years with a long grey beard and not a hat",
+    ],
+)
+def test_a_text_that_keeps_what_it_must_is_right(text: str) -> None:
+    assert find_fault(task(), text) is None
+
+
+def test_what_the_prompt_itself_says_is_no_chatter() -> None:
+    for text in (
+        "Sorry sailor on a pier",
+        '"Sure!" says an old sailor on a pier, "certainly"',
+        "Okay sign, an old sailor",
+    ):
+        assert find_fault(task(text), f"{text}, ink") is None, text
+
+
+def task(text: str = BASE) -> Task:
+    base = Base(1, text, (), PromptOrigin(base_prompt_id="a"))
+    return next(plan_evolutions([base], 1))
 
 
 def test_a_budget_ends_a_run_and_a_larger_one_goes_on(

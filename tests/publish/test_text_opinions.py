@@ -2,7 +2,13 @@
 
 import csv
 import json
+import os
+import signal
+import subprocess
+import sys
 import threading
+import time
+from collections import Counter
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
@@ -13,8 +19,10 @@ from huggingface_hub import constants
 
 from publish import prompts
 from publish.providers.text_judges import find_kind
+from publish.run.sentence_writing import work_folder
 from tests.publish.loopback import Loopback
 from tests.publish.providers.image_server import Reply, Seen, answer_with, say
+from tests.support import ROOT
 
 Capture = pytest.CaptureFixture[str]
 KEY = "MarkedSecretKey0123456789abcdef"
@@ -45,6 +53,7 @@ class OpinionServer(Loopback):
 
     def __init__(self) -> None:
         self.replies: list[Reply] = []
+        self.silent_after: int | None = None
         self.names = ("toxic", "non-toxic")
         self.seen: list[Seen] = []
         self._lock = threading.Lock()
@@ -53,6 +62,8 @@ class OpinionServer(Loopback):
     def _reply(self, seen: Seen) -> Reply:
         with self._lock:
             self.seen.append(seen)
+            if self.silent_after is not None and len(self.seen) > self.silent_after:
+                return Reply(do="silent")
             if self.replies:
                 return self.replies.pop(0)
         if seen.path.endswith("/moderations"):
@@ -195,6 +206,76 @@ def test_wrong_flags_are_refused(tmp_path: Path, capsys: Capture, flags: list[st
     assert (document["exit_status"], decisions) == (2, {})
     assert message in json.dumps(document["problems"])
     assert "me:pass" not in json.dumps(document)
+
+
+@pytest.mark.parametrize("kind", ["moderation", "hugging-face"])
+def test_an_answer_is_asked_for_once(
+    kind: str, server: OpinionServer, tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SFHQ_MODERATION_KEY", KEY)
+    first = clean(capsys, tmp_path, *flag(kind, server))
+    assert len(server.seen) == 4
+    assert clean(capsys, tmp_path, *flag(kind, server))[1:] == first[1:]
+    assert clean(capsys, tmp_path, *flag(kind, server), "--opinion-threshold", "0.1")[1] != first[1]
+    assert len(server.seen) == 4  # another threshold needs no other answer
+    clean(capsys, tmp_path, *flag(kind, server), texts=(*TEXTS[:3], "a young baker with bread"))
+    assert len(server.seen) == 5
+    other = flag(kind, server)[1].replace("127.0.0.1", "localhost")
+    clean(capsys, tmp_path, "--opinion", other)
+    assert len(server.seen) == 9
+    if kind == "moderation":
+        clean(capsys, tmp_path, *flag(kind, server), "--opinion-model", "newer")
+        assert len(server.seen) == 13
+    for path in work_folder(tmp_path / "clean.jsonl").iterdir():
+        assert KEY.encode() not in path.read_bytes()
+
+
+@pytest.mark.parametrize("kind", ["moderation", "hugging-face"])
+def test_a_lost_answer_is_asked_for_again_only_if_the_user_says_so(
+    kind: str, server: OpinionServer, tmp_path: Path, capsys: Capture
+) -> None:
+    server.replies = [say({"error": "the gateway gave up"}, 504)]
+    assert clean(capsys, tmp_path, *flag(kind, server))[0]["result"]["reasons"]["unjudged"] == 1
+    document, _, _ = clean(capsys, tmp_path, *flag(kind, server))
+    assert (document["exit_status"], len(server.seen)) == (1, 4)
+    rejected = (tmp_path / "clean.rejected.jsonl").read_text()
+    assert "--send-again" in rejected
+    document, decisions, _ = clean(capsys, tmp_path, *flag(kind, server), "--send-again")
+    assert (document["exit_status"], len(server.seen)) == (0, 5)
+    assert list(decisions.values()).count("second-opinion") == 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["moderation", "hugging-face"])
+def test_a_killed_run_asks_for_no_answer_twice(
+    kind: str, server: OpinionServer, tmp_path: Path, capsys: Capture
+) -> None:
+    texts = [f"{text} number {number}" for number in range(6) for text in TEXTS]
+    path, out = tmp_path / "raw.txt", tmp_path / "clean.jsonl"
+    path.write_text("\n".join(texts))
+    flags = [str(path), "--out", str(out), "--any-language", "--near", "1", *flag(kind, server)]
+    server.silent_after = 10
+    with subprocess.Popen(
+        [sys.executable, str(ROOT / "publish" / "prompts.py"), "clean", *flags],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    ) as process:
+        while len(server.seen) <= server.silent_after and process.poll() is None:
+            time.sleep(0.01)
+        process.send_signal(signal.SIGKILL)
+    assert process.returncode == -signal.SIGKILL
+    assert not out.exists()
+    server.silent_after = None
+    # What was on its way may be paid for, and is not sent again unasked.
+    assert prompts.main(["clean", *flags]) == 1
+    assert "answers of classifiers are of an earlier run" in capsys.readouterr().err
+    asked = Counter(str(seen.sent["input" if kind == "moderation" else "inputs"]) for seen in server.seen)
+    assert max(asked.values()) == 1
+    assert len(texts) - 4 <= len(asked)  # up to four were written as sent, and may not have been
+    num_harmless = sum(not flagged(text) for text in texts)
+    assert num_harmless - 4 <= len(out.read_text().splitlines())
+    assert prompts.main(["clean", *flags, "--send-again", "--overwrite"]) == 0
+    assert len(out.read_text().splitlines()) == num_harmless
 
 
 @pytest.mark.slow
