@@ -8,6 +8,7 @@ const PAIR_COLUMNS = [
   'agreement', 'votes_image_1', 'votes_image_2', 'votes_both_good', 'votes_both_bad', 'votes_tie', 'votes_toxic',
   'votes',
 ]
+const SHOWN_CHARS = 4000 // of a text in a list
 // Config → the columns that name a row in changes.parquet. Other configs have the same rows.
 const KEYS = { prompts: ['image_id'], captions: ['caption_id'], preferences: ['source', 'id'], generation: ['request_key'] }
 
@@ -46,6 +47,7 @@ export class Relations {
   async #readPairs() {
     if (!this.tables.preferences) return []
     const rows = await readAll(this.tables.preferences, PAIR_COLUMNS)
+    for (const row of rows) row.prompt = row.prompt?.slice(0, SHOWN_CHARS) ?? null
     const doubt = (row) => (row.num_responses > 1 && row.agreement != null ? row.agreement : 2)
     return rows.sort((one, other) => doubt(one) - doubt(other) || other.num_responses - one.num_responses || one.number - other.number)
   }
@@ -93,16 +95,33 @@ export class Relations {
   }
 
   async #previousRow(config, id) {
-    if (!this.places.previous) return undefined
-    this.previous ??= readText(`${this.places.previous}manifest.json`).then((text) => openTables(JSON.parse(text), this.places.previous))
-    const tables = await this.previous
+    const tables = await this.#previousTables()
     return tables[config] ? this.#rowOf(tables[config], config, id) : undefined
   }
 
+  async #previousTables() {
+    if (!this.places.previous) return {}
+    this.previous ??= readText(`${this.places.previous}manifest.json`).then((text) => openTables(JSON.parse(text), this.places.previous))
+    return this.previous
+  }
+
+  /** Return the bytes of an image of the previous release. */
+  async previousImage(id) {
+    const { prompts, default: images } = await this.#previousTables()
+    const number = await this.#numberOf(prompts, 'prompts', id)
+    if (number === undefined) throw new Error(`the previous release has no picture ${id}`)
+    const { bytes } = await images.cell('image', number, true)
+    return bytes.slice().buffer
+  }
+
   async #rowOf(table, config, id) {
-    table.numbers ??= this.#numbers(table, config)
-    const number = (await table.numbers).get(id)
+    const number = await this.#numberOf(table, config, id)
     return number === undefined ? undefined : table.row(number)
+  }
+
+  async #numberOf(table, config, id) {
+    table.numbers ??= this.#numbers(table, config)
+    return (await table.numbers).get(id)
   }
 
   async #numbers(table, config) {
@@ -111,12 +130,13 @@ export class Relations {
   }
 
   /** Return the rejected rows, or null where the folder has none. */
-  rejected() {
+  async rejected() {
     const { rejected, rejectedBytes } = this.places
-    if (!rejected) return Promise.resolve(null)
+    if (!rejected) return null
     const cut = rejected.lastIndexOf('/') + 1
     const table = new Table(rejected.slice(0, cut), [{ path: rejected.slice(cut), num_bytes: rejectedBytes, num_rows: 0 }])
-    return readAll(table, ['table', 'source', 'file', 'row', 'name', 'reason', 'problems', 'raw'])
+    const rows = await readAll(table, ['table', 'source', 'file', 'row', 'name', 'reason', 'problems', 'raw'])
+    return rows.map((row) => ({ ...row, raw: row.raw?.slice(0, SHOWN_CHARS) ?? '' }))
   }
 
   /** Return what else is known of a picture. */
