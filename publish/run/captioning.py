@@ -25,9 +25,10 @@ from builders.features.screening import Candidate, shown_of
 from builders.features.store import FEATURES_NAME, FeatureStore
 from builders.features.zero_shot import digest_recipe
 from builders.files import open_whole, sync
+from builders.generation.ages import ADULT_AGE
 from builders.generation.captions import SentenceWriter
 from builders.generation.captions.ages import OLDEST, Age, find_ages, read_age
-from builders.generation.rules import ADULT_AGE, find_in_prompt, is_young
+from builders.generation.rules import find_in_prompt, is_young
 from builders.parallel import IN_THREADS
 from publish.providers.attributes import open_attribute_models
 from publish.run.caption_settings import FACES, ZERO_SHOT, AttributeJob, problem, resolve
