@@ -3,25 +3,36 @@
 import csv
 import io
 import json
+import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 from PIL import Image
 
 from builders.sources.sample import write_sample
+from publish.explorer import STATIC
 from publish.release import main
 from tests.browser import open_browser
-from tests.support import ROOT, SfhqFolder, lock, protect, request_record, write_requests
+from tests.support import (
+    ROOT,
+    SfhqFolder,
+    lock,
+    protect,
+    request_record,
+    write_requests,
+)
 
 HOSTILE = '<img src=x onerror="document.title=1"><script>document.title=2</script> \u202edesrever &amp; face'
 LONG = "a very long prompt " * 6_800  # no cell of a CSV may be longer
+APP = STATIC.parent / "app"
 TABLE = "SFHQ_T2I_dataset.csv"
 
 
@@ -138,3 +149,36 @@ def browser() -> Iterator[Any]:
     """Return a browser."""
     with open_browser() as browser:
         yield browser
+
+
+@pytest.fixture(scope="session")
+def app(shared: Path) -> Path:
+    """Return a copy of the page's sources with the packages that they need."""
+    with lock(shared / "app.lock"):
+        return prepare_app(shared / "app")
+
+
+def prepare_app(folder: Path) -> Path:
+    """Make a folder with the page's sources and their packages, if it is not there.
+
+    Without Node or the packages, the test is skipped; in CI it fails.
+    """
+    if (folder / "made").is_file():
+        return folder
+    if shutil.which("node") is None or shutil.which("npm") is None:
+        _do_without("there is no Node on this machine")
+    ignored = shutil.ignore_patterns("node_modules")
+    shutil.copytree(APP, folder, ignore=ignored, copy_function=shutil.copyfile, dirs_exist_ok=True)
+    command = ["npm", "ci", "--silent", "--prefer-offline"]
+    installed = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    if installed.returncode:
+        _do_without(f"the packages cannot be had here: {installed.stderr[-200:]}")
+    (folder / "node_modules" / "@esbuild" / "linux-x64" / "bin" / "esbuild").chmod(0o755)
+    (folder / "made").touch()
+    return folder
+
+
+def _do_without(message: str) -> NoReturn:
+    if os.environ.get("CI") == "true":
+        pytest.fail(message)
+    pytest.skip(message)
