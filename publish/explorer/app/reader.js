@@ -53,6 +53,7 @@ const answers = {
   groups: () => relations.groups(),
   changes: () => relations.changes(),
   change: (change) => relations.change(change),
+  previousImage: (id) => relations.previousImage(id),
   rejected: () => relations.rejected(),
   async vectors({ base, shards }, numRows) {
     const found = await readVectors(new Table(base, shards), numRows, (stage, done, total) => emit({ event: 'progress', stage, done, total }))
