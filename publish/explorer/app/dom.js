@@ -48,3 +48,24 @@ export function size(numBytes) {
 
 /** Write a name such as hair_color for people. */
 export const readable = (name) => String(name).replaceAll('_', ' ')
+
+/**
+ * Put other children into an element. The focus stays on what has the same `data-key`, else where it was in order.
+ * @returns {boolean} whether the focus was in the element, and is lost
+ */
+export function replaceWithFocus(element, ...children) {
+  const focused = element.contains(document.activeElement) ? document.activeElement : null
+  const before = focused ? keyed(element).indexOf(focused) : -1
+  const { key } = focused?.dataset ?? {}
+  const selected = focused?.tagName === 'INPUT' && focused.type === 'search' ? [focused.selectionStart, focused.selectionEnd] : null
+  element.replaceChildren(...children)
+  if (!focused) return false
+  const after = keyed(element)
+  const next = after.find((each) => each.dataset.key === key) ?? after[Math.min(before, after.length - 1)]
+  if (before < 0 || !next) return true
+  next.focus({ preventScroll: true })
+  if (selected && next.type === 'search') next.setSelectionRange(...selected)
+  return false
+}
+
+const keyed = (element) => [...element.querySelectorAll('[data-key]')]

@@ -1,6 +1,6 @@
 // Facets: which values the pictures have of an attribute, and how many pictures have each.
 
-const SHIFT = 65536 // a key is row × SHIFT + code, so that sorted keys are sorted by row
+const SHIFT = 2 ** 24 // a key is row × SHIFT + code, so that sorted keys are sorted by row; a Map holds no more values
 const PART_LENGTH = 8192
 const NONE = 0
 
@@ -49,7 +49,6 @@ export class Facet {
   add(row, value) {
     let code = this.codes.get(value)
     if (code === undefined) {
-      if (this.values.length === SHIFT) return
       code = this.values.length
       this.values.push(value)
       this.codes.set(value, code)
@@ -63,7 +62,7 @@ export class Facet {
     return this
   }
 
-  /** Add 1 to `has[row]` for each picture that has one of some values. */
+  /** Set `has[row]` for each picture that has one of some values. */
   mark(wanted, has) {
     const codes = new Set(wanted.map((value) => this.codes.get(value)))
     for (const part of this.keys.parts) {

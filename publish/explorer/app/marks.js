@@ -8,6 +8,15 @@ export class Marks extends EventTarget {
     super()
     this.key = KEY + name
     this.reasons = new Map()
+    this.#load()
+    addEventListener('storage', ({ key }) => { // another tab has changed them
+      if (key !== this.key) return
+      this.#load()
+      this.dispatchEvent(new Event('change'))
+    })
+  }
+
+  #load() {
     try {
       this.reasons = new Map(JSON.parse(localStorage.getItem(this.key) ?? '[]'))
     } catch { /* a browser without storage keeps the marks until the page is closed */ }
@@ -28,9 +37,15 @@ export class Marks extends EventTarget {
     this.#keep()
   }
 
+  /** Take all marks away, and return a function that brings them back. */
   clear() {
-    this.reasons.clear()
+    const before = this.reasons
+    this.reasons = new Map()
     this.#keep()
+    return () => {
+      this.reasons = new Map([...before, ...this.reasons])
+      this.#keep()
+    }
   }
 
   #keep() {

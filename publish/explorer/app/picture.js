@@ -2,7 +2,7 @@
 
 import { count, h, readable, size, words } from './dom.js'
 import { go, linkTo } from './address.js'
-import { dropPicture, setPicture } from './worker_link.js'
+import { dropPicture, dropPictures, setPicture } from './worker_link.js'
 
 const LONG = 2000 // texts longer than this get a box of their own that scrolls
 
@@ -11,15 +11,17 @@ export class PictureView {
     Object.assign(this, { reader, thumbs, marks, hasFeatures })
     this.image = h('img.full', { alt: '' })
     this.facts = h('div.facts', { tabindex: '0', role: 'region', 'aria-label': 'About this picture' })
+    this.rows = new Uint32Array(0)
+    this.previousButton = h('button', { type: 'button', 'aria-label': 'previous picture', onclick: () => this.step(-1) }, '←')
+    this.nextButton = h('button', { type: 'button', 'aria-label': 'next picture', onclick: () => this.step(1) }, '→')
     this.markButton = h('button', { type: 'button', onclick: () => this.#mark() })
     this.dialog = h('dialog.picture', { 'aria-label': 'Picture' },
       h('div.stage', {}, this.image),
       h('div.side', {},
         h('div.tools', {},
-          h('button', { type: 'button', 'aria-label': 'previous picture', onclick: () => this.step(-1) }, '←'),
-          h('button', { type: 'button', 'aria-label': 'next picture', onclick: () => this.step(1) }, '→'),
+          this.previousButton, this.nextButton,
           this.markButton,
-          hasFeatures ? h('button', { type: 'button', onclick: () => go({ view: 'pictures', picture: null, like: this.id, meaning: '' }) }, 'More like this') : null,
+          hasFeatures ? h('button', { type: 'button', onclick: () => go({ view: 'pictures', picture: null, like: this.id, meaning: '', sort: '' }) }, 'More like this') : null,
           h('button.close', { type: 'button', 'aria-label': 'close', onclick: () => this.leave() }, '×')),
         this.facts))
     this.dialog.addEventListener('cancel', (event) => { event.preventDefault(); this.leave() })
@@ -28,58 +30,86 @@ export class PictureView {
     marks.addEventListener('change', () => this.#drawMark())
   }
 
-  /** Show a picture by its id; `rows` are those that the arrows step through. */
-  async show(id, rows) {
+  /** Step through other rows with the arrows. */
+  setRows(rows) {
     this.rows = rows
-    if (this.id === id && this.dialog.open) return
-    this.id = id
-    const row = await this.reader.ask('place', id)
-    if (this.id !== id) return
+    const place = rows.indexOf(this.row)
+    if (place >= 0) this.place = place
+    this.#drawSteps()
+  }
+
+  /** Show a picture by its id. */
+  async show(id) {
+    if (this.id === id) return
+    Object.assign(this, { id, row: null, place: -1 })
+    this.#clear()
+    this.facts.append(h('p.dim', { role: 'status' }, 'Reading…'))
     if (!this.dialog.open) this.dialog.showModal()
-    this.row = row
-    this.#drawMark()
-    dropPicture(this.image)
-    this.image.removeAttribute('src')
-    if (row === null) {
-      this.facts.replaceChildren(h('h2', {}, 'There is no such picture'), h('p', {}, 'No picture of this release has the id ', words(id), '.'))
-      return
-    }
-    this.facts.scrollTop = 0
-    this.reader.ask('image', row).then((data) => {
-      if (this.id === id) setPicture(this.image, data)
-    }, (error) => this.#fail(id, error))
     try {
-      const picture = await this.reader.ask('picture', row)
+      const row = await this.reader.ask('place', id)
       if (this.id !== id) return
-      this.image.alt = (picture.prompt ?? 'picture without a prompt').slice(0, 300)
-      this.facts.replaceChildren(...drawPicture(picture), h('p.dim', { role: 'status' }, 'Reading what else is known…'))
-      const about = await this.reader.ask('about', row)
-      const rowsOf = await this.#placesOf(about)
-      if (this.id !== id) return
-      this.facts.lastChild.remove()
-      this.facts.append(...drawAbout(picture, about))
-      this.#showSmall(rowsOf)
-      this.facts.dataset.whole = id
+      this.row = row
+      this.setRows(this.rows)
+      this.#drawMark()
+      if (row === null) {
+        this.facts.replaceChildren(h('h2', {}, 'There is no such picture'), h('p', {}, 'No picture of this release has the id ', words(id), '.'))
+      } else await this.#read(id, row)
     } catch (error) {
       this.#fail(id, error)
     }
   }
 
+  async #read(id, row) {
+    this.reader.ask('image', row).then((data) => {
+      if (this.id === id) setPicture(this.image, data)
+    }, (error) => this.#fail(id, error))
+    const picture = await this.reader.ask('picture', row)
+    if (this.id !== id) return
+    this.image.alt = (picture.prompt ?? 'picture without a prompt').slice(0, 300)
+    this.facts.prepend(...drawPicture(picture))
+    const about = await this.reader.ask('about', row)
+    const rowsOf = await this.#placesOf(about)
+    if (this.id !== id) return
+    this.facts.querySelector('[role=status]')?.remove()
+    this.facts.append(...drawAbout(picture, about))
+    this.#showSmall(rowsOf)
+    this.facts.dataset.whole = id
+  }
+
   hide() {
-    if (!this.dialog.open) return
     this.id = null
+    if (!this.dialog.open) return
     this.dialog.close()
+    this.#clear()
+  }
+
+  #clear() {
+    if (this.facts.contains(document.activeElement)) this.facts.focus()
     dropPicture(this.image)
     this.image.removeAttribute('src')
+    this.image.alt = ''
+    dropPictures(this.facts)
+    this.facts.replaceChildren()
+    this.facts.scrollTop = 0
+    delete this.facts.dataset.whole
   }
 
   leave() { go({ picture: null }) }
 
   step(by) {
-    const place = this.rows.indexOf(this.row)
-    const next = this.rows[place + by]
-    if (place < 0 || next === undefined) return
-    this.reader.ask('tiles', [next]).then(([tile]) => go({ picture: tile.id }, true))
+    const next = this.#nextRow(by)
+    if (next !== undefined) this.reader.ask('tiles', [next]).then(([tile]) => { if (tile.id) go({ picture: tile.id }, true) })
+  }
+
+  // A picture that is no longer on the wall, as its mark was taken away, was before the one that took its place.
+  #nextRow(by) {
+    if (this.place < 0) return undefined
+    return this.rows[this.rows[this.place] === this.row ? this.place + by : this.place + (by > 0 ? 0 : -1)]
+  }
+
+  #drawSteps() {
+    this.previousButton.setAttribute('aria-disabled', String(this.#nextRow(-1) === undefined))
+    this.nextButton.setAttribute('aria-disabled', String(this.#nextRow(1) === undefined))
   }
 
   #key(event) {
@@ -100,7 +130,9 @@ export class PictureView {
   }
 
   #fail(id, error) {
-    if (this.id === id) this.facts.append(h('p.problem', { role: 'alert' }, error.message))
+    if (this.id !== id) return
+    this.facts.querySelector('[role=status]')?.remove()
+    this.facts.append(h('p.problem', { role: 'alert' }, error.message))
   }
 
   async #placesOf({ duplicates, pairs }) {

@@ -1,5 +1,6 @@
 // The pictures of a release: their facets, the search in texts, and the order in which they are shown.
 
+import { nameValue, valueOf } from './address.js'
 import { Facet, applyFilters } from './facets.js'
 import { Embeddings } from './likeness.js'
 
@@ -105,7 +106,8 @@ export class Pictures {
   /**
    * Filter and sort the pictures, and count the values of each facet.
    * @param {{facets: Record<string, string[]>, text: string, adherence: number[] | null, sort: string,
-   *   like: string | null, marked: string[] | null, ranking: {rows: number[], similarities: number[]} | null}} view
+   *   like: string | null, marked: string[] | null, ranking: {rows: number[], similarities: number[]} | null,
+   *   wanted?: Record<string, string>}} view `wanted` is a part of the values of a facet that are listed
    */
   async select(view) {
     await this.ready
@@ -117,7 +119,7 @@ export class Pictures {
     let length = 0
     for (const row of order.rows ?? this.ids.keys()) if (failures[row] === 0) rows[length++] = row
     const chosen = rows.slice(0, length)
-    const facets = [...this.facets.values()].map((facet) => describe(facet, facet.count(failures, failed, own[facet.name] ?? -1)))
+    const facets = [...this.facets.values()].map((facet) => describe(facet, facet.count(failures, failed, own[facet.name] ?? -1), view))
     return {
       rows: chosen,
       similarities: order.similarities ? Float32Array.from(chosen, (row) => order.similarities[row]) : null,
@@ -132,14 +134,14 @@ export class Pictures {
     for (const [name, wanted] of Object.entries(facets)) {
       const facet = this.facets.get(name) ?? await this.#wait(name)
       const has = new Uint8Array(this.numRows)
-      facet?.mark(wanted, has)
+      facet?.mark(wanted.map(valueOf), has)
       filters.push({ name, has })
     }
     if (text.trim()) filters.push({ name: 'text', has: await this.#find(text.trim()) })
     if (adherence) {
       await this.scores
-      const [least, most] = adherence
-      filters.push({ name: 'adherence', has: Uint8Array.from(this.adherence ?? [], (score) => Number(score >= least && score <= most)) })
+      const [least, most] = adherence // the second is not part of it
+      filters.push({ name: 'adherence', has: Uint8Array.from(this.adherence ?? [], (score) => Number(score >= least && score < most)) })
     }
     if (marked) filters.push({ name: 'marked', has: this.#mask(marked.map((id) => this.rowOf.get(id))) })
     if (ranking) filters.push({ name: 'ranking', has: this.#mask(ranking.rows) })
@@ -203,12 +205,17 @@ export class Pictures {
     }
     if (!(most >= least)) return null
     const width = (most - least) / NUM_BINS || 1
-    const counts = new Uint32Array(NUM_BINS)
+    const edges = Array.from({ length: NUM_BINS + 1 }, (_, bin) => (bin < NUM_BINS ? least + bin * width : Infinity))
+    const counts = new Array(NUM_BINS).fill(0)
     this.adherence.forEach((score, row) => {
       const isIn = failures[row] === 0 || (failures[row] === 1 && failed[row] === own)
-      if (isIn && score === score) counts[Math.min(NUM_BINS - 1, Math.floor((score - least) / width))] += 1
+      if (!isIn || Number.isNaN(score)) return
+      let bin = Math.min(NUM_BINS - 1, Math.floor((score - least) / width))
+      if (score < edges[bin]) bin -= 1 // the division and the edge are rounded apart
+      else if (score >= edges[bin + 1]) bin += 1
+      counts[bin] += 1
     })
-    return { least, width, counts: [...counts] }
+    return { edges, most, counts }
   }
 
   /** Return what a tile says of some rows: id, generator, and the beginning of the prompt if it is read. */
@@ -224,11 +231,18 @@ function addTo(facets, kind, group, attribute, value, row) {
   facet.add(row, value)
 }
 
-function describe(facet, counts) {
+/** Say what the page lists of a facet: the values that pictures have, chosen ones always. */
+function describe(facet, counts, { facets, wanted = {} }) {
   const { name, title, group } = facet
+  const part = wanted[name]?.trim().toLowerCase() ?? ''
+  const chosen = new Set(facets[name] ?? [])
+  const isChosen = ({ value }) => chosen.has(nameValue(value))
+  const byCount = (one, other) => other.count - one.count || (String(one.value) < String(other.value) ? -1 : 1)
   const values = facet.values.map((value, code) => ({ value, count: counts[code] }))
-  values.sort((one, other) => other.count - one.count || (String(one.value) < String(other.value) ? -1 : 1))
-  return { name, title, group, numValues: values.length, values: values.slice(0, MOST_VALUES) }
+    .filter((each) => isChosen(each) || (each.count && String(each.value ?? '').toLowerCase().includes(part)))
+  const most = values.sort(byCount).slice(0, MOST_VALUES)
+  if (values.length > most.length) most.push(...values.slice(MOST_VALUES).filter(isChosen))
+  return { name, title, group, numValues: facet.values.length, numFound: values.length, values: most }
 }
 
 /** Return all rows by score; rows without one come last, and of equal ones the first row comes first. */

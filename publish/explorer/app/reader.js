@@ -51,6 +51,7 @@ const answers = {
   groups: () => relations.groups(),
   changes: () => relations.changes(),
   change: (change) => relations.change(change),
+  previousImage: (id) => relations.previousImage(id),
   rejected: () => relations.rejected(),
   traffic: () => ({ ...traffic }),
 }

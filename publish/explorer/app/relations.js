@@ -93,16 +93,33 @@ export class Relations {
   }
 
   async #previousRow(config, id) {
-    if (!this.places.previous) return undefined
-    this.previous ??= readText(`${this.places.previous}manifest.json`).then((text) => openTables(JSON.parse(text), this.places.previous))
-    const tables = await this.previous
+    const tables = await this.#previousTables()
     return tables[config] ? this.#rowOf(tables[config], config, id) : undefined
   }
 
+  async #previousTables() {
+    if (!this.places.previous) return {}
+    this.previous ??= readText(`${this.places.previous}manifest.json`).then((text) => openTables(JSON.parse(text), this.places.previous))
+    return this.previous
+  }
+
+  /** Return the bytes of an image of the previous release. */
+  async previousImage(id) {
+    const { prompts, default: images } = await this.#previousTables()
+    const number = await this.#numberOf(prompts, 'prompts', id)
+    if (number === undefined) throw new Error(`the previous release has no picture ${id}`)
+    const { bytes } = await images.cell('image', number, true)
+    return bytes.slice().buffer
+  }
+
   async #rowOf(table, config, id) {
-    table.numbers ??= this.#numbers(table, config)
-    const number = (await table.numbers).get(id)
+    const number = await this.#numberOf(table, config, id)
     return number === undefined ? undefined : table.row(number)
+  }
+
+  async #numberOf(table, config, id) {
+    table.numbers ??= this.#numbers(table, config)
+    return (await table.numbers).get(id)
   }
 
   async #numbers(table, config) {

@@ -50,7 +50,9 @@ export class Thumbnails {
       run.push(row)
     }
     if (run.length) jobs.push(run)
-    await Promise.all(jobs.map((job) => this.#read(job, show)))
+    const results = await Promise.allSettled(jobs.map((job) => this.#read(job, show)))
+    const failure = results.find((result) => result.status === 'rejected')
+    if (failure) throw failure.reason
   }
 
   #packOf(row) {

@@ -1,9 +1,10 @@
 // Pairs, near-duplicates, changes and rejected rows.
 
 import { count, h, plural, readable, words } from './dom.js'
-import { go } from './address.js'
+import { go, nameValue, valueOf } from './address.js'
 import { LongList } from './lists.js'
 import { drawSmall, plain } from './picture.js'
+import { setPicture } from './worker_link.js'
 
 const LABELS = { votes_both_good: 'both good', votes_both_bad: 'both bad', votes_tie: 'tie', votes_toxic: 'toxic' }
 const MOST_VOTES = 12
@@ -18,21 +19,34 @@ function showSmall(reader, thumbs) {
   }
 }
 
-function choice(label, name, values, chosen, texts = readable) {
-  const select = h('select', { onchange: () => go({ [name]: select.value }) },
-    h('option', { value: '' }, `all (${count([...values.values()].reduce((one, other) => one + other, 0))})`),
-    [...values].sort((one, other) => other[1] - one[1]).map(([value, number]) => h('option', { value, selected: value === chosen }, `${texts(value)} (${count(number)})`)))
+/**
+ * Filter rows by several choices, each of which counts its values among the rows that the others let through.
+ * @param {object[]} rows
+ * @param {{label: string, name: string, of: (row: object) => string[], text?: (value: string) => string}[]} choices
+ *   `name` is the choice's in the address, and `of` returns what a row is found by
+ */
+function narrow(rows, choices, state) {
+  const failures = rows.map((row) => choices.filter(({ name, of }) => state[name] && !of(row).includes(state[name])))
+  const tools = choices.map((choice) => {
+    const values = new Map(state[choice.name] ? [[state[choice.name], 0]] : [])
+    const counted = rows.filter((_, at) => failures[at].every((failed) => failed === choice))
+    for (const row of counted) for (const value of choice.of(row)) values.set(value, (values.get(value) ?? 0) + 1)
+    return drawChoice(choice, values, counted.length, state[choice.name])
+  })
+  return { shown: rows.filter((_, at) => !failures[at].length), tools: h('div.page-tools', {}, tools) }
+}
+
+function drawChoice({ label, name, text = readable }, values, total, chosen) {
+  const select = h('select', { 'data-key': name, onchange: () => go({ [name]: select.value }) },
+    h('option', { value: '' }, `all (${count(total)})`),
+    [...values].sort((one, other) => other[1] - one[1]).map(([value, number]) => h('option', { value, selected: value === chosen }, `${(valueOf(value) === null ? 'not known' : text(valueOf(value))).slice(0, 60)} (${count(number)})`)))
   return h('label', {}, `${label} `, select)
 }
 
-function tally(entries, name) {
-  const values = new Map()
-  for (const entry of entries) if (entry[name] !== null) values.set(entry[name], (values.get(entry[name]) ?? 0) + 1)
-  return values
-}
-
-function page(title, note, tools, ...children) {
-  return h('section.page', { 'aria-label': title }, h('div.page-head', {}, h('h1', { tabindex: '-1' }, title), tools, h('p.dim', { role: 'status' }, note)), ...children)
+function page(title, note, tools, list) {
+  const element = h('section.page', { 'aria-label': title },
+    h('div.page-head', {}, h('h1', { tabindex: '-1' }, title), tools, h('p.dim', { role: 'status' }, note)), list instanceof LongList ? list.element : list)
+  return list instanceof LongList ? { element, list, scroller: list.element } : { element }
 }
 
 const empty = (text) => h('p.empty', {}, text)
@@ -41,12 +55,27 @@ const empty = (text) => h('p.empty', {}, text)
 export async function drawPairs(reader, thumbs, state) {
   const all = await reader.ask('pairs')
   if (!all.length) return page('Pairs', '', null, empty('This release has no preference pairs.'))
-  const shown = all.filter((pair) => (!state.category || pair.category === state.category) && (!state.decision || pair.decision === state.decision))
-  const list = new LongList('Pairs of pictures', (width) => (width < 560 ? 330 : 292), drawPair, showSmall(reader, thumbs))
-  queueMicrotask(() => list.set(shown))
-  const tools = h('div.page-tools', {}, choice('Category', 'category', tally(all, 'category'), state.category), choice('Decision', 'decision', tally(all, 'decision'), state.decision))
-  return page('Pairs', `${plural(shown.length, 'pair')}; those on which people disagree most come first`, tools, list.element)
+  const { shown, tools } = narrow(all, [
+    { label: 'Category', name: 'category', of: ({ category }) => [nameValue(category)] },
+    { label: 'Decision', name: 'decision', of: (pair) => (hasWinner(pair) ? [pair.decision, DECIDED] : [pair.decision]), text: nameDecision },
+    { label: 'Model', name: 'model', of: ({ model_1: first, model_2: second }) => [...new Set([first, second])].map(nameValue), text: String },
+  ], state)
+  const list = new LongList('Pairs of pictures', shown, (width) => (width < 560 ? 330 : 292), drawPair, showSmall(reader, thumbs))
+  return page('Pairs', `${plural(shown.length, 'pair')}; those on which people disagree most come first`, tools, shown.length ? list : empty('No pair is like this.'))
 }
+
+/** Pairs on which one model won against another, as the card counts them. */
+export const DECIDED = 'won'
+
+/** Whether a pair says that one model is better than another. */
+export function hasWinner({ decision, model_1: first, model_2: second }) {
+  return decision.startsWith('image_') && first !== null && second !== null && first !== second
+}
+
+const DECISIONS = { [DECIDED]: 'one model won', image_1: 'first preferred', image_2: 'second preferred' }
+
+/** Write a decision for people. */
+export const nameDecision = (decision) => DECISIONS[decision] ?? readable(decision)
 
 function drawPair(pair) {
   const others = Object.entries(LABELS).filter(([name]) => pair[name] > 0).map(([name, label]) => `${pair[name]} ${label}`)
@@ -87,10 +116,9 @@ function drawSide(pair, number) {
 export async function drawDuplicates(reader, thumbs) {
   const groups = await reader.ask('groups')
   if (!groups?.length) return page('Near-duplicates', '', null, empty(groups ? 'No two pictures of this release look alike.' : 'This release has no list of near-duplicates.'))
-  const list = new LongList('Groups of near-duplicates', 212, drawGroup, showSmall(reader, thumbs))
-  queueMicrotask(() => list.set(groups))
+  const list = new LongList('Groups of near-duplicates', groups, 212, drawGroup, showSmall(reader, thumbs))
   const number = groups.reduce((sum, group) => sum + group.images.length, 0)
-  return page('Near-duplicates', `${plural(groups.length, 'group')} of ${plural(number, 'picture')}, the largest first`, null, list.element)
+  return page('Near-duplicates', `${plural(groups.length, 'group')} of ${plural(number, 'picture')}, the largest first`, null, list)
 }
 
 function drawGroup({ images }) {
@@ -105,22 +133,41 @@ export async function drawChanges(reader, thumbs, state) {
   const changes = await reader.ask('changes')
   if (!changes) return page('Changes', '', null, empty('This is the first release: there is nothing that it changes.'))
   const { rows, hasPrevious } = changes
-  const shown = rows.filter((row) => (!state.kind || row.change === state.kind) && (!state.category || row.config === state.category))
-  const list = new LongList('Changed rows', (width) => (width < 560 ? 260 : 190), (row) => drawChange(reader, row), showSmall(reader, thumbs))
-  queueMicrotask(() => list.set(shown))
-  const tools = h('div.page-tools', {}, choice('Change', 'kind', tally(rows, 'change'), state.kind), choice('Table', 'category', tally(rows, 'config'), state.category))
+  const { shown, tools } = narrow(rows, [
+    { label: 'Change', name: 'kind', of: ({ change }) => [change] },
+    { label: 'Table', name: 'category', of: ({ config }) => [config] },
+  ], state)
+  const draw = (row) => drawChange(reader, row, hasPrevious)
+  const list = new LongList('Changed rows', shown, (width) => (width < 560 ? 260 : 190), draw, (elements) => {
+    showSmall(reader, thumbs)(elements)
+    showRemoved(reader, elements)
+  })
   const note = hasPrevious ? '' : '; the previous release is not beside this one, so that only what is now can be shown'
-  return page('Changes', `${plural(shown.length, 'row')}${note}`, tools, shown.length ? list.element : empty('No row differs.'))
+  return page('Changes', `${plural(shown.length, 'row')}${note}`, tools, shown.length ? list : empty('No row differs.'))
 }
 
-function drawChange(reader, row) {
+/** Show the pictures that only the previous release has. */
+function showRemoved(reader, elements) {
+  for (const image of elements.flatMap((element) => [...element.querySelectorAll('img[data-removed]')])) {
+    reader.ask('previousImage', image.dataset.removed).then((data) => {
+      if (image.isConnected) setPicture(image, data)
+    }, (error) => image.replaceWith(h('div.no-image', { title: error.message }, 'cannot be read')))
+  }
+}
+
+function drawChange(reader, row, hasPrevious) {
   const body = h('div.diff', {}, h('p.dim', {}, 'reading…'))
-  const isPicture = row.config === 'prompts' && row.change !== 'removed'
   reader.ask('change', { config: row.config, id: row.id, change: row.change }).then((found) => {
     body.replaceChildren(drawDifference(row, found))
   }, (error) => body.replaceChildren(h('p.problem', {}, error.message)))
-  return h('article.change', {}, isPicture ? drawSmall(row.id, null) : null,
+  return h('article.change', {}, drawChanged(row, hasPrevious),
     h('div', {}, h('h2', {}, h('span', { class: `tag ${row.change}` }, row.change), ' ', row.config === 'prompts' ? 'picture' : readable(row.config), ' ', words(row.id, 60)), body))
+}
+
+function drawChanged({ config, change, id }, hasPrevious) {
+  if (config !== 'prompts') return null
+  if (change !== 'removed') return drawSmall(id, null)
+  return h('div.small', {}, hasPrevious ? h('img', { alt: `removed picture ${id}`, 'data-removed': id }) : h('div.no-image', {}, 'not at hand'))
 }
 
 function drawDifference(row, { before, after }) {
@@ -139,10 +186,9 @@ function drawDifference(row, { before, after }) {
 export async function drawRejected(reader, thumbs, state) {
   const rows = await reader.ask('rejected')
   if (!rows?.length) return page('Rejected rows', '', null, empty('No list of rejected rows is beside this release.'))
-  const shown = rows.filter((row) => !state.kind || row.reason === state.kind)
-  const list = new LongList('Rejected rows', (width) => (width < 560 ? 250 : 176), drawRejectedRow)
-  queueMicrotask(() => list.set(shown))
-  return page('Rejected rows', `${plural(shown.length, 'row')} of ${count(rows.length)}; none of them is in the release`, h('div.page-tools', {}, choice('Reason', 'kind', tally(rows, 'reason'), state.kind)), list.element)
+  const { shown, tools } = narrow(rows, [{ label: 'Reason', name: 'kind', of: ({ reason }) => [reason] }], state)
+  const list = new LongList('Rejected rows', shown, (width) => (width < 560 ? 250 : 176), drawRejectedRow)
+  return page('Rejected rows', `${plural(shown.length, 'row')} of ${count(rows.length)}; none of them is in the release`, tools, shown.length ? list : empty('No row is like this.'))
 }
 
 function drawRejectedRow(row) {

@@ -1,7 +1,7 @@
 // The wall: all pictures in a grid, of which only the lines on the screen are in the page.
 
 import { h } from './dom.js'
-import { dropPicture } from './worker_link.js'
+import { dropPictures } from './worker_link.js'
 
 const GAP = 6
 const EXTRA_LINES = 2
@@ -19,7 +19,6 @@ export class Wall {
     this.rows = new Uint32Array(0)
     this.lines = new Map()
     this.active = 0
-    this.target = innerWidth < 560 ? 108 : 148
     this.space = h('div.wall-space', { role: 'presentation' })
     this.element = h('div.wall', {
       role: 'grid', 'aria-label': 'Pictures', 'aria-readonly': 'true', tabindex: '-1',
@@ -34,45 +33,60 @@ export class Wall {
     Object.assign(this, { rows, similarities })
     if (!keep) {
       this.active = 0
+      this.firstPlace = 0
       this.element.scrollTop = 0
     }
     this.active = Math.min(this.active, Math.max(0, rows.length - 1))
+    const hadFocus = this.space.contains(document.activeElement)
     this.#clear()
+    this.#layout()
+    if (hadFocus) this.focus()
+  }
+
+  /** About how wide a picture is: as chosen, else as the window is wide. */
+  get size() { return this.chosenSize ?? (innerWidth < 560 ? 108 : 148) }
+
+  set size(px) {
+    this.chosenSize = px
     this.#layout()
   }
 
-  setSize(target) {
-    this.target = target
-    this.#layout(true)
-  }
+  /** Draw the texts of the tiles again, as more are read. */
+  drawTexts() { this.#describe([...this.space.querySelectorAll('.tile')]) }
 
-  /** Draw the marks and texts of the tiles again. */
-  refresh() {
-    this.#clear()
-    this.#draw()
-  }
+  /** Draw the marks of the tiles again. */
+  drawMarks() { for (const tile of this.space.querySelectorAll('.tile')) this.#drawMark(tile) }
 
-  /** Move the focus to a row's tile. */
+  /** Move the focus to a row's tile, or to the tile that had it last. */
   focusRow(row) {
     const place = this.rows.indexOf(row)
     if (place >= 0) this.#focus(place)
+    else this.focus()
   }
 
-  #layout(force = false) {
+  /** Move the focus to the tile that had it last, if it is on the screen. */
+  focus() {
+    const tile = this.space.querySelector(`.tile[data-place="${this.active}"]`)
+    ;(tile ?? this.element).focus({ preventScroll: true })
+  }
+
+  // The first picture on the screen stays there, and so does the focus.
+  #layout() {
     const width = this.space.clientWidth
     if (!width) return
-    const columns = Math.max(2, Math.floor((width + GAP) / (this.target + GAP)))
+    const columns = Math.max(2, Math.floor((width + GAP) / (this.size + GAP)))
     const pitch = (width + GAP) / columns
-    if (force || columns !== this.columns || pitch !== this.pitch) {
-      const place = this.firstPlace ?? 0
-      Object.assign(this, { columns, pitch })
-      this.#clear()
-      if (place) this.element.scrollTop = Math.floor(place / columns) * pitch * this.#scale()
-    }
+    const isOther = columns !== this.columns || pitch !== this.pitch
+    const place = this.firstPlace ?? 0
+    const hadFocus = isOther && this.space.contains(document.activeElement)
+    Object.assign(this, { columns, pitch })
+    if (isOther) this.#clear()
     this.element.setAttribute('aria-colcount', columns)
     this.element.setAttribute('aria-rowcount', this.#numLines())
     this.space.style.height = `${Math.min(MOST_HEIGHT, this.#numLines() * pitch)}px`
+    if (isOther && place) this.element.scrollTop = Math.floor(place / columns) * pitch * this.#scale()
     this.#draw()
+    if (hadFocus) this.focus()
   }
 
   #numLines() { return Math.ceil(this.rows.length / this.columns) }
@@ -85,7 +99,7 @@ export class Wall {
   }
 
   #drop(line) {
-    for (const image of line.querySelectorAll('img')) dropPicture(image)
+    dropPictures(line)
     line.remove()
   }
 
@@ -123,38 +137,42 @@ export class Wall {
     const side = `${this.pitch - GAP}px`
     const end = Math.min(this.rows.length, (number + 1) * this.columns)
     for (let place = number * this.columns; place < end; place++) {
+      const name = `picture ${this.rows[place] + 1}`
       const tile = h('button.tile', {
-        type: 'button', tabindex: place === this.active ? '0' : '-1', 'data-place': place, style: { width: side, height: side },
+        type: 'button', tabindex: place === this.active ? '0' : '-1', 'data-place': place, 'data-label': name, 'aria-label': name, style: { width: side, height: side },
       }, h('img', { alt: '', draggable: 'false' }))
-      if (this.similarities) tile.append(h('span.score', {}, this.similarities[place].toFixed(3)))
+      if (Number.isFinite(this.similarities?.[place])) tile.append(h('span.score', {}, this.similarities[place].toFixed(3)))
       line.append(h('div', { role: 'gridcell', 'aria-colindex': place % this.columns + 1 }, tile))
     }
     return line
   }
 
   /** Read the pictures and texts of the tiles that stay on the screen. */
-  async #fill() {
-    const wanted = new Map()
-    const tiles = new Map()
-    for (const line of this.lines.values()) {
-      if (line.dataset.filled) continue
-      line.dataset.filled = 'yes'
-      for (const tile of line.querySelectorAll('.tile')) {
-        const row = this.rows[tile.dataset.place]
-        wanted.set(tile.firstChild, row)
-        tiles.set(row, tile)
-      }
-    }
-    if (!wanted.size) return
-    this.thumbs.show(wanted)
-    for (const { row, id, prompt } of await this.reader.ask('tiles', [...tiles.keys()])) {
-      const tile = tiles.get(row)
+  #fill() {
+    const lines = [...this.lines.values()].filter((line) => !line.dataset.filled)
+    for (const line of lines) line.dataset.filled = 'yes'
+    const tiles = lines.flatMap((line) => [...line.querySelectorAll('.tile')])
+    if (!tiles.length) return
+    this.thumbs.show(new Map(tiles.map((tile) => [tile.firstChild, this.rows[tile.dataset.place]])))
+    this.#describe(tiles)
+  }
+
+  async #describe(tiles) {
+    const found = await this.reader.ask('tiles', tiles.map((tile) => this.rows[tile.dataset.place]))
+    found.forEach(({ id, prompt }, at) => {
+      const tile = tiles[at]
       if (id) tile.dataset.id = id
-      const isMarked = id && this.actions.isMarked(id)
-      tile.classList.toggle('marked', Boolean(isMarked))
-      tile.setAttribute('aria-label', `${prompt ?? `picture ${row + 1}`}${isMarked ? ', marked' : ''}`)
       if (prompt) tile.title = prompt
-    }
+      if (prompt) tile.dataset.label = prompt
+      this.#drawMark(tile)
+    })
+  }
+
+  #drawMark(tile) {
+    const { id, label } = tile.dataset
+    const isMarked = Boolean(id) && this.actions.isMarked(id)
+    tile.classList.toggle('marked', isMarked)
+    tile.setAttribute('aria-label', isMarked ? `${label}, marked` : label)
   }
 
   #setActive(place) {
@@ -178,13 +196,8 @@ export class Wall {
   #click(event) {
     const tile = event.target.closest('.tile')
     if (!tile) return
-    if (event.shiftKey && tile.dataset.id) this.#mark(tile)
+    if (event.shiftKey && tile.dataset.id) this.actions.mark(tile.dataset.id)
     else this.actions.open(this.rows[tile.dataset.place])
-  }
-
-  #mark(tile) {
-    this.actions.mark(tile.dataset.id)
-    tile.classList.toggle('marked', this.actions.isMarked(tile.dataset.id))
   }
 
   #key(event) {
@@ -198,7 +211,7 @@ export class Wall {
       event.preventDefault()
       this.#focus(Math.max(0, Math.min(this.rows.length - 1, this.active + steps[event.key])))
     } else if (event.key === 'x' && event.target.dataset.id) {
-      this.#mark(event.target)
+      this.actions.mark(event.target.dataset.id)
     }
   }
 }

@@ -29,16 +29,20 @@ export class Reader extends EventTarget {
   on(event, listener) { this.addEventListener(event, ({ detail }) => listener(detail)) }
 }
 
-const shown = new Map() // row → listeners that wait for its thumbnail
+const RETRY_MS = [1000, 4000]
 
 /** Show the thumbnails of rows in <img> elements as they come. */
-export class Thumbs {
+export class Thumbs extends EventTarget {
   constructor(reader) {
+    super()
     this.reader = reader
+    this.waiting = new Map() // row → elements that wait for its thumbnail
+    this.failed = new Set() // rows that could not be read
     reader.on('thumbnail', ({ row, data }) => {
-      const images = shown.get(row)
+      if (this.failed.delete(row) && !this.failed.size) this.dispatchEvent(new Event('change'))
+      const images = this.waiting.get(row)
       if (!images) return
-      shown.delete(row)
+      this.waiting.delete(row)
       for (const image of images) if (image.isConnected) setPicture(image, data)
     })
   }
@@ -47,11 +51,42 @@ export class Thumbs {
   show(wanted) {
     const rows = new Set()
     for (const [image, row] of wanted) {
-      if (!shown.has(row)) shown.set(row, new Set())
-      shown.get(row).add(image)
+      if (!this.waiting.has(row)) this.waiting.set(row, new Set())
+      this.waiting.get(row).add(image)
       rows.add(row)
     }
-    if (rows.size) this.reader.ask('thumbnails', [...rows]).catch(() => {})
+    if (rows.size) this.#read([...rows], 0)
+  }
+
+  /** Ask again for those that could not be read and are still in the page. */
+  retry() {
+    const rows = [...this.failed]
+    this.failed.clear()
+    this.dispatchEvent(new Event('change'))
+    this.#read(rows, 0)
+  }
+
+  async #read(rows, tries) {
+    try {
+      await this.reader.ask('thumbnails', rows)
+    } catch (error) {
+      const missing = rows.filter((row) => this.#isWanted(row))
+      if (!missing.length) return
+      if (tries < RETRY_MS.length) setTimeout(() => this.#read(missing, tries + 1), RETRY_MS[tries])
+      else {
+        for (const row of missing) this.failed.add(row)
+        this.problem = error.message
+        this.dispatchEvent(new Event('change'))
+      }
+    }
+  }
+
+  #isWanted(row) {
+    const images = this.waiting.get(row)
+    if (!images) return false
+    for (const image of images) if (image.isConnected) return true
+    this.waiting.delete(row)
+    return false
   }
 }
 
@@ -64,6 +99,11 @@ export function setPicture(image, data) {
 /** Let go of the bytes that an element shows. */
 export function dropPicture(image) {
   if (image.src.startsWith('blob:')) URL.revokeObjectURL(image.src)
+}
+
+/** Let go of the bytes of all images in an element that is about to be removed. */
+export function dropPictures(element) {
+  for (const image of element.querySelectorAll('img')) dropPicture(image)
 }
 
 // The media type is told from the bytes, and is never one that could hold script, such as SVG.
