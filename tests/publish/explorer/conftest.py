@@ -61,8 +61,18 @@ def _write_collection(folder: Path) -> None:
         image.save(folder / "images" / "again.jpg", quality=60)
     rows.append(["again.jpg", *first[1:]])
     _write(folder / TABLE, rows)
+    _add_to_caption(folder / "captions.jsonl")
     sfhq = SfhqFolder(folder, rows=rows)
     write_requests(folder, [request_record(sfhq, number) for number in range(40)])
+
+
+def _add_to_caption(path: Path) -> None:
+    """Let a caption say more than its attributes."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    rows = [json.loads(line) for line in lines]
+    row = next(row for row in rows if row["attributes"] and row["caption"])
+    row["caption"] += " The 80-year-old wears a top hat \U0001f3a9 and a necklace."
+    path.write_text("".join(f"{json.dumps(row)}\n" for row in rows), encoding="utf-8")
 
 
 def _read(path: Path) -> list[list[str]]:
