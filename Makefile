@@ -22,7 +22,7 @@ define INSTALL
 @test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 @echo "Setting up $(VENV): $$(grep -c '^[a-z0-9]' $(1)) packages of $(1)$(2)"
 @$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements-uv.lock \
-	&& $(BIN)/uv pip install --no-config --python $(BIN)/python --require-hashes --no-deps -r $(1) \
+	&& $(BIN)/uv pip install --no-config --python $(BIN)/python --compile-bytecode --require-hashes --no-deps -r $(1) \
 	|| { echo "uv cannot install here; pip does, which takes minutes"; \
 	$(BIN)/python -m pip install --disable-pip-version-check --require-hashes --no-deps -r $(1); }
 @$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable .

@@ -7,7 +7,7 @@ gender, `builders.sample.faces.reading` those of the parts of a portrait.
 
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from importlib.resources import files
 
@@ -30,6 +30,7 @@ _NAMES = {"age_group": AGE, "sex": GENDER, "race": ETHNICITY}
 _MAX_YEARS = 120
 # Of these the text has a phrase of its own; for the others the drawer's reader takes any word that is near.
 _READ_PARTS = ("skin", "hair_style", "hair_color", "eyes", "glasses", "hat", "beard")
+_WORD = re.compile(r"\w+")
 _NUMBER = re.compile(r"(\d{1,3})(?:\.\d+)?(?:\s?[-\u2013]\s?(\d{1,3}))?")
 _IN_TEXT = {
     "years": re.compile(
@@ -102,11 +103,26 @@ def read_labels(prompt: str) -> dict[str, str]:
         found[AGE] = _age_label(str(int(months.group(1) or months.group(2)) // 12)) or ""
     if gender := _gender_pattern().search(text):
         found[GENDER] = _words()[GENDER][gender.group(0).casefold()]
-    named = {_words()[ETHNICITY][name.casefold()] for name in _ethnicity_pattern().findall(text)}
+    named = {_words()[ETHNICITY][name.casefold()] for name in find_ethnicities(text)}
     if len(named) == 1 and not _IN_TEXT["mixed"].search(text):  # of several, none is the person's
         (found[ETHNICITY],) = named
-    drawn = {name: label for name, label in read_text(text).items() if name in _READ_PARTS}
-    return {name: label for name, label in (drawn | found).items() if label}
+    return {name: label for name, label in (read_text(text, _READ_PARTS) | found).items() if label}
+
+
+def find_ethnicities(text: str) -> Iterator[str]:
+    """Yield each name of an ethnicity in a text that speaks of a person.
+
+    These are the matches of one pattern in the whole text. With hundreds of names at every place that takes
+    longer than all else that is read, so it is tried only at words with which a name begins.
+    """
+    pattern, first_words = ethnicity_pattern(), _first_words()
+    end = 0
+    for word in _WORD.finditer(text):
+        if word.start() >= end and word.group().casefold() in first_words:
+            found = pattern.match(text, word.start())
+            if found is not None:
+                yield found.group(1)
+                end = found.end()
 
 
 def _age_label(text: str) -> str | None:
@@ -147,7 +163,14 @@ def _gender_pattern() -> re.Pattern[str]:
 
 
 @cache
-def _ethnicity_pattern() -> re.Pattern[str]:
+def _first_words() -> frozenset[str]:
+    """Return the first word of each name of an ethnicity, without case."""
+    return frozenset(word.group().casefold() for word in map(_WORD.match, _words()[ETHNICITY]) if word)
+
+
+@cache
+def ethnicity_pattern() -> re.Pattern[str]:
+    """Return the pattern of all names of ethnicities where they speak of a person."""
     people = "|".join([*map(re.escape, _words()[GENDER]), *_PEOPLE])
     names = sorted(_words()[ETHNICITY], key=len, reverse=True)
     capitals = {word for words in _table()[ETHNICITY].values() for word in words if word[0].isupper()}

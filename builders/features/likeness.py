@@ -12,8 +12,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from builders.features.vectors import (
     Float32,
@@ -133,6 +131,9 @@ def join_groups(groups: Rows, left: Rows, right: Rows) -> Rows:
     Returns:
         The groups with these pairs, in the same form.
     """
+    from scipy.sparse import coo_array  # noqa: PLC0415 - slow to import
+    from scipy.sparse.csgraph import connected_components  # noqa: PLC0415 - as above
+
     left, right = groups[left], groups[right]
     apart = left != right
     left, right = left[apart], right[apart]

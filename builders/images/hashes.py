@@ -15,7 +15,6 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
-from scipy.fft import dctn
 
 from builders.images.integrity import upright
 
@@ -43,6 +42,8 @@ def hash_image(data: bytes) -> bytes:
 
 def hash_pixels(image: Image.Image) -> bytes:
     """Hash a decoded image of any size and mode; transparency is ignored."""
+    from scipy.fft import dctn  # noqa: PLC0415 - slow to import, and not needed where images are known
+
     grey = image.convert("L").resize((_SIDE, _SIDE), Image.Resampling.LANCZOS)
     transform = dctn(np.asarray(grey, np.float64))
     # Whole numbers: what is zero but for rounding must be zero on every machine.

@@ -146,8 +146,11 @@ def read_fairness_facts(release: ReleaseReader, groups: Sequence[str] = ()) -> F
     Returns:
         The facts; None if nothing can be compared.
     """
+    seen = _read_seen(release)
+    if not seen:
+        return None
     asked, counts = _read_asked(release)
-    return _compare(release, asked, counts, groups)
+    return _compare(seen, asked, counts, groups)
 
 
 def read_accuracy_facts(
@@ -176,17 +179,17 @@ def read_accuracy_facts(
                 labels = {}
             if labels:
                 known[row["image_id"]] = _Asked(labels, row["generator"])
-    return _compare(release, known, (num_images, len(known), 0, len(known)), groups)
+    return _compare(_read_seen(release), known, (num_images, len(known), 0, len(known)), groups)
 
 
 def _compare(
-    release: ReleaseReader,
+    everything_seen: Mapping[str, _Seen],
     asked: Mapping[str, _Asked],
     counts: tuple[int, int, int, int],
     groups: Sequence[str],
 ) -> FairnessSummary | None:
     tally = _Tally((*PEOPLE, *groups))
-    for image_id, seen in _read_seen(release):
+    for image_id, seen in everything_seen.items():
         if image_id in asked:
             tally.add(asked[image_id], seen)
     num_asked = Counter(itertools.chain.from_iterable(one.labels for one in asked.values()))
@@ -216,11 +219,11 @@ def _read_asked(release: ReleaseReader) -> tuple[Mapping[str, _Asked], tuple[int
     return asked, (num_images, num_with, num_read, num_prompts)
 
 
-def _read_seen(release: ReleaseReader) -> Iterator[tuple[str, _Seen]]:
-    """Yield each image id with what models see of it; of several values of one model the first.
+def _read_seen(release: ReleaseReader) -> Mapping[str, _Seen]:
+    """Return image id → what models see of it, if they see anything.
 
-    Rows of one image can be in several files: those of a captioner that was added later are in files of
-    their own.
+    Of several values of one model the first counts. Rows of one image can be in several files: those of a
+    captioner that was added later are in files of their own.
     """
     images: dict[str, _Seen] = {}
     for row in _rows(release, "captions", _SEEN_COLUMNS):
@@ -229,7 +232,7 @@ def _read_seen(release: ReleaseReader) -> Iterator[tuple[str, _Seen]]:
             if (found := label_of(each["attribute"], each["value"])) is not None:
                 met = labels_met(each["attribute"], each["value"])
                 own.setdefault((found[0], each["source_model"]), (found[1], met))
-    yield from ((image_id, seen) for image_id, seen in images.items() if seen)
+    return {image_id: seen for image_id, seen in images.items() if seen}
 
 
 def _rows(

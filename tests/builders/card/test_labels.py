@@ -1,6 +1,7 @@
 """Labels: what prompts ask for and what models see get one name, and texts are read with care."""
 
 import math
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from random import Random
@@ -12,8 +13,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from builders.card.facts.fairness import find_lower, read_fairness_facts, subtract
-from builders.card.labels import AGE_GROUPS, label_of, labels_met, labels_of, read_labels
+from builders.card.labels import (
+    AGE_GROUPS,
+    ethnicity_pattern,
+    find_ethnicities,
+    label_of,
+    labels_met,
+    labels_of,
+    read_labels,
+)
 from builders.release.reader import ReleaseReader
+from builders.sample.faces.reading import PARTS, find_parts
 from schemas.manifest import Shard
 from tests.builders.generation.worlds import make
 
@@ -162,3 +172,39 @@ def test_an_image_counts_once_though_its_captions_are_in_several_files(tmp_path:
     facts = read_fairness_facts(ReleaseReader(tmp_path, shards))
     assert facts is not None
     assert [(one.attribute, one.agreement.total) for one in facts.comparisons] == [("gender", 30)]
+
+
+_SAID = (
+    *("a", "the", "with", "in", "no", "and", "of", "from", "light", "dark", "long", "wavy", "brown", "side"),
+    *("hair", "hair in a bun", "bob", "skin", "eyes", "hats", "cap", "glasses", "greybeard", "light skin"),
+    *(
+        "side-lit from the left",
+        "sunlight",
+        "soft light",
+        "clean-shaven",
+        "shaved head",
+        "unshaven",
+        "stubble",
+    ),
+    *("woman", "man", "person", "descent", "South African", "South Sudanese", "French", "french", "Black"),
+    *(
+        "black-haired",
+        "Indian",
+        "West",
+        "American",
+        "Cape Verdean",
+        "Afro-Cuban",
+        "Sámi",
+        "person.",
+        "(brown)",
+    ),
+)
+
+
+@given(st.lists(st.sampled_from(_SAID), max_size=20), st.sampled_from([" ", " - ", "-", ", "]))
+def test_what_is_looked_for_near_words_is_what_the_whole_text_has(words: list[str], between: str) -> None:
+    text = " ".join(between.join(words).split())
+    assert list(find_ethnicities(text)) == ethnicity_pattern().findall(text)
+    text = text.casefold()
+    for name, pattern in PARTS.items():
+        assert list(find_parts(name, text)) == [part for part in re.findall(pattern, text) if part]
