@@ -264,6 +264,7 @@ def measure(address: str, num_steps: int) -> Mapping[str, str]:
         page.wait("/ of /.test(document.querySelector('#count').textContent)")
         since("search in texts")
         found["memory, largest until here"] = f"{memory.peak_mb:.0f} MB"
+        page.wait("document.querySelector('.tile[data-id]')")
         image_id = page.evaluate("document.querySelector('.tile[data-id]').dataset.id")
         start = time.perf_counter()
         page.evaluate(f"location.hash = '#/pictures?like={image_id}'")
