@@ -48,6 +48,7 @@ class Explorer {
       open: (row) => this.#open(row), mark: (id) => this.#mark(id), isMarked: (id) => this.marks.has(id),
     })
     document.body.append(this.picture.dialog)
+    this.shownOther = null
     this.rankings = new Map()
     this.scrolls = new Map() // step of the browser's history → how far down it was
   }

@@ -29,7 +29,7 @@ export async function drawNumbers(reader, about) {
     const bars = values.map(({ value, count: number }) => ({
       label: value ?? 'not known', number, changes: { view: 'pictures', facets: { [name]: [nameValue(value)] } },
     }))
-    charts.push(chart(group ? `${title[0].toUpperCase()}${title.slice(1)}` : title, bars, { total: about.numRows, note: group, numBars: numFound }))
+    charts.push(chart(title, bars, { total: about.numRows, note: group, numBars: numFound }))
   }
   if (adherence) charts.splice(1, 0, h('section.chart', { 'aria-label': 'Adherence to the prompt' }, drawHistogram(adherence, CLEARED, CLEARED)))
   if (about.hasPairs) charts.push(...drawVotes(await reader.ask('pairs')))

@@ -6,6 +6,7 @@ import { cutAdded } from './checks.js'
 import { dropPicture, dropPictures, setPicture } from './worker_link.js'
 
 const LONG = 2000 // texts longer than this get a box of their own that scrolls
+const PART = 5000 // and of those longer than this, a part is shown at first: a browser may take minutes for 1 MB in one piece
 
 export class PictureView {
   constructor(reader, thumbs, marks, hasFeatures) {
@@ -154,10 +155,38 @@ export class PictureView {
 
 const section = (title, ...children) => h('section', {}, h('h3', {}, title), ...children)
 
-/** Draw a text of any length: a long one scrolls in its own box. */
-export function drawText(text, tag = 'p') {
-  const isLong = String(text).length > LONG
-  return h(`${tag}.text${isLong ? '.long' : ''}`, { dir: 'auto', tabindex: isLong ? '0' : null }, String(text))
+/** Draw a text of any length: a long one scrolls in its own box, and of a very long one the beginning is shown at first. */
+export function drawText(text) {
+  const whole = String(text)
+  if (whole.length <= LONG) return h('p.text', { dir: 'auto' }, whole)
+  const parts = split(whole)
+  const box = h('div.text.long', { dir: 'auto', tabindex: '0', role: 'region', 'aria-label': `text of ${count(whole.length)} characters` }, parts[0])
+  if (parts.length === 1) return box
+  const more = h('button.more', {
+    type: 'button',
+    onclick: () => {
+      box.replaceChildren(...parts.map((part) => h('div.part', {}, part))) // each is laid out when it comes to the screen
+      box.focus()
+      more.remove()
+    },
+  }, `Show all ${count(whole.length)} characters`)
+  return [box, more]
+}
+
+/** Split a text into parts, between words where there are any. */
+function split(text) {
+  const parts = []
+  for (let at = 0; at < text.length;) {
+    let end = Math.min(text.length, at + PART)
+    if (end < text.length) {
+      const space = text.lastIndexOf(' ', end)
+      if (space > at + PART / 2) end = space + 1
+      else if (/[\uDC00-\uDFFF]/.test(text[end])) end -= 1 // two halves of one character
+    }
+    parts.push(text.slice(at, end))
+    at = end
+  }
+  return parts
 }
 
 function table(rows) {
@@ -223,7 +252,7 @@ function drawCaption(caption) {
   }
   return h('article.caption', {},
     h('h4', {}, words(caption.captioner ?? 'captioner not known'), caption.captioner_version ? [' ', words(caption.captioner_version)] : null,
-      caption.similarity === null ? null : h('span.dim', { title: 'cosine similarity of picture and caption' }, ` ${caption.similarity.toFixed(3)}`)),
+      caption.similarity === null ? null : h('span.dim', { title: 'cosine similarity of picture and caption' }, ` similarity ${caption.similarity.toFixed(3)}`)),
     text,
     bag?.length ? h('p.bag', {}, bag.map((word) => h('span', {}, words(word)))) : null,
     check?.missing.length ? h('p.bag.missing', {}, h('span.dim', {}, 'not said:'), check.missing.map(({ attribute, value }) => h('mark', { title: 'the checker does not find this in the caption' }, words(`${readable(attribute)}: ${value}`)))) : null)

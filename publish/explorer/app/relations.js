@@ -9,6 +9,7 @@ const PAIR_COLUMNS = [
   'agreement', 'votes_image_1', 'votes_image_2', 'votes_both_good', 'votes_both_bad', 'votes_tie', 'votes_toxic',
   'votes',
 ]
+const SHOWN_CHARS = 4000 // of a text in a list
 // Config → the columns that name a row in changes.parquet. Other configs have the same rows.
 const KEYS = { prompts: ['image_id'], captions: ['caption_id'], preferences: ['source', 'id'], generation: ['request_key'] }
 
@@ -47,6 +48,7 @@ export class Relations {
   async #readPairs() {
     if (!this.tables.preferences) return []
     const rows = await readAll(this.tables.preferences, PAIR_COLUMNS)
+    for (const row of rows) row.prompt = row.prompt?.slice(0, SHOWN_CHARS) ?? null
     const doubt = (row) => (row.num_responses > 1 && row.agreement != null ? row.agreement : 2)
     return rows.sort((one, other) => doubt(one) - doubt(other) || other.num_responses - one.num_responses || one.number - other.number)
   }
@@ -129,12 +131,13 @@ export class Relations {
   }
 
   /** Return the rejected rows, or null where the folder has none. */
-  rejected() {
+  async rejected() {
     const { rejected, rejectedBytes } = this.places
-    if (!rejected) return Promise.resolve(null)
+    if (!rejected) return null
     const cut = rejected.lastIndexOf('/') + 1
     const table = new Table(rejected.slice(0, cut), [{ path: rejected.slice(cut), num_bytes: rejectedBytes, num_rows: 0 }])
-    return readAll(table, ['table', 'source', 'file', 'row', 'name', 'reason', 'problems', 'raw'])
+    const rows = await readAll(table, ['table', 'source', 'file', 'row', 'name', 'reason', 'problems', 'raw'])
+    return rows.map((row) => ({ ...row, raw: row.raw?.slice(0, SHOWN_CHARS) ?? '' }))
   }
 
   /** Return what else is known of a picture, with the problems of what cannot be read. */

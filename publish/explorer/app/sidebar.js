@@ -91,7 +91,7 @@ export function drawHistogram({ edges, most, counts }, state, changes) {
       return h('button.bar', {
         type: 'button', 'aria-pressed': String(isChosen), 'data-key': `adherence=${at}`, 'aria-label': label, title: label,
         style: { '--share': `${number ? Math.max(3, (100 * number) / highest) : 0}%` },
-        onclick: () => go({ view: 'pictures', picture: null, ...changes, adherence: isChosen ? '' : range }),
+        disabled: !number && !isChosen, onclick: () => go({ view: 'pictures', picture: null, ...changes, adherence: isChosen ? '' : range }),
       })
     })),
     h('div.ends', { 'aria-hidden': 'true' }, h('span', {}, edges[0].toFixed(2)), h('span', {}, most.toFixed(2))))

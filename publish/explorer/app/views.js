@@ -39,7 +39,7 @@ function narrow(rows, choices, state) {
 function drawChoice({ label, name, text = readable }, values, total, chosen) {
   const select = h('select', { 'data-key': name, onchange: () => go({ [name]: select.value }) },
     h('option', { value: '' }, `all (${count(total)})`),
-    [...values].sort((one, other) => other[1] - one[1]).map(([value, number]) => h('option', { value, selected: value === chosen }, `${(valueOf(value) === null ? 'not known' : text(valueOf(value))).slice(0, 60)} (${count(number)})`)))
+    [...values].sort((one, other) => other[1] - one[1] || (one[0] < other[0] ? -1 : 1)).map(([value, number]) => h('option', { value, selected: value === chosen }, `${(valueOf(value) === null ? 'not known' : text(valueOf(value))).slice(0, 60)} (${count(number)})`)))
   return h('label', {}, `${label} `, select)
 }
 
@@ -196,5 +196,5 @@ function drawRejectedRow(row) {
     h('h2', {}, h('span.tag.removed', {}, readable(row.reason)), ' ', words(row.name || row.file, 100)),
     h('p.dim', {}, words(`${row.table} · ${row.source}/${row.file}${row.row === null ? '' : ` row ${row.row}`}`, 160)),
     h('ul', {}, row.problems.slice(0, 3).map((problem) => h('li', {}, words(problem.message, 240), problem.value === null ? null : [' ', h('code', {}, words(problem.value, 80))], '; ', words(problem.fix, 160)))),
-    h('pre', { tabindex: '0', dir: 'auto' }, row.raw.slice(0, 4000)))
+    row.raw ? h('pre', { tabindex: '0', dir: 'auto', role: 'region', 'aria-label': 'the row as it was read' }, row.raw) : null)
 }

@@ -196,8 +196,13 @@ export class Wall {
   #click(event) {
     const tile = event.target.closest('.tile')
     if (!tile) return
-    if (event.shiftKey && tile.dataset.id) this.actions.mark(tile.dataset.id)
+    if (event.shiftKey) this.#mark(tile)
     else this.actions.open(this.rows[tile.dataset.place])
+  }
+
+  async #mark(tile) {
+    if (!tile.dataset.id) await this.#describe([tile])
+    if (tile.dataset.id) this.actions.mark(tile.dataset.id)
   }
 
   #key(event) {
@@ -210,8 +215,6 @@ export class Wall {
     if (event.key in steps) {
       event.preventDefault()
       this.#focus(Math.max(0, Math.min(this.rows.length - 1, this.active + steps[event.key])))
-    } else if (event.key === 'x' && event.target.dataset.id) {
-      this.actions.mark(event.target.dataset.id)
-    }
+    } else if (event.key === 'x' && event.target.dataset.place) this.#mark(event.target)
   }
 }

@@ -8,7 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,19 +21,14 @@ from builders.sources.sample import write_sample
 from publish.explorer import STATIC
 from publish.release import main
 from tests.browser import open_browser
-from tests.support import (
-    ROOT,
-    SfhqFolder,
-    lock,
-    protect,
-    request_record,
-    write_requests,
-)
+from tests.support import ROOT, SfhqFolder, image_bytes, lock, protect, request_record, write_requests
 
 HOSTILE = '<img src=x onerror="document.title=1"><script>document.title=2</script> \u202edesrever &amp; face'
 LONG = "a very long prompt " * 6_800  # no cell of a CSV may be longer
 APP = STATIC.parent / "app"
 TABLE = "SFHQ_T2I_dataset.csv"
+MEGABYTE = "a prompt of 1 MB " * 62_000
+PILED = "a" + "\u0301" * 60_000  # one letter with very many accents, for which a browser may take minutes
 
 
 @dataclass(frozen=True)
@@ -95,6 +90,17 @@ def _edit(folder: Path) -> None:
     _write(folder / TABLE, rows)
 
 
+def _write_settings(path: Path, sources: str, changelog: Path) -> None:
+    """Write the shipped settings with other sources, and with features of any images."""
+    text = (ROOT / "release.toml").read_text(encoding="utf-8")
+    text = text.replace('[[sources]]\nkind = "sample"\n', "")
+    drawn = 'pretrained = "built-in"'
+    text = text.replace(drawn, f"{drawn}\nallow_demonstration = true")
+    text = text.replace('citation = "CITATION.cff"', f'citation = "{ROOT / "CITATION.cff"}"')
+    text = text.replace('changelog = "CHANGELOG.md"', f'changelog = "{changelog}"')
+    path.write_text(f"{text}\n{sources}", encoding="utf-8")
+
+
 @pytest.fixture(scope="session")
 def explored(shared: Path) -> Explored:
     """Return a release with everything that the explorer has a view for, read-only."""
@@ -104,15 +110,9 @@ def explored(shared: Path) -> Explored:
         if not (out / "2.0").exists():
             base.mkdir(exist_ok=True)
             _write_collection(collection)
-            text = (ROOT / "release.toml").read_text(encoding="utf-8")
-            kept = text.replace('[[sources]]\nkind = "sample"\n', "")
-            drawn = 'pretrained = "built-in"'
-            kept = kept.replace(drawn, f"{drawn}\nallow_demonstration = true")
-            kept = kept.replace('citation = "CITATION.cff"', f'citation = "{ROOT / "CITATION.cff"}"')
-            kept = kept.replace('changelog = "CHANGELOG.md"', f'changelog = "{base / "CHANGELOG.md"}"')
             names = ("", "captions.jsonl", "preferences.jsonl")
-            listed = [f'[[sources]]\npath = "{collection / name}"' for name in names]
-            config.write_text(kept + "\n" + "\n".join(listed) + "\n", encoding="utf-8")
+            sources = "".join(f'[[sources]]\npath = "{collection / name}"\n' for name in names)
+            _write_settings(config, sources, base / "CHANGELOG.md")
             changes = (
                 "# Changelog\n\n## Dataset\n\n### 2.0 - 2026-11-30\n\n- B\n\n### 1.0 - 2026-11-21\n\n- A\n"
             )
@@ -126,6 +126,74 @@ def explored(shared: Path) -> Explored:
                     _edit(collection)
             protect(out / "2.0")
     return Explored(out / "2.0", config, collection)
+
+
+def _write_lines(path: Path, rows: Iterable[Mapping[str, object]]) -> None:
+    path.write_text("".join(f"{json.dumps(row)}\n" for row in rows), encoding="utf-8")
+
+
+def _write_odd_sources(base: Path) -> None:
+    """Write eight images: one has no prompt, two very long ones; and 400 values of an attribute."""
+    faces = base / "faces"
+    faces.mkdir(parents=True)
+    prompts = {1: {"prompt": MEGABYTE}, 2: {"prompt": PILED}}
+    rows = []
+    for number in range(8):
+        name, generator = f"{number}.jpg", ("FLUX1_dev", "SDXL")[number % 2]
+        (faces / name).write_bytes(image_bytes(number))
+        prompt = prompts.get(number, {"prompt": f"prompt {number}"} if number else {})
+        rows.append({"file_name": name, "generator": generator, **prompt})
+    _write_lines(faces / "metadata.jsonl", rows)
+    captions = []
+    for number in range(8):
+        values = [
+            {"attribute": "nick", "value": f"name {number}-{n}", "confidence": None, "source_model": None}
+            for n in range(50)
+        ]
+        captions.append(
+            {"image_filename": f"{number}.jpg", "caption": "a face", "captioner": "one", "attributes": values}
+        )
+    _write_lines(base / "captions.jsonl", captions)
+    pairs = []
+    for number in range(6):
+        models = ("FLUX1_dev", "SDXL") if number % 2 == 0 else ("SDXL", "FLUX1_dev")
+        pairs.append(
+            {
+                "id": f"pair-{number}",
+                "status": "completed",
+                "images": {
+                    "image_1": f"{number}.jpg",
+                    "image_2": f"{number + 1}.jpg",
+                    "prompt": "a face",
+                },
+                "model_1": models[0],
+                "model_2": models[1],
+                **({"category": "Cinematic"} if number < 2 else {}),
+                "preference.responses": ["image_1" if number in (0, 2, 3) else "both_good"],
+                "preference.responses.users": ["somebody"],
+                "preference.responses.status": ["submitted"],
+            }
+        )
+    _write_lines(base / "preferences.jsonl", pairs)
+
+
+@pytest.fixture(scope="session")
+def odd(shared: Path) -> Path:
+    """Return a release with long prompts, many values, and pairs without a category, read-only."""
+    base = shared / "odd"
+    release = base / "dist" / "1.0"
+    with lock(shared / "odd.lock"):
+        if not release.exists():
+            _write_odd_sources(base)
+            kinds = {"images": "faces", "captions": "captions.jsonl", "preferences": "preferences.jsonl"}
+            sources = "".join(
+                f'[[sources]]\nkind = "{kind}"\npath = "{base / name}"\n' for kind, name in kinds.items()
+            )
+            config = base / "release.toml"
+            _write_settings(config, sources, ROOT / "CHANGELOG.md")
+            assert main(["--version", "1.0", "--config", str(config), "--out", str(base / "dist")]) == 0
+            protect(release)
+    return release
 
 
 @contextmanager
