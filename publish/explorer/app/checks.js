@@ -1,6 +1,6 @@
 // What the kit's own checker says of a caption: `sfhq explore` has it, and a page without the command does not.
 
-const MAX_CHARS = 20_000 // longer ones take the checker too long
+const MAX_CHARS = 2000 // longer ones take the checker too long, and are not drawn in one piece
 const MAX_ATTRIBUTES = 200
 
 /**

@@ -244,12 +244,12 @@ export function plain(value) {
 
 function drawCaption(caption) {
   const { check, bag_of_words: bag } = caption
-  const text = drawText(caption.caption)
-  if (check?.added.length) {
-    text.replaceChildren(...cutAdded(caption.caption, check.added).map((part) => (part.what
+  // Texts that are checked are no longer than those that are drawn in one piece.
+  const text = check?.added.length
+    ? h('p.text', { dir: 'auto' }, cutAdded(caption.caption, check.added).map((part) => (part.what
       ? h('mark', { title: `the attributes do not say this: ${part.what}` }, part.text)
       : part.text)))
-  }
+    : drawText(caption.caption)
   return h('article.caption', {},
     h('h4', {}, words(caption.captioner ?? 'captioner not known'), caption.captioner_version ? [' ', words(caption.captioner_version)] : null,
       caption.similarity === null ? null : h('span.dim', { title: 'cosine similarity of picture and caption' }, ` similarity ${caption.similarity.toFixed(3)}`)),

@@ -329,7 +329,7 @@ def test_a_caption_is_checked_as_the_kit_checks_it(served: Served, text: str) ->
         {"text": "x", "attributes": ["age"]},
         {"text": "x", "attributes": [{"attribute": "age"}]},
         {"text": "x", "attributes": [{"attribute": "age", "value": "\ud800"}]},
-        {"text": "x" * 20_001, "attributes": []},
+        {"text": "x" * 2001, "attributes": []},
         {"text": "x", "attributes": [{"attribute": "age", "value": "1"}] * 201},
         {"text": "x", "attributes": [], "more": "x" * 1_000_000},
     ],
