@@ -53,7 +53,7 @@ class CaptionCheck:
 def check_caption(text: str, attributes: Sequence[Said]) -> CaptionCheck:
     """Check a caption as `sfhq caption` checks those that it writes.
 
-    Takes 3 ms for a usual one. Time grows with both numbers: 0.5 s for the most that is taken.
+    Takes 3 ms for a usual one. Time grows with both numbers, up to 3 s for the most that is taken.
 
     Args:
         text: The caption, of at most `MAX_CHARS`.
