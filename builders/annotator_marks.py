@@ -164,6 +164,25 @@ def proportion(successes: int, total: int) -> Estimate:
     return Estimate(share, low, high, total)
 
 
+def find_first_answers(units: NDArray[np.int64], times: Sequence[str], number: int) -> NDArray[np.bool_]:
+    """Return which answers are among the first of their unit, by time; of equal times, the earlier in order.
+
+    People are asked about a unit again where its first answers differ. So later answers are more often of
+    units in dispute, and a number over all answers says that people agree less or more than they do.
+
+    Args:
+        units: The unit of each answer, of shape (answers,).
+        times: When each was given: texts of one form, which sort as times do.
+        number: How many are the first, 1 or more.
+    """
+    order = np.lexsort((np.array(times, dtype=np.str_), units))
+    ordered = units[order]
+    starts = np.searchsorted(ordered, ordered)
+    is_first = np.zeros(len(units), np.bool_)
+    is_first[order] = np.arange(len(units)) - starts < number
+    return is_first
+
+
 def find_side_biases(votes: Mapping[str, tuple[int, int]]) -> SideBiases:
     """Find the annotators who favour one side, each by themselves.
 

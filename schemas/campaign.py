@@ -8,6 +8,7 @@ A campaign is a folder that needs no other:
     annotators.jsonl    one `CampaignAnnotator` a line
     secret              the key behind personal links; it is never exported
     votes.jsonl         one `CampaignVote` a line, only ever added to
+    not_shown.jsonl     one `PairNotShown` a line; only there if the page could not show some image
 """
 
 from collections.abc import Iterable
@@ -21,6 +22,7 @@ from schemas.records import IMAGE_FORMATS, Identifier
 
 CAMPAIGN_FILE, PAIRS_FILE, VOTES_FILE = "campaign.json", "pairs.jsonl", "votes.jsonl"
 ANNOTATORS_FILE, SECRET_FILE, IMAGES_FOLDER = "annotators.jsonl", "secret", "images"
+NOT_SHOWN_FILE = "not_shown.jsonl"
 MAX_OVERLAP = 99
 MAX_GUIDELINES_CHARS = 20_000
 ID_PATTERN = r"^[0-9a-f]{16}$"
@@ -117,6 +119,17 @@ class CampaignVote(PairFacts):
     )
     time: _Text = Field(description="When it was written, in UTC, as ISO 8601.")
     status: VoteStatus = Field(description="submitted, or discarded by undo.")
+
+
+class PairNotShown(BaseModel):
+    """One line of `not_shown.jsonl`: a pair that was left out for one person. It is no vote."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    pair_id: PairId = Field(description="Pair that could not be shown.")
+    annotator: AnnotatorId = Field(description="To whom: the public id of a personal link.")
+    problem: _Text = Field(description="What was wrong with the files; empty if the person's browser failed.")
+    time: _Text = Field(description="When it was reported, in UTC, as ISO 8601.")
 
 
 class CampaignAnnotator(BaseModel):

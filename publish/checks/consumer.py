@@ -32,6 +32,9 @@ from pyarrow.dataset import ParquetFragmentScanOptions
 # What is loaded is the same. Arrow's read-ahead would hold a whole shard in memory, and without a buffer it
 # holds each column of a row group twice: 2,000 images of 1024 pixels take 356 MB in place of 534 MB.
 _SCAN = ParquetFragmentScanOptions(pre_buffer=False, use_buffered_stream=True, buffer_size=1 << 20)
+# Rows of a stream at a time; by default all of a row group. Arrow's tables are not made into Python's
+# objects row by row: 2 GB of images take half the CPU time.
+_ROWS_AT_ONCE = 64
 
 Tell = Callable[..., None]
 
@@ -99,9 +102,11 @@ def _load(folder: str, config: str, scratch: str | None, *, plain: bool) -> dict
     rows: dict[str, dict[str, int]] = {"streaming": {}}
     if plain:
         rows["plain"] = _load_plain(folder, config, scratch)
-    for split, stream in load_dataset(folder, config, streaming=True, fragment_scan_options=_SCAN).items():
+    options = {"streaming": True, "fragment_scan_options": _SCAN, "batch_size": _ROWS_AT_ONCE}
+    for split, stream in load_dataset(folder, config, **options).items():
         _ = next(iter(stream))  # decodes its image; the others are only counted
-        rows["streaming"][split] = sum(1 for _ in stream.decode(enable=False))
+        tables = stream.with_format("arrow").iter(batch_size=_ROWS_AT_ONCE)
+        rows["streaming"][split] = sum(table.num_rows for table in tables)
     return rows
 
 

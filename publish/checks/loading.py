@@ -26,6 +26,9 @@ MAX_BYTES_LOADED_PLAINLY = 2_000_000_000
 _OFFLINE = ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_HUB_DISABLE_IMPLICIT_TOKEN")
 # Where torch is installed, `datasets` imports it for nothing: 4 CPU seconds and 0.5 GB.
 _FRAMEWORKS = {"USE_TORCH": "0", "USE_TF": "0", "USE_JAX": "0"}
+# Arrow's own allocators keep what is freed, and so does malloc in each thread's arena: of streaming 2 GB of
+# images, 100 MB in a peak of 460 MB.
+_MEMORY = {"ARROW_DEFAULT_MEMORY_POOL": "system", "MALLOC_ARENA_MAX": "1"}
 _ENDPOINT = "https://huggingface.co"
 # What the libraries read when they are imported, and decides whom they reach.
 _NETWORK = re.compile(r"HF_(?!XET_)|.*_proxy$|SSL_CERT_|REQUESTS_CA", re.IGNORECASE)
@@ -90,7 +93,7 @@ class Consumer:
 
     def _start(self, more: Mapping[str, str]) -> "subprocess.Popen[str]":
         endpoint = os.environ.get("HF_ENDPOINT", _ENDPOINT).rstrip("/")
-        environment = {**os.environ, "HF_ENDPOINT": endpoint, **_FRAMEWORKS, **more}
+        environment = {**os.environ, "HF_ENDPOINT": endpoint, **_FRAMEWORKS, **_MEMORY, **more}
         for name in _OFFLINE:
             environment.pop(name, None)
         network = {name: value for name, value in environment.items() if _NETWORK.match(name)}

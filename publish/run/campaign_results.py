@@ -6,6 +6,7 @@ from pathlib import Path
 
 from builders.generation.campaign.measuring import CampaignNumbers
 from builders.generation.campaign.planning import WidthPlan
+from builders.generation.campaign.showing import NotShownNumbers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +56,9 @@ class CampaignStatus:
     Attributes:
         folder: The campaign.
         numbers: Every number that is shown, and those of all annotators.
+        not_shown: Pairs that could not be shown to some people.
     """
 
     folder: Path
     numbers: CampaignNumbers
+    not_shown: Sequence[NotShownNumbers] = ()

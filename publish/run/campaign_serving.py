@@ -2,7 +2,6 @@
 
 import argparse
 import errno
-import hashlib
 import importlib.util
 import re
 import socket
@@ -15,10 +14,10 @@ from builders.files import real_path, write_whole
 from builders.generation.campaign.candidates import CODE
 from builders.generation.campaign.folder import Campaign, add_annotators, read_campaign
 from builders.generation.campaign.links import TOKEN_PATTERN
+from builders.generation.campaign.showing import find_faults
 from builders.generation.campaign.votes_log import VotesLog
 from publish.run.terminal import Terminal
 from schemas.problems import Problem, Reason, SettingsError, SourceError
-from schemas.records import image_id_of
 
 _LIBRARIES = ("starlette", "uvicorn")
 _LINK_LINE = re.compile(rf"https?://\S+/v/{TOKEN_PATTERN.pattern}".encode())
@@ -132,26 +131,20 @@ def _check_links(path: Path, campaign: Path) -> None:
 
 
 def _check_images(campaign: Campaign) -> None:
-    """Refuse to ask about images that cannot be shown: whoever gets such a pair could never go on.
+    """Refuse to begin with images that cannot be shown.
 
     Raises:
         SourceError: Some are missing, cannot be read, or have other bytes than at first; all are listed.
     """
-    images = {pair.image_1: pair.image_1_id for pair in campaign.pairs}
-    images |= {pair.image_2: pair.image_2_id for pair in campaign.pairs}
-    problems = list[Problem]()
-    for name, image_id in images.items():
-        try:
-            with (campaign.path / name).open("rb") as file:
-                is_right = image_id_of(hashlib.file_digest(file, "sha256").hexdigest()) == image_id
-            message = "" if is_right else "the image has other bytes than when the campaign was made"
-        except OSError as error:
-            message = f"the image cannot be read: {error.strerror}"
-        if message:
-            path, fix = str(campaign.path / name), "restore it from a copy of the campaign"
-            problems.append(Problem(Reason.SOURCE, message, file=path, fix=fix, code=CODE))
-    if problems:
-        raise SourceError(problems)
+    faults = find_faults(campaign.path, campaign.pairs)
+    fix = "restore it from a copy of the campaign"
+    if faults:
+        raise SourceError(
+            [
+                Problem(Reason.SOURCE, message, file=str(campaign.path / image), fix=fix, code=CODE)
+                for image, message in faults.items()
+            ]
+        )
 
 
 def _check_libraries() -> None:

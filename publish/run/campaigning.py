@@ -8,8 +8,16 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from builders.generation.campaign.candidates import CODE, Candidate, read_candidates, read_gold
+from builders.generation.campaign.candidates import (
+    CODE,
+    Candidate,
+    GoldLine,
+    find_copies,
+    read_candidates,
+    read_gold,
+)
 from builders.generation.campaign.design import (
+    MAX_PAIRS_OF_PROMPT,
     ChosenPair,
     choose_pairs,
     count_categories,
@@ -19,6 +27,7 @@ from builders.generation.campaign.design import (
 from builders.generation.campaign.folder import read_campaign, refuse_existing, write_campaign
 from builders.generation.campaign.measuring import CampaignNumbers, Rate, measure_campaign
 from builders.generation.campaign.planning import half_width, plan_widths
+from builders.generation.campaign.showing import NotShownNumbers, read_reports, sum_up_reports
 from builders.generation.campaign.stopping import num_wanted
 from builders.generation.campaign.votes_log import read_votes
 from publish.run.campaign_results import CampaignPlan, CampaignResult, CampaignStatus
@@ -32,7 +41,7 @@ Look at how well it shows what the text says, and at how real the face looks: ey
 
 If you see no difference, say whether both are good or both are bad. "Unsafe" is for anything sexual, \
 violent or hateful: such a pair leaves the collection."""
-_SHOWN_ANNOTATORS, _SHOWN_CATEGORIES = 20, 15
+_SHOWN_ANNOTATORS, _SHOWN_CATEGORIES, _SHOWN_PAIRS = 20, 15, 20
 
 
 def new(options: argparse.Namespace, terminal: Terminal) -> int:
@@ -46,9 +55,12 @@ def new(options: argparse.Namespace, terminal: Terminal) -> int:
     if options.out is not None:
         refuse_existing(options.out)
     guidelines = _read_guidelines(options.guidelines)
-    candidates, problems = read_candidates(options.folder)
-    gold = _read_gold(options.gold, candidates) if options.gold is not None else []
-    terminal.problems(problems)
+    listed, problems = read_candidates(options.folder)
+    copies = find_copies(listed)
+    candidates = [candidate for candidate in listed if candidate.name not in copies]
+    by_name = {candidate.name: copies.get(candidate.name, candidate) for candidate in listed}
+    gold = _read_gold(options.gold, by_name) if options.gold is not None else []
+    terminal.problems([*problems, *_copy_problems(listed, copies)])
     pairs = _choose(options, candidates, gold)
     plan = _plan(options, pairs)
     if options.plan:
@@ -89,7 +101,10 @@ def status(options: argparse.Namespace, terminal: Terminal) -> int:
     _show_progress(numbers, len(campaign.annotators), terminal)
     _show_annotators(numbers, terminal)
     _show_next(numbers, terminal)
-    terminal.give(CampaignStatus(folder=options.campaign, numbers=numbers))
+    reports = read_reports(campaign.not_shown_path)
+    not_shown = sum_up_reports(campaign.path, {pair.id: pair for pair in campaign.pairs}, reports)
+    _show_not_shown(not_shown, terminal)
+    terminal.give(CampaignStatus(folder=options.campaign, numbers=numbers, not_shown=not_shown))
     return 0
 
 
@@ -99,21 +114,31 @@ def _choose(
     """Choose the pairs.
 
     Raises:
-        SettingsError: There are not as many as are asked for.
+        KitError: There are not as many as are asked for, or none at all.
     """
-    taken = [frozenset((pair.first.name, pair.second.name)) for pair in gold]
-    prompts = {first.prompt for first, _ in possible_pairs(candidates)}
-    wanted = options.pairs or len(prompts)
-    pairs = choose_pairs(candidates, wanted, options.seed, taken)
-    if not pairs:
-        message = "no prompt has two images"
+    taken = {_names(pair.first, pair.second) for pair in gold}
+    is_taken = dict[str, bool]()  # prompts whose pairs all are gold ones
+    for first, second in possible_pairs(candidates, options.seed):
+        is_taken[first.prompt] = is_taken.get(first.prompt, True) and _names(first, second) in taken
+    if not is_taken:
+        message = "no prompt has two different images"
         fix = "make them with several --generator, or --seed, in one folder of `sfhq generate`"
         raise SourceError(Problem(Reason.SOURCE, message, file=str(options.folder), fix=fix, code=CODE))
+    if all(is_taken.values()):
+        message, fix = "each pair of the folder is a gold pair", "give fewer of them, or make more images"
+        raise SettingsError(_problem(message, "--gold", fix, str(options.gold)))
+    wanted = options.pairs or list(is_taken.values()).count(False)
+    pairs = choose_pairs(candidates, wanted, options.seed, taken)
     if len(pairs) < wanted:
-        message = f"the folder has {len(pairs):,} pairs of images with one prompt"
-        fix = f"give --pairs {len(pairs)}, or make more images"
+        others = " besides gold ones" if gold else ""
+        message = f"the folder has {len(pairs):,} pairs of images with one prompt{others}"
+        fix = f"give --pairs {len(pairs)}, or make more images; a prompt has at most {MAX_PAIRS_OF_PROMPT}"
         raise SettingsError(_problem(message, "--pairs", fix, str(wanted)))
     return pairs
+
+
+def _names(first: Candidate, second: Candidate) -> frozenset[str]:
+    return frozenset((first.name, second.name))
 
 
 def _settings(options: argparse.Namespace, guidelines: str) -> CampaignSettings:
@@ -156,35 +181,73 @@ def _read_guidelines(path: Path | None) -> str:
     return text
 
 
-def _read_gold(path: Path, candidates: Sequence[Candidate]) -> list[ChosenPair]:
+def _copy_problems(listed: Sequence[Candidate], copies: Mapping[str, Candidate]) -> list[Problem]:
+    fix = "nothing has to be done: pairs have the other one"
+    return [
+        Problem(
+            Reason.DUPLICATE_IMAGE,
+            f"the image has the same bytes as {copies[image.name].name}, of the same prompt",
+            file=str(image.path),
+            fix=fix,
+            code=CODE,
+        )
+        for image in listed
+        if image.name in copies
+    ]
+
+
+def _read_gold(path: Path, by_name: Mapping[str, Candidate]) -> list[ChosenPair]:
     """Return the gold pairs of a file.
+
+    Args:
+        path: The file.
+        by_name: Name in the table → the image that is shown for it.
 
     Raises:
         SettingsError: Some lines are wrong; all are listed.
     """
-    rows, problems = read_gold(path)
-    by_name = {candidate.name: candidate for candidate in candidates}
-    pairs = list[ChosenPair]()
-    for row, (first, second, label) in enumerate(rows, 1):
-        message = fix = ""
-        value: str | None = None
-        unknown = [name for name in (first, second) if name not in by_name]
-        if unknown:
-            message, value = "the folder has no such image that may be shown", unknown[0]
-            fix = suggest(unknown[0], by_name)
-        elif by_name[first].prompt != by_name[second].prompt or first == second:
-            message, fix = "the images have different prompts, or are one", "take two images of one prompt"
-        elif label not in set(ANSWERS):
-            message, value, fix = "there is no such answer", label, f"write one of {', '.join(ANSWERS)}"
-        if message:
+    lines, problems = read_gold(path)
+    pairs, rows = list[ChosenPair](), dict[frozenset[str], int]()
+    for line in lines:
+        fault = _find_fault(line, by_name, rows)
+        if fault is None:
+            first, second = by_name[line.image_1], by_name[line.image_2]
+            rows[_names(first, second)] = line.row
+            pairs.append(ChosenPair(first, second, "image_1", line.label))
+        else:
+            message, value, fix = fault
+            row = line.row
             problems.append(
                 Problem(Reason.SETTINGS, message, file=str(path), row=row, value=value, fix=fix, code=CODE)
             )
-        else:
-            pairs.append(ChosenPair(by_name[first], by_name[second], "image_1", label))
     if problems:
-        raise SettingsError(problems)
+        raise SettingsError(sorted(problems, key=lambda problem: problem.row or 0))
     return pairs
+
+
+def _find_fault(
+    line: GoldLine, by_name: Mapping[str, Candidate], rows: Mapping[frozenset[str], int]
+) -> tuple[str, str | None, str] | None:
+    """Return what is wrong with a gold pair, the value, and what to do; None if it can be asked.
+
+    Args:
+        line: The pair.
+        by_name: Name in the table → the image that is shown for it.
+        rows: Names of the images of earlier gold pairs → row.
+    """
+    for name in (line.image_1, line.image_2):
+        if name not in by_name:
+            return "the folder has no such image that may be shown", name, suggest(name, by_name)
+    first, second = by_name[line.image_1], by_name[line.image_2]
+    if first.prompt != second.prompt or first == second:
+        message = "the images have different prompts, or the same content"
+        return message, f"{line.image_1} and {line.image_2}", "take two different images of one prompt"
+    if line.label not in set(ANSWERS):
+        return "there is no such answer", line.label, f"write one of {', '.join(ANSWERS)}"
+    if (row := rows.get(_names(first, second))) is not None:
+        both = f"{line.image_1} and {line.image_2}"
+        return f"the pair is in row {row} already", both, "remove one of the two lines"
+    return None
 
 
 def _plan(options: argparse.Namespace, pairs: Sequence[tuple[Candidate, Candidate]]) -> CampaignPlan:
@@ -298,6 +361,16 @@ def _show_next(numbers: CampaignNumbers, terminal: Terminal) -> None:
             for each in open_ones[:_SHOWN_CATEGORIES]
         ],
     )
+
+
+def _show_not_shown(pairs: Sequence[NotShownNumbers], terminal: Terminal) -> None:
+    if not pairs:
+        return
+    terminal.title("Pairs that could not be shown, and were left out")
+    rows = [(each.pair, len(each.annotators), each.last, each.problem or "in order") for each in pairs]
+    terminal.grid(("pair", "people", "last time", "images now"), rows[:_SHOWN_PAIRS])
+    if len(pairs) > _SHOWN_PAIRS:
+        terminal.line(f"… and {len(pairs) - _SHOWN_PAIRS:,} more; --json has all of them.")
 
 
 def _listed(counts: Mapping[str, int]) -> str:

@@ -3,25 +3,28 @@
 import logging
 import time
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, cast
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from builders.generation.campaign.asking import Asking, Choice, Outcome, Task
 from builders.generation.campaign.folder import Campaign
 from builders.generation.campaign.links import Links
+from builders.generation.campaign.showing import NotShownError, add_report, find_faults, read_shown
 from builders.generation.campaign.votes_log import VotesLog
 from publish.voting.guarding import Guard, Places
 from publish.voting.recording import Recorder
-from schemas.campaign import IMAGES_FOLDER, PairId, VoteId
+from schemas.campaign import IMAGES_FOLDER, CampaignPair, PairId, PairNotShown, VoteId
 
 TOKEN_HEADER = "X-Campaign-Token"  # noqa: S105 - its name
 _STATIC = files("publish.voting") / "static"
@@ -55,6 +58,15 @@ class _Undo(BaseModel):
     vote_id: VoteId
 
 
+class _NotShown(BaseModel):
+    """What the page sends when an image cannot be shown, however often it asks for it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    vote_id: VoteId
+    pair_id: PairId
+
+
 class Voting:
     """Answers the requests of a campaign's annotators.
 
@@ -69,9 +81,9 @@ class Voting:
         self._recorder = Recorder(self._asking, log)
         # Only images of pairs are shown, by names from the file of pairs.
         self._images = {
-            Path(path).name: campaign.path / path
+            Path(path).name: (path, image_id)
             for pair in campaign.pairs
-            for path in (pair.image_1, pair.image_2)
+            for path, image_id in ((pair.image_1, pair.image_1_id), (pair.image_2, pair.image_2_id))
         }
         self._page, self._missing = ((_STATIC / name).read_bytes() for name in ("page.html", "missing.html"))
         self._static = {name: (_STATIC / name).read_bytes() for name in _TYPES}
@@ -86,6 +98,7 @@ class Voting:
                 Route("/api/state", self._show_state),
                 Route("/api/vote", self._vote, methods=["POST"]),
                 Route("/api/undo", self._undo, methods=["POST"]),
+                Route("/api/not-shown", self._leave_out, methods=["POST"]),
             ],
             middleware=[Middleware(Guard, places=places)],
             exception_handlers={
@@ -105,10 +118,14 @@ class Voting:
 
     async def _show_image(self, request: Request) -> Response:
         self._whose(request.path_params["token"])
-        path = self._images.get(request.path_params["name"])
-        if path is None or not path.is_file():
+        path, image_id = self._images.get(request.path_params["name"], ("", ""))
+        if not path:
             raise HTTPException(404)
-        return FileResponse(path, media_type=_MEDIA[path.suffix[1:]], headers=_FOR_GOOD)
+        try:  # a vote must be about the image that a release has, and not about half of it
+            data = await run_in_threadpool(read_shown, self._campaign.path, path, image_id)
+        except NotShownError as error:
+            raise HTTPException(404) from error
+        return Response(data, media_type=_MEDIA[path.rpartition(".")[2]], headers=_FOR_GOOD)
 
     async def _show_static(self, request: Request) -> Response:
         name = request.path_params["name"]
@@ -148,6 +165,34 @@ class Voting:
         elif outcome is Outcome.UNDONE:
             await self._recorder.settle(undo.vote_id)
         return JSONResponse({"outcome": outcome, **self._state(annotator)})
+
+    async def _leave_out(self, request: Request) -> Response:
+        annotator = self._whose(request.headers.get(TOKEN_HEADER, ""))
+        said = await _read(request, _NotShown)
+        pair = self._asking.find_pair(annotator, said.pair_id, said.vote_id)
+        if pair is None:
+            raise HTTPException(409, "Nobody was asked for this.")
+        if self._asking.hide(pair.id, annotator):
+            await self._report(pair, annotator)
+        return JSONResponse({"outcome": "left_out", **self._state(annotator)})
+
+    async def _report(self, pair: CampaignPair, annotator: str) -> None:
+        """Tell the host of a pair that is left out, and keep it for `campaign status`."""
+        faults = await run_in_threadpool(find_faults, self._campaign.path, [pair])
+        problem = "; ".join(f"{image}: {fault}" for image, fault in faults.items())
+        if problem:  # the others would wait for it in vain
+            self._asking.hide(pair.id)
+            text = "Pair %s cannot be shown, and is left out until the server is started again: %s"
+            _LOGGER.error(text, pair.id, problem)
+        else:
+            text = "The browser of %s could not show pair %s, whose images are in order; it is left out there"
+            _LOGGER.warning(text, annotator, pair.id)
+        time_now = datetime.now(UTC).isoformat(timespec="milliseconds")
+        report = PairNotShown(pair_id=pair.id, annotator=annotator, problem=problem[:1000], time=time_now)
+        try:
+            await run_in_threadpool(add_report, self._campaign.not_shown_path, report)
+        except OSError as error:  # the person can go on all the same
+            _LOGGER.error("The report of the pair could not be written: %s", error)
 
     def _whose(self, token: str) -> str:
         """Return whose a token is.

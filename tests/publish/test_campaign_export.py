@@ -40,6 +40,7 @@ class Given:
     pair: str
     annotator: str
     said: str  # an image id, or a label that means both
+    kind: str = "first"
 
 
 @pytest.fixture
@@ -126,7 +127,7 @@ def answer_in_label_studio(folder: Path, given: Sequence[Given]) -> Path:
         data = task["data"]
         shown = {data[f"{data['left']}_id"]: "left"}
         task |= {"id": number, "predictions": [], "drafts": [], "annotations": []}
-        for vote in (vote for vote in given if vote.pair == data["pair_id"]):
+        for vote in (vote for vote in given if (vote.pair, vote.kind) == (data["pair_id"], data["kind"])):
             is_image = vote.said in (data["image_1_id"], data["image_2_id"])
             answer = shown.get(vote.said, "right") if is_image else vote.said
             value = {"choices": [answer]}
@@ -154,7 +155,7 @@ def answer_in_argilla(folder: Path, given: Sequence[Given]) -> Path:
             "preference": [
                 {"value": ids.get(vote.said, vote.said), "user_id": vote.annotator, "status": "submitted"}
                 for vote in given
-                if vote.pair == record["id"]
+                if (vote.pair, vote.kind) == (record["metadata"]["pair_id"], record["metadata"]["kind"])
             ]
         }
         record["status"] = "completed"
@@ -195,6 +196,16 @@ def open_space(folder: Path, path: Path, before: Sequence[Row] = (), **changes: 
     return voting.Votes(settings, voting.read_lines(folder / "pairs.jsonl"), before, path)
 
 
+def asked_in_order(folder: Path) -> list[str]:
+    """Return the pair of each task, in the order in which people get them."""
+    if (folder / "tasks.json").is_file():
+        return [task["data"]["pair_id"] for task in json.loads((folder / "tasks.json").read_text("utf-8"))]
+    records = json.loads((folder / "records.json").read_text("utf-8"))
+    assert len({record["id"] for record in records}) == len(records)
+    return [record["metadata"]["pair_id"] for record in records]
+
+
+MEASURING = ("repeat", "mirror")
 Answer = Callable[[Path, Sequence[Given]], Path]
 TOOLS: Mapping[str, tuple[str, Answer]] = {
     "label-studio": ("label-studio", answer_in_label_studio),
@@ -228,6 +239,43 @@ def test_votes_of_a_tool_are_those_that_were_given(
         assert {(vote.seconds, vote.time) for pair in reading.pairs for vote in pair.votes} == {
             (SECONDS, TIME)
         }
+
+
+@pytest.mark.parametrize("name", TOOLS)
+def test_repeats_and_mirrors_come_back_as_such_with_the_side_that_was_shown(
+    name: str, campaign: Campaign, tmp_path: Path
+) -> None:
+    path = campaign.path / "campaign.json"
+    path.write_text(
+        json.dumps(json.loads(path.read_text("utf-8")) | {"repeat_share": 0.25, "mirror_share": 0.125})
+    )
+    tool, answer = TOOLS[name]
+    folder = export(campaign, tool, tmp_path / "out" / "for-others")
+    # A person who likes one image of each pair, and likes the other one when asked again.
+    pairs = {pair.id: pair for pair in campaign.pairs}
+    given = [Given(pair.id, "1", pair.image_1_id) for pair in campaign.pairs]
+    given += [Given(pair.id, "1", pair.image_2_id, kind) for pair in pairs.values() for kind in MEASURING]
+    images = None if tool == "argilla" else campaign.path.parent / "pairs-images"
+    reading, found = read_back(tmp_path / "work", answer(folder, given), with_images=images)
+    assert found == Counter(given[: len(pairs)])  # these alone decide
+    kinds = Counter[str | None]()
+    for pair in reading.pairs:
+        first_left = pairs[pair.id].first_left
+        ids = {"image_1": pair.image_1_id, "image_2": pair.image_2_id}
+        wanted = {side: getattr(pairs[pair.id], f"{side}_id") for side in ids}
+        for vote in pair.votes:
+            kinds[vote.kind] += 1
+            side = first_left if vote.kind != "mirror" else {"image_1": "image_2"}.get(first_left, "image_1")
+            assert ids[str(vote.left)] == wanted[side]
+            assert ids[str(vote.label)] == wanted["image_1" if vote.kind == "first" else "image_2"]
+        assert sum(vote.kind == "first" for vote in pair.votes) == 1
+    assert kinds == {"first": 8, "repeat": 2, "mirror": 1}
+    # And nobody is asked about one pair twice in a row.
+    order = asked_in_order(folder)
+    for pair_id in pairs:
+        places = [place for place, each in enumerate(order) if each == pair_id]
+        assert len(places) <= 2
+        assert places[-1] - places[0] not in range(1, 6)
 
 
 def test_a_space_asks_as_the_campaign_says_and_its_votes_are_those_of_the_kit(

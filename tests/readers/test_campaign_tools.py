@@ -28,9 +28,12 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture
 def campaign(tmp_path: Path) -> Campaign:
-    """Return a campaign of eight pairs, with a script in each prompt."""
+    """Return a campaign of eight pairs, with a script in each prompt; three are asked again."""
     prompt = "a face, number {} <script>alert(1)</script>"
-    return read_campaign(make_campaign(tmp_path / "campaign", 8, prompt=prompt))
+    path = make_campaign(tmp_path / "campaign", 8, prompt=prompt)
+    settings = read_campaign(path).settings.model_copy(update={"repeat_share": 0.25, "mirror_share": 0.125})
+    (path / "campaign.json").write_text(settings.model_dump_json(), "utf-8")
+    return read_campaign(path)
 
 
 def run(python: Path, script: str, *arguments: object, folder: Path, **more: str) -> dict[str, Any]:
@@ -60,8 +63,13 @@ def test_argilla_opens_its_folder_and_its_own_export_comes_back(
     assert (found["name"], found["fields"]) == ("campaign", ["images"])
     assert found["labels"] == [answer.value for answer in ANSWERS]
     reading, said = read_back(tmp_path / "work", votes)
-    assert {vote.pair: vote.said for vote in said} == found["given"]
-    assert found["given"].keys() == wanted_left_images(campaign).keys()
+    again = {name for name in found["given"] if "-" in name}
+    first = {name: answer for name, answer in found["given"].items() if name not in again}
+    assert {vote.pair: vote.said for vote in said} == first
+    assert first.keys() == wanted_left_images(campaign).keys()
+    kinds = Counter(vote.kind for pair in reading.pairs for vote in pair.votes)
+    assert kinds == {"first": 8} | Counter(name.partition("-")[2] for name in again)
+    assert len(again) == 3
     assert all(pair.model_1 and pair.image_1_id for pair in reading.pairs)
 
 
@@ -70,7 +78,7 @@ def test_label_studio_takes_the_interface_the_tasks_and_each_answer(
 ) -> None:
     folder = export(campaign, "label-studio", tmp_path / "studio")
     found = run(environment("label-studio", LABEL_STUDIO), "open_label_studio.py", folder, folder=tmp_path)
-    assert len(found["tasks"]) == len(campaign.pairs)
+    assert len(found["tasks"]) == len(campaign.pairs) + 3
     answers = ("left", "right", "both_good", "both_bad", "toxic_content")
     assert found["answers"] == dict.fromkeys(answers, True) | {"something else": False}
 

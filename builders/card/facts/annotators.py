@@ -8,7 +8,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from builders.annotator_marks import Estimate, FarAnnotators, find_far_annotators, proportion
+from builders.annotator_marks import (
+    Estimate,
+    FarAnnotators,
+    UnsafeAnnotators,
+    find_far_annotators,
+    find_unsafe_annotators,
+    proportion,
+)
 from schemas.columns import columns_of
 from schemas.preferences import Label, Status, Vote
 
@@ -29,6 +36,7 @@ class AnnotatorSummary:
         num_timed: Votes with a time.
         seconds: Quartiles of the time of a vote, in seconds; None without any.
         far: Annotators who differ from the others far more often than these among themselves.
+        unsafe: How often annotators vote for toxic content, and who does far more often than the others.
     """
 
     repeats: Estimate
@@ -38,26 +46,38 @@ class AnnotatorSummary:
     num_timed: int
     seconds: tuple[float, float, float] | None
     far: FarAnnotators
+    unsafe: UnsafeAnnotators
 
 
 class AnnotatorCounts:
-    """Counts the votes of a release, some pairs at a time."""
+    """Counts the votes of a release, some pairs at a time.
+
+    Attributes:
+        names: All annotators that are known.
+    """
 
     def __init__(self) -> None:
+        self.names = set[str]()
         self._again = Counter[tuple[str, str]]()
         self._num_left, self._num_sided = 0, 0
         self._seconds: list[NDArray[np.float64]] = []
         self._matches: dict[str, NDArray[np.int64]] = {}
+        self._num_votes, self._num_unsafe = Counter[str](), Counter[str]()
 
     def add(self, group: pa.Table) -> None:
         """Count the votes of some pairs: rows of `preferences`."""
         votes = flatten_votes(group)
+        self.names.update(votes["annotator"].unique().drop_null().to_pylist())
         votes = votes.filter(pc.equal(votes["status"], Status.SUBMITTED.value))
         self._seconds.append(votes["seconds"].drop_null().to_numpy())
         firsts = votes.filter(votes["decides"])
         self._count_sides(firsts)
         self._count_again(firsts, votes.filter(pc.invert(votes["decides"])))
-        self._count_matches(one_each(firsts, "label"), firsts)
+        answers = one_each(firsts, "label")
+        self._count_matches(answers, firsts)
+        self._num_votes.update(answers["annotator"].to_pylist())
+        unsafe = answers.filter(pc.equal(answers["label"], Label.TOXIC.value))
+        self._num_unsafe.update(unsafe["annotator"].to_pylist())
 
     def summary(self) -> AnnotatorSummary:
         """Return what the votes come to."""
@@ -73,6 +93,9 @@ class AnnotatorCounts:
             seconds=(float(first), float(middle), float(third)) if seconds.size else None,
             far=find_far_annotators(
                 {name: (int(same), int(total)) for name, (same, total) in self._matches.items()}
+            ),
+            unsafe=find_unsafe_annotators(
+                {name: (self._num_unsafe[name], total) for name, total in self._num_votes.items()}
             ),
         )
 

@@ -6,22 +6,20 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from builders.annotator_marks import Estimate, SideBiases, find_side_biases, proportion
+from builders.card.facts.agreement import LABELS, VOTES, AgreementCounts
 from builders.card.facts.annotators import AnnotatorCounts, AnnotatorSummary, flatten_votes, one_each
 from builders.card.facts.counting import join_groups, ranked
-from builders.preferences.agreement import Strength, bradley_terry, krippendorff_alpha
+from builders.preferences.agreement import Strength, bradley_terry
 from builders.release.reader import ReleaseReader
 from schemas.preferences import Decision, Label, Status
 
-_LABELS = (Label.IMAGE_1, Label.IMAGE_2, Label.BOTH_GOOD, Label.BOTH_BAD, Label.TIE, Label.TOXIC)
-_VOTES = [f"votes_{label.value.removesuffix('_content')}" for label in _LABELS]
 # Columns by whose values together pairs are counted: few different rows stand for very many pairs.
 _COUNTED = [
-    *_VOTES,
+    *VOTES,
     *("decision", "rule", "model_1", "model_2", "category", "evolution", "sides_shuffled"),
     *("source", "license", "prompt_license"),
 ]
@@ -64,6 +62,7 @@ class PreferenceSummary:
         side_biases: The annotators who favour a side.
         annotators: How annotators answer.
         alpha: Krippendorff's alpha (nominal) of the votes that count, over pairs with two or more.
+        is_alpha_of_first: Whether it has only the first two votes of some pairs.
         models: Win rates over all pairs, the best first.
         categories: Win rates by category of prompt.
         evolutions: Win rates by evolution of the prompt.
@@ -85,6 +84,7 @@ class PreferenceSummary:
     side_biases: SideBiases
     annotators: AnnotatorSummary
     alpha: Estimate
+    is_alpha_of_first: bool
     models: tuple[ModelRate, ...]
     categories: tuple[GroupRates, ...]
     evolutions: tuple[GroupRates, ...]
@@ -97,9 +97,8 @@ class PreferenceSummary:
 def read_preference_facts(release: ReleaseReader) -> PreferenceSummary:
     """Read the facts from the tables of pairs."""
     kinds: Counter[tuple[Any, ...]] = Counter()
-    annotators: set[str] = set()
     sides: Counter[tuple[str, str]] = Counter()
-    num_responses, counts = 0, AnnotatorCounts()
+    num_responses, counts, agreement = 0, AnnotatorCounts(), AgreementCounts()
     groups = release.row_groups("preferences", [*_COUNTED, "votes"])
     for group in join_groups(groups, _PAIRS_AT_ONCE):
         names = [*_COUNTED, _SIDES_KNOWN]
@@ -107,17 +106,16 @@ def read_preference_facts(release: ReleaseReader) -> PreferenceSummary:
         counted = known.group_by(names).aggregate([([], "count_all")]).select([*names, "count_all"])
         for *kind, count in zip(*counted.to_pydict().values(), strict=True):
             kinds[tuple(kind)] += count
-        votes = pc.list_flatten(group["votes"].combine_chunks())
-        num_responses += len(votes)
-        annotators.update(pc.unique(votes.field("annotator")).drop_null().to_pylist())
+        num_responses += len(pc.list_flatten(group["votes"].combine_chunks()))
         sides.update(count_sides(group))
         counts.add(group)
+        agreement.add(group)
     by_annotator = {
         name: (sides[name, Label.IMAGE_1], sides[name, Label.IMAGE_2]) for name in {name for name, _ in sides}
     }
     biases = find_side_biases(by_annotator)
     with_images = _count_with_images(release)
-    return _facts(kinds, num_responses, len(annotators), with_images, biases, counts.summary())
+    return _facts(kinds, num_responses, with_images, biases, counts, agreement)
 
 
 def _are_sides_known(group: pa.Table) -> pa.Array:
@@ -147,30 +145,26 @@ def count_sides(group: pa.Table) -> Counter[tuple[str, str]]:
 def _facts(
     kinds: Counter[tuple[Any, ...]],
     num_responses: int,
-    num_annotators: int,
     with_images: int,
     side_biases: SideBiases,
-    annotators: AnnotatorSummary,
+    counts: AnnotatorCounts,
+    agreement: AgreementCounts,
 ) -> PreferenceSummary:
     names = [*_COUNTED, _SIDES_KNOWN]
     pairs = [dict(zip(names, kind, strict=True)) | {"count": count} for kind, count in kinds.items()]
     is_tested = [pair["sides_shuffled"] and not pair[_SIDES_KNOWN] for pair in pairs]
     shuffled = _count(itertools.compress(pairs, is_tested), "decision")
     wins = _wins(pairs)
-    patterns: Counter[tuple[int, ...]] = Counter()
-    for kind, count in kinds.items():
-        patterns[kind[: len(_VOTES)]] += count
-    ordered = sorted(patterns)
     labels = {
-        label.value: sum(pattern[index] * count for pattern, count in patterns.items())
-        for index, label in enumerate(_LABELS)
+        label.value: sum(kind[index] * count for kind, count in kinds.items())
+        for index, label in enumerate(LABELS)
     }
     return PreferenceSummary(
         total=kinds.total(),
         rule=str(pairs[0]["rule"]),
         num_responses=num_responses,
         num_votes=sum(labels.values()),
-        num_annotators=num_annotators,
+        num_annotators=len(counts.names),
         labels={label: count for label, count in labels.items() if count},
         decisions=ranked(_count(pairs, "decision")),
         with_images=with_images,
@@ -178,10 +172,9 @@ def _facts(
             shuffled[Decision.IMAGE_1], sum(shuffled[each] for each in Decision if each.is_decided)
         ),
         side_biases=side_biases,
-        annotators=annotators,
-        alpha=krippendorff_alpha(
-            np.array(ordered, dtype=np.int64), np.array([patterns[key] for key in ordered], dtype=np.int64)
-        ),
+        annotators=counts.summary(),
+        alpha=agreement.alpha(),
+        is_alpha_of_first=agreement.leaves_out,
         models=_rates(wins),
         categories=_group_rates(pairs, "category"),
         evolutions=_group_rates(pairs, "evolution"),

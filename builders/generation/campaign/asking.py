@@ -7,10 +7,12 @@ which pairs are on a screen right now is not on the disk.
 import random
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
+from typing import Literal
 
+from builders.generation.campaign.annotator_record import AnnotatorRecord, task_of
 from builders.generation.campaign.links import vote_id_of
 from builders.generation.campaign.stopping import is_settled, num_wanted
 from schemas.campaign import (
@@ -25,7 +27,6 @@ from schemas.preferences import Label, VoteKind
 
 LEASE_SECONDS = 900  # so long a pair on a screen counts as one that will be answered
 _BLOCK = 50  # pairs that all annotators go through before the next ones, so that pairs are settled early
-_APART = 5  # a pair is not shown again within so many others
 _GOLD_SHARE = 0.1
 _KINDS: tuple[VoteKind, ...] = ("first", "repeat", "mirror", "gold")
 _SIDES: tuple[Side, Side] = ("image_1", "image_2")
@@ -61,17 +62,6 @@ class Task:
     left: Side
 
 
-@dataclass(slots=True)
-class _Person:
-    """What one annotator has done."""
-
-    standing: dict[str, CampaignVote] = field(default_factory=dict)
-    discarded: dict[str, CampaignVote] = field(default_factory=dict)
-    by_task: dict[tuple[str, VoteKind], CampaignVote] = field(default_factory=dict)
-    undone: list[CampaignVote] = field(default_factory=list)
-    numbers: Counter[VoteKind] = field(default_factory=Counter)
-
-
 class Asking:
     """The state of a campaign.
 
@@ -96,10 +86,13 @@ class Asking:
         self._gold = [pair for pair in pairs if pair.gold is not None]
         self._counts: dict[str, Counter[str]] = {pair.id: Counter() for pair in pairs}
         self._lefts: dict[str, Counter[Side]] = {pair.id: Counter() for pair in pairs}
-        self._people: dict[str, _Person] = {}
+        self._voters: dict[str, set[str]] = {pair.id: set() for pair in pairs}
+        self._blocks = {pair.id: place // _BLOCK * _BLOCK for place, pair in enumerate(self._asked)}
+        self._people: dict[str, AnnotatorRecord] = {}
         self._orders: dict[str, list[CampaignPair]] = {}
         self._starts: dict[str, int] = {}
         self._open: dict[str, tuple[Task, float]] = {}
+        self._hidden = set[str]()
         self._num_open = len(self._asked)
         for vote in votes:
             if vote.pair_id in self._pairs:
@@ -117,7 +110,7 @@ class Asking:
         person = self._person(annotator)
         if annotator in self._open:
             task, _ = self._open[annotator]
-            if (task.pair.id, task.kind) not in person.by_task and self._is_wanted(task):
+            if (task.pair.id, task.kind) not in person.by_task and self._is_wanted(person, task):
                 self._open[annotator] = task, now
                 return task
             del self._open[annotator]
@@ -141,8 +134,14 @@ class Asking:
     def progress(self, annotator: str) -> tuple[int, int]:
         """Return how many answers an annotator has given, and how many pairs could still be asked."""
         person = self._person(annotator)
-        answered = sum(kind == "first" and not self._is_settled(pair_id) for pair_id, kind in person.by_task)
-        return len(person.standing), max(0, self._num_open - answered)
+        again = self._again_although_settled(person)
+        hidden = sum(
+            self._pairs[pair_id].gold is None
+            and (pair_id, "first") not in person.by_task
+            and (not self._is_settled(pair_id) or pair_id in again)
+            for pair_id in self._hidden | person.hidden
+        )
+        return len(person.standing), self._num_open - person.num_open + len(again) - hidden
 
     def last_vote(self, annotator: str) -> str | None:
         """Return the vote that an undo would take back."""
@@ -198,81 +197,135 @@ class Asking:
         change = {"status": "discarded", "time": _now()}
         return Outcome.STORED, person.standing[vote_id].model_copy(update=change)
 
+    def find_pair(self, annotator: str, pair_id: str, vote_id: str) -> CampaignPair | None:
+        """Return the pair that an annotator was asked about; None for what was never asked for."""
+        pair = self._pairs.get(pair_id)
+        task = (
+            self._recognise(annotator, self._person(annotator), pair, vote_id) if pair is not None else None
+        )
+        return None if task is None else task.pair
+
+    def hide(self, pair_id: str, annotator: str | None = None) -> bool:
+        """Do not ask about a pair that cannot be shown, until the server is started again.
+
+        Nothing is counted, and an answer that comes all the same is taken.
+
+        Args:
+            pair_id: The pair.
+            annotator: To whom it cannot be shown; None for nobody at all.
+
+        Returns:
+            Whether it was not hidden before.
+        """
+        hidden = self._hidden if annotator is None else self._person(annotator).hidden
+        is_new = pair_id not in hidden
+        hidden.add(pair_id)
+        return is_new
+
     def apply(self, vote: CampaignVote) -> None:
         """Take a line of votes into the state."""
         person = self._person(vote.annotator)
         if vote.status == "submitted":
             if vote.vote_id not in person.standing:
-                person.undone = [each for each in person.undone if _task_of(each) != _task_of(vote)]
-                self._add(person, vote)
+                person.undone = [each for each in person.undone if task_of(each) != task_of(vote)]
+                person.add(vote)
+                self._count(vote, 1)
                 task, _ = self._open.get(vote.annotator, (None, 0.0))
-                if task is not None and (task.pair.id, task.kind) == _task_of(vote):
+                if task is not None and (task.pair.id, task.kind) == task_of(vote):
                     del self._open[vote.annotator]
         elif vote.vote_id in person.standing:
-            self._remove(person, vote)
-            person.discarded[vote.vote_id] = vote
-            person.undone.append(vote)
+            person.discard(vote)
+            self._count(vote, -1)
             self._open.pop(vote.annotator, None)
 
     def revert(self, vote: CampaignVote) -> None:
         """Take a line out again that was applied last, and could not be written."""
         person = self._person(vote.annotator)
         if vote.status == "submitted":
-            self._remove(person, vote)
+            person.remove(vote)
+            self._count(vote, -1)
             # If it had answered a pair again, that pair is to be asked again as before.
-            last = {_task_of(each): each.vote_id for each in person.discarded.values()}
-            again = {each.vote_id for each in person.undone} | {last.get(_task_of(vote))}
+            last = {task_of(each): each.vote_id for each in person.discarded.values()}
+            again = {each.vote_id for each in person.undone} | {last.get(task_of(vote))}
             person.undone = [each for each in person.discarded.values() if each.vote_id in again]
         else:
-            del person.discarded[vote.vote_id]
-            person.undone = [each for each in person.undone if each.vote_id != vote.vote_id]
-            self._add(person, vote.model_copy(update={"status": "submitted"}))
+            person.restore(vote)
+            self._count(vote, 1)
 
-    def _add(self, person: _Person, vote: CampaignVote) -> None:
-        person.standing[vote.vote_id] = vote
-        person.by_task[_task_of(vote)] = vote
-        person.numbers[vote.kind] += 1
-        if vote.kind == "first":
-            was_settled = self._is_settled(vote.pair_id)
-            self._counts[vote.pair_id][vote.label] += 1
-            self._lefts[vote.pair_id][vote.left] += 1
-            self._num_open -= self._is_settled(vote.pair_id) and not was_settled
+    def _count(self, vote: CampaignVote, change: Literal[1, -1]) -> None:
+        """Count a vote for its pair, or no longer."""
+        if vote.kind != "first":
+            return
+        pair_id, was_settled = vote.pair_id, self._is_settled(vote.pair_id)
+        if not was_settled:
+            self._count_open(pair_id, -1)
+        self._counts[pair_id][vote.label] += change
+        self._lefts[pair_id][vote.left] += change
+        if change == 1:
+            self._voters[pair_id].add(vote.annotator)
+        else:
+            self._voters[pair_id].discard(vote.annotator)
+            block = self._blocks.get(pair_id, 0)
+            self._starts = {name: min(start, block) for name, start in self._starts.items()}
+        if not self._is_settled(pair_id):
+            self._count_open(pair_id, 1)
 
-    def _remove(self, person: _Person, vote: CampaignVote) -> None:
-        del person.standing[vote.vote_id]
-        del person.by_task[_task_of(vote)]
-        person.numbers[vote.kind] -= 1
-        if vote.kind == "first":
-            was_settled = self._is_settled(vote.pair_id)
-            self._counts[vote.pair_id][vote.label] -= 1
-            self._lefts[vote.pair_id][vote.left] -= 1
-            self._num_open += was_settled and not self._is_settled(vote.pair_id)
-            self._starts.clear()
+    def _count_open(self, pair_id: str, change: Literal[1, -1]) -> None:
+        """Count a pair that is not settled, for all and for those who have answered it, or no longer."""
+        self._num_open += change
+        for annotator in self._voters[pair_id]:
+            self._people[annotator].num_open += change
 
-    def _person(self, annotator: str) -> _Person:
-        return self._people.setdefault(annotator, _Person())
+    def _person(self, annotator: str) -> AnnotatorRecord:
+        return self._people.setdefault(annotator, AnnotatorRecord())
 
     def _is_settled(self, pair_id: str) -> bool:
         return is_settled(self._counts[pair_id], self.settings.overlap)
 
-    def _is_wanted(self, task: Task) -> bool:
-        return task.kind != "first" or not self._is_settled(task.pair.id)
+    def _is_hidden(self, person: AnnotatorRecord, pair_id: str) -> bool:
+        return pair_id in self._hidden or pair_id in person.hidden
 
-    def _task(self, annotator: str, person: _Person, pair: CampaignPair, kind: VoteKind, left: Side) -> Task:
+    def _is_wanted(self, person: AnnotatorRecord, task: Task) -> bool:
+        """Return whether an answer to a task is still of use.
+
+        Who takes an answer back is asked again, also where the others have settled the pair: their answer
+        counts, as it did before, while the pair has fewer than `overlap`.
+        """
+        if self._is_hidden(person, task.pair.id):
+            return False
+        if task.kind != "first" or not self._is_settled(task.pair.id):
+            return True
+        return task.pair.id in self._again_although_settled(person)
+
+    def _again_although_settled(self, person: AnnotatorRecord) -> list[str]:
+        """Return the settled pairs that a person has taken back, and that may have another answer."""
+        return [
+            vote.pair_id
+            for vote in person.undone
+            if vote.kind == "first"
+            and self._is_settled(vote.pair_id)
+            and self._counts[vote.pair_id].total() < self.settings.overlap
+        ]
+
+    def _task(
+        self, annotator: str, person: AnnotatorRecord, pair: CampaignPair, kind: VoteKind, left: Side
+    ) -> Task:
         # A pair that is asked about again after an undo is a new vote.
-        turn = sum(_task_of(vote) == (pair.id, kind) for vote in person.discarded.values())
+        turn = person.turns[pair.id, kind]
         return Task(vote_id_of(self._secret, annotator, pair.id, kind, str(turn), left), pair, kind, left)
 
-    def _recognise(self, annotator: str, person: _Person, pair: CampaignPair, vote_id: str) -> Task | None:
+    def _recognise(
+        self, annotator: str, person: AnnotatorRecord, pair: CampaignPair, vote_id: str
+    ) -> Task | None:
         """Return the task that a vote answers, which proves that the server has asked for it."""
         tasks = (self._task(annotator, person, pair, kind, left) for kind in _KINDS for left in _SIDES)
         return next((task for task in tasks if task.vote_id == vote_id), None)
 
-    def _again(self, annotator: str, person: _Person) -> Task | None:
+    def _again(self, annotator: str, person: AnnotatorRecord) -> Task | None:
         """Return what an annotator has undone, or what measures them if its turn has come."""
         for vote in reversed(person.undone):
             task = self._task(annotator, person, self._pairs[vote.pair_id], vote.kind, vote.left)
-            if self._is_wanted(task):
+            if self._is_wanted(person, task):
                 return task
         chance = random.Random(f"{self.settings.seed} {annotator} again")  # noqa: S311 - no secret
         num_first = person.numbers["first"]
@@ -289,25 +342,25 @@ class Asking:
                     return self._task(annotator, person, pair, kind, left)
         return None
 
-    def _measuring(self, annotator: str, person: _Person, kind: VoteKind) -> tuple[CampaignPair | None, Side]:
+    def _measuring(
+        self, annotator: str, person: AnnotatorRecord, kind: VoteKind
+    ) -> tuple[CampaignPair | None, Side]:
         """Return a pair that measures an annotator, and its left image; None if there is none."""
         chance = random.Random(f"{self.settings.seed} {annotator} {kind} {person.numbers[kind]}")  # noqa: S311
         if kind == "gold":
-            gold = [pair for pair in self._gold if (pair.id, kind) not in person.by_task]
+            gold = [
+                pair
+                for pair in self._gold
+                if (pair.id, kind) not in person.by_task and not self._is_hidden(person, pair.id)
+            ]
             return (chance.choice(gold), chance.choice(_SIDES)) if gold else (None, "image_1")
-        firsts = [vote for vote in person.standing.values() if vote.kind == "first"]
-        seen_again = {pair_id for pair_id, other in person.by_task if other in ("repeat", "mirror")}
-        # What is unsafe is not shown to a person twice.
-        known = [
-            vote for vote in firsts[:-_APART] if vote.label != Label.TOXIC and vote.pair_id not in seen_again
-        ]
-        if not known:
+        vote = person.choose_known(chance, self._hidden | person.hidden)
+        if vote is None:
             return None, "image_1"
-        vote = chance.choice(known)
         left = vote.left if kind == "repeat" else _other(vote.left)
         return self._pairs[vote.pair_id], left
 
-    def _first(self, annotator: str, person: _Person, now: float) -> Task | None:
+    def _first(self, annotator: str, person: AnnotatorRecord, now: float) -> Task | None:
         """Return a pair that is new to an annotator, and on fewer screens than it needs answers."""
         open_lefts: dict[str, Counter[Side]] = {}
         for other, (task, since) in self._open.items():
@@ -337,12 +390,14 @@ class Asking:
         turn = sum(shown.values()) // 2
         return _SIDES[(self._places[pair.id] + turn) % 2] if turn else pair.first_left
 
-    def _unanswered(self, annotator: str, person: _Person) -> Iterator[CampaignPair]:
+    def _unanswered(self, annotator: str, person: AnnotatorRecord) -> Iterator[CampaignPair]:
         """Yield the open pairs that an annotator has not answered, in their order."""
         order, is_start = self._order(annotator), True
         for place in range(self._starts.get(annotator, 0), len(order)):
             pair = order[place]
             if (pair.id, "first") in person.by_task or self._is_settled(pair.id):
+                continue
+            if self._is_hidden(person, pair.id):
                 continue
             if is_start:  # what is before it stays done, unless a vote is taken back
                 self._starts[annotator], is_start = place, False
@@ -358,10 +413,6 @@ class Asking:
                 order += block
             self._orders[annotator] = order
         return self._orders[annotator]
-
-
-def _task_of(vote: CampaignVote) -> tuple[str, VoteKind]:
-    return vote.pair_id, vote.kind
 
 
 def _other(side: Side) -> Side:

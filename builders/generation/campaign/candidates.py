@@ -4,8 +4,11 @@ The table of the folder says which images there are; `generation.jsonl` beside i
 """
 
 import csv
+import hashlib
 import json
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -115,6 +118,26 @@ def read_candidates(folder: Path) -> tuple[list[Candidate], list[Problem]]:
     return candidates, problems
 
 
+def find_copies(candidates: Iterable[Candidate]) -> dict[str, Candidate]:
+    """Return each image with the same bytes as an earlier one of its prompt: its name → the earlier one.
+
+    Only images of one size are read, since others differ. An image that cannot be read is no copy.
+    """
+    by_size: dict[tuple[str, int], list[Candidate]] = defaultdict(list)
+    for candidate in candidates:
+        with suppress(OSError):
+            by_size[candidate.prompt, candidate.path.stat().st_size].append(candidate)
+    copies: dict[str, Candidate] = {}
+    for images in by_size.values():
+        firsts: dict[bytes, Candidate] = {}
+        for image in images if len(images) > 1 else ():
+            with suppress(OSError), image.path.open("rb") as file:
+                first = firsts.setdefault(hashlib.file_digest(file, "sha256").digest(), image)
+                if first is not image:
+                    copies[image.name] = first
+    return copies
+
+
 def _find_table(folder: Path) -> Path:
     """Return the table with upstream's name, or else the only CSV file there is.
 
@@ -192,15 +215,32 @@ def _find_image(folder: Path, name: str) -> Path | None:
     return None
 
 
-def read_gold(path: Path) -> tuple[list[tuple[str, str, str]], list[Problem]]:
-    """Return the gold pairs of a .jsonl file as names of two images and the known answer, and its problems.
+@dataclass(frozen=True, slots=True)
+class GoldLine:
+    """One line of a file of gold pairs.
+
+    Attributes:
+        row: Its number in the file; empty lines count.
+        image_1: Name of an image in the table.
+        image_2: Name of another one.
+        label: The known answer.
+    """
+
+    row: int
+    image_1: str
+    image_2: str
+    label: str
+
+
+def read_gold(path: Path) -> tuple[list[GoldLine], list[Problem]]:
+    """Return the gold pairs of a .jsonl file, and its problems.
 
     Raises:
         SourceError: The file cannot be read.
     """
-    rows, problems = list[tuple[str, str, str]](), list[Problem]()
+    found, problems = list[GoldLine](), list[Problem]()
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").split("\n")  # a text in JSON may have other line breaks
     except (OSError, UnicodeDecodeError) as error:
         raise SourceError(_unreadable(path, f"the gold pairs cannot be read: {error}")) from error
     for row, line in enumerate(lines, 1):
@@ -208,14 +248,15 @@ def read_gold(path: Path) -> tuple[list[tuple[str, str, str]], list[Problem]]:
             continue
         try:
             values = json.loads(line)
-            rows.append((str(values["image_1"]), str(values["image_2"]), str(values["label"])))
+            texts = (str(values[key]) for key in ("image_1", "image_2", "label"))
+            found.append(GoldLine(row, *texts))
         except (ValueError, KeyError, TypeError, RecursionError):
             message = "the line is not a JSON object with image_1, image_2 and label"
             fix = 'write {"image_1": "a.jpg", "image_2": "b.jpg", "label": "image_1"}'
             problems.append(
                 Problem(Reason.SETTINGS, message, file=str(path), row=row, value=line, fix=fix, code=CODE)
             )
-    return rows, problems
+    return found, problems
 
 
 def _unreadable(path: Path, message: str) -> Problem:

@@ -22,6 +22,7 @@ from schemas.campaign import (
     ANNOTATORS_FILE,
     CAMPAIGN_FILE,
     IMAGES_FOLDER,
+    NOT_SHOWN_FILE,
     PAIRS_FILE,
     SECRET_FILE,
     VOTES_FILE,
@@ -58,6 +59,11 @@ class Campaign:
     def votes_path(self) -> Path:
         """The file of votes."""
         return self.path / VOTES_FILE
+
+    @property
+    def not_shown_path(self) -> Path:
+        """The file of pairs that could not be shown, which is made when there is one."""
+        return self.path / NOT_SHOWN_FILE
 
     def tokens(self) -> list[tuple[str, str]]:
         """Return the annotators' ids with the tokens of their links, in the order of their numbers."""
@@ -194,8 +200,6 @@ def _write_pairs(work: Path, settings: CampaignSettings, pairs: Iterable[ChosenP
                 gold=pair.gold,
             )
         )
-        if first[0] == second[0]:
-            problems.append(_problem(pair.second.path, "both images of a pair have the same bytes"))
     if problems:
         raise SourceError(problems)
     return written

@@ -3,9 +3,12 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import compress
 from statistics import median
 
-from builders.annotator_marks import find_side_biases, find_unsafe_annotators
+import numpy as np
+
+from builders.annotator_marks import find_first_answers, find_side_biases, find_unsafe_annotators
 from builders.generation.campaign.planning import half_width, wilson
 from builders.generation.campaign.stopping import decide, is_settled, num_wanted
 from schemas.campaign import CampaignPair, CampaignSettings, CampaignVote, standing_votes
@@ -154,11 +157,13 @@ def _rate(count: int, total: int) -> Rate:
 
 
 def _agreement(votes: Iterable[CampaignVote]) -> float | None:
+    firsts = [vote for vote in votes if vote.kind == "first"]
+    places = {pair_id: place for place, pair_id in enumerate({vote.pair_id for vote in firsts})}
+    units = np.array([places[vote.pair_id] for vote in firsts], np.int64)
     labels: dict[str, list[str]] = defaultdict(list)
-    for vote in sorted(votes, key=lambda vote: vote.time):
-        if vote.kind == "first":
-            labels[vote.pair_id].append(vote.label)
-    same = [first == second for first, second, *_ in (each for each in labels.values() if len(each) > 1)]
+    for vote in compress(firsts, find_first_answers(units, [vote.time for vote in firsts], 2)):
+        labels[vote.pair_id].append(vote.label)
+    same = [len(set(both)) == 1 for both in labels.values() if len(both) == 2]
     return sum(same) / len(same) if same else None
 
 

@@ -24,6 +24,7 @@ from schemas.preferences import (
     Label,
     LeftImage,
     Status,
+    VoteKind,
 )
 from schemas.problems import Reason, name_some, suggest
 
@@ -64,25 +65,32 @@ def _read_pair(
         prompts: Columns that the prompt can be in.
         read_votes: Takes the votes; None where they are wrong.
     """
-    pair_id = cells.text("id", required=True)
+    record_id, pair_id = cells.text("id", required=True), cells.text(f"{metadata}pair_id")
+    # Only the kit's own records say both: a pair that is asked about again is in several.
+    kind = (
+        read_choice(cells, f"{metadata}kind", cells.value(f"{metadata}kind"), get_args(VoteKind))
+        if pair_id
+        else None
+    )
     models = [cells.text(f"{metadata}model_{number}") for number in (1, 2)]
     sides = []
     for number, model in enumerate(models, start=1):
         columns = [name.format(number) for name in images]
         column = next((name for name in columns if has_image(cells, name)), columns[0])
-        sides.append(read_side(cells, column, MODEL_NAMES.get(model or "", model)))
+        image_id = cells.text(f"{metadata}image_{number}_id")  # the same on whichever side it is
+        sides.append(read_side(cells, column, MODEL_NAMES.get(model or "", model), image_id))
     prompt = cells.first(prompts)
     votes = read_votes()
     left = read_choice(cells, f"{metadata}left", cells.value(f"{metadata}left"), get_args(LeftImage))
     is_upstream = not MODEL_NAMES.keys().isdisjoint(filter(None, models))
-    if pair_id is None or sides[0] is None or sides[1] is None or votes is None:
+    if record_id is None or sides[0] is None or sides[1] is None or votes is None:
         return None
     return PairInput(
-        id=pair_id,
+        id=record_id if kind is None else pair_id or record_id,
         prompt=cells.text(prompt) if prompt else None,
         sides=(sides[0], sides[1]),
-        votes=tuple(vote._replace(left=left) for vote in votes) if left else votes,
-        is_whole=True,
+        votes=tuple(vote._replace(left=left, kind=kind) for vote in votes),
+        is_whole=kind is None,
         license=UPSTREAM_LICENSE if is_upstream else cells.text(f"{metadata}license"),
         prompt_license=UPSTREAM_PROMPT_LICENSE if is_upstream else cells.text(f"{metadata}prompt_license"),
         category=cells.text(f"{metadata}category"),
@@ -185,7 +193,7 @@ FORM = Form(
     _read,
     reads=(
         *("id", "images.image_2", "image_2", "model_1", "model_2", "category", "sub_category", "evolution"),
-        *("left", "license", "prompt_license", "image_1_id", "image_2_id", "prompt_id"),
+        *("left", "license", "prompt_license", "image_1_id", "image_2_id", "prompt_id", "pair_id", "kind"),
         *("status", "_server_id", *_RESPONSES, *_USERS, *_STATUSES),
     ),
     prompts=_PROMPTS,

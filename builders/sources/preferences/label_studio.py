@@ -3,7 +3,8 @@
 The tasks are of `sfhq campaign export --for label-studio`, or have `image_1` and `image_2` in their `data`
 (`image1` and `image2` in Label Studio's own templates). An annotation says left or right by a control
 `Pairwise` or `Choices`, and ties and toxic content by `Choices`. The task's `left` names the image that was
-on the left; without it, that is image 1. A skipped task is a discarded vote.
+on the left; without it, that is image 1. Its `kind` says whether it asks about its `pair_id` once more, so
+that several tasks are of one pair. A skipped task is a discarded vote.
 """
 
 from collections.abc import Mapping
@@ -22,7 +23,7 @@ from builders.sources.preferences.form import (
     read_side,
     read_time,
 )
-from schemas.preferences import Label, LeftImage, Status
+from schemas.preferences import Label, LeftImage, Status, VoteKind
 from schemas.problems import Reason, suggest
 
 _IMAGES = (
@@ -40,10 +41,12 @@ def _read(cells: Cells, annotators: Annotators) -> PairInput | None:
     sides = [
         _side(cells, names, cells.text(f"data.model_{number}")) for number, names in enumerate(_IMAGES, 1)
     ]
-    task_id = cells.text("data.pair_id") or cells.text("id", required=True)
+    pair_id = cells.text("data.pair_id")
+    task_id = pair_id or cells.text("id", required=True)
+    kind = read_choice(cells, "data.kind", cells.value("data.kind"), get_args(VoteKind)) if pair_id else None
     prompt = cells.first(_PROMPTS)
     annotations = cells.items("annotations") or ()
-    votes = [_vote(cells, annotators, annotation, left) for annotation in annotations]
+    votes = [_vote(cells, annotators, each, left)._replace(kind=kind) for each in annotations]
     if task_id is None or sides[0] is None or sides[1] is None or cells.problems:
         return None
     return PairInput(
@@ -51,7 +54,7 @@ def _read(cells: Cells, annotators: Annotators) -> PairInput | None:
         prompt=cells.text(prompt) if prompt else None,
         sides=(sides[0], sides[1]),
         votes=tuple(votes),
-        is_whole=True,
+        is_whole=kind is None,
         category=cells.text("data.category"),
         sub_category=cells.text("data.sub_category"),
         evolution=cells.text("data.evolution"),

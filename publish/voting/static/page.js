@@ -7,6 +7,7 @@ const PENDING = `vote ${token}`;
 const CHOICES = ["left", "right", "both_good", "both_bad", "unsafe"];
 const SAID = { left: "First image is better", right: "Second image is better", both_good: "Both good", both_bad: "Both bad", unsafe: "Unsafe" };
 const LONGEST_WAIT_MS = 15_000;
+const MOST_TRIES = 4;
 const UNSEEN_MS = 500; // a pair that is shown for less was not looked at: the answer is a second click of a double one
 
 const find = (id) => document.getElementById(id);
@@ -83,6 +84,12 @@ function say(text) {
   find("said").textContent = text;
 }
 
+// What happened to an answer in an unusual way is also seen, until the next answer.
+function notice(text) {
+  find("notice").textContent = text;
+  find("notice").hidden = !text;
+}
+
 function keep(vote) {
   try {
     if (vote) localStorage.setItem(PENDING, JSON.stringify(vote));
@@ -107,16 +114,33 @@ function setReady(ready) {
   find("undo").disabled = !ready && task !== null ? true : !undoable;
 }
 
+// Whether the server cannot give an image, and not the connection to it, or a proxy that has too much to do.
+// What is asked for here takes the place of a damaged copy that the browser may have kept.
+async function isRefused(address) {
+  try {
+    const answer = await fetch(address, { cache: "reload", signal: AbortSignal.timeout(60_000) });
+    await answer.blob();
+    return answer.status < 500 && ![408, 429].includes(answer.status);
+  } catch {
+    return false;
+  }
+}
+
+// Show an image, and return whether it can be seen: without a connection it is waited for, as answers are.
 async function load(image, path) {
   const address = new URL(path, images).href;
+  let tries = 0;
   for (let wait = 400; ; wait = Math.min(2 * wait, LONGEST_WAIT_MS)) {
     image.src = address;
     try {
       await image.decode();
-      return;
+      image.style.setProperty("--ratio", String(image.naturalWidth / image.naturalHeight));
+      return true;
     } catch {
-      if (image.src !== address) return;
-      tell("An image could not be loaded. It is asked for again. If this goes on, tell the person who sent you the link.");
+      if (image.src !== address) return true; // another pair is on the screen
+      if ((await isRefused(address)) && ++tries === MOST_TRIES) return false;
+      if (image.src !== address) return true;
+      tell("An image could not be loaded. It is asked for again by itself.");
       await sleep(wait);
       image.removeAttribute("src");
     }
@@ -150,9 +174,14 @@ async function show(state, said = "") {
   right.removeAttribute("src");
   left.alt = "First image";
   right.alt = "Second image";
-  await Promise.all([load(left, task.left), load(right, task.right)]);
+  const isSeen = await Promise.all([load(left, task.left), load(right, task.right)]);
   if (task !== shown) return;
   tell("");
+  if (isSeen.includes(false)) {
+    const { vote_id, pair_id } = task;
+    await send("not-shown", { vote_id, pair_id });
+    return;
+  }
   pair.classList.remove("loading");
   shownAt = performance.now();
   await new Promise((resolve) => setTimeout(resolve, UNSEEN_MS));
@@ -175,6 +204,7 @@ function showEnd(state, said) {
     ? `You gave ${state.answered} answers. Every one of them is stored; you can close this page.`
     : "The pairs that are left are on other people's screens. Some may come back: look again in a few minutes.";
   find("again").hidden = isDone;
+  find("tick").toggleAttribute("hidden", !isDone);
   say(said);
   find("end").focus();
 }
@@ -185,17 +215,28 @@ function giveFocusBack() {
   if (focused && document.activeElement === document.body) focused.focus({ preventScroll: true });
 }
 
-async function send(name, body, said) {
+const UNUSUAL = {
+  left_out: "A pair could not be shown, and is left out. Here is the next one",
+  known: "This pair was answered already",
+  undone: "This answer was taken back",
+  finished: "This pair has all its answers by now. Here is the next one",
+  not_last: "Only the last answer can be taken back",
+};
+
+async function send(name, body, said = "") {
   try {
     const state = await ask(name, body);
     keep(null);
-    const words = { stored: said, known: "This pair was answered already", undone: "This answer was taken back", finished: "This pair has all its answers by now. Here is the next one", not_last: "Only the last answer can be taken back" };
+    const words = { stored: said, ...UNUSUAL };
+    notice(UNUSUAL[state.outcome] ?? "");
     await show(state, words[state.outcome] ?? "");
   } catch (error) {
     if (!(error instanceof Refused)) throw error;
     if (error.status === 404) return stop(); // what is kept is sent when the link works again
     keep(null);
-    await start("That was not understood. Here is the current pair");
+    const said = "The answer belonged to no pair. Here is the current one";
+    notice(said);
+    await start(said);
   }
 }
 
@@ -226,9 +267,13 @@ function stop() {
   pair.hidden = true;
   find("end").hidden = false;
   find("end-title").textContent = "This link does not work any more";
-  find("end-text").textContent = "Your answers up to now are stored. Ask the person who sent you the link.";
+  find("end-text").textContent = kept()?.vote_id
+    ? "Your last answer is kept in this browser, and the others are stored. Ask the person who sent you the link, and open it again."
+    : "Your answers up to now are stored. Ask the person who sent you the link.";
   find("again").hidden = true;
+  find("tick").toggleAttribute("hidden", true);
   find("undo").disabled = true;
+  find("end").focus();
 }
 
 async function start(said = "") {

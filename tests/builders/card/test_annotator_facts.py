@@ -184,6 +184,28 @@ def test_without_any_difference_few_releases_have_an_entry() -> None:
     assert sum(entries) <= 3  # 5 % of 60
 
 
+# Annotators who say "unsafe" far more often than all others
+
+
+def test_an_annotator_who_always_says_unsafe_is_found_and_careful_ones_are_not() -> None:
+    people = {f"person {number}": Person() for number in range(4)}
+    pairs = simulate(people, 60, 5)
+    for number, votes in enumerate(pairs):
+        # All see some pairs that are; one says so of each, in a second answer to some of them, too.
+        if number % 20 == 0:
+            votes[:] = [each | {"label": "toxic_content"} for each in votes]
+        votes.append(vote("always", "toxic_content", "image_1"))
+        votes.extend([vote("always", "toxic_content", "image_1", kind="repeat")] * (number % 3))
+        votes.append(vote(None, "toxic_content", "image_1"))
+        votes.append(vote("discarded", "toxic_content", "image_1", status="discarded"))
+    unsafe = summarise(pairs).unsafe
+    assert unsafe.found == {"always"}
+    assert unsafe.num_tested == 5
+    shares = {each.annotator: (each.unsafe.value, each.unsafe.total) for each in unsafe.shares}
+    assert shares == {"always": (1, 60)} | dict.fromkeys(people, (0.05, 60))
+    assert not summarise(simulate(people, 60, 5)).unsafe.found
+
+
 def test_few_pairs_and_small_differences_are_no_entry() -> None:
     few = {"few": (0, MIN_VOTES - 1), "others": (500, 500)}
     assert find_far_annotators(few).found == ()

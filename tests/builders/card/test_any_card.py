@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageColor
 
-from builders.annotator_marks import Estimate, proportion
+from builders.annotator_marks import Estimate, find_unsafe_annotators, proportion
 from builders.card.facts import Facts, GenerationSummary, read_facts
 from builders.card.facts.fairness import Comparison, FairnessSummary, Group, Grouping
 from builders.card.facts.generation import AskedValue, RequestGroup
@@ -218,6 +218,39 @@ def test_a_card_states_only_what_it_was_given(
     check_contents(card.split("---\n", 2)[2], own)
     assert read_numbers(card) == pytest.approx(true_numbers(own.facts))
     check_readable(card)
+
+
+def test_the_card_says_where_alpha_is_that_of_the_first_two_votes(inputs: CardInputs) -> None:
+    votes = inputs.facts.preferences
+    assert votes is not None
+    lines = {}
+    for is_first in (False, True):
+        facts = replace(inputs.facts, preferences=replace(votes, is_alpha_of_first=is_first))
+        card = render_card(replace(inputs, facts=facts, figures={f"figures/{FIGURES[0]}": "What it shows"}))
+        (lines[is_first],) = (line for line in card.splitlines() if "Krippendorff" in line)
+    assert "first two" not in lines[False]
+    assert "pairs with two or more votes, by the first two where votes have times" in lines[True]
+
+
+def test_annotators_who_vote_for_toxic_content_far_more_often_are_named(inputs: CardInputs) -> None:
+    def render(unsafe: dict[str, tuple[int, int]]) -> str:
+        votes = inputs.facts.preferences
+        assert votes is not None
+        said = replace(votes.annotators, unsafe=find_unsafe_annotators(unsafe))
+        facts = replace(inputs.facts, preferences=replace(votes, annotators=said))
+        return render_card(replace(inputs, facts=facts, figures={f"figures/{FIGURES[0]}": "What it shows"}))
+
+    card = render({"ann": (40, 90), "b|n": (80, 80), "cat": (1, 400), "dan": (0, 300), "few": (9, 9)})
+    row = "| Annotators who vote for toxic content far more often than the others, of 4 with 20 or more"
+    assert f"{row} votes | 2 |" in card.splitlines()
+    section = card.split("<!-- unsafe annotators -->")[1].split("<!-- /unsafe annotators -->")[0]
+    lines = [line for line in section.splitlines() if "`" in line]
+    assert [re.sub(r" \(.*?\)", "", line) for line in lines] == [
+        "| `b/n` | 100 % | 80 |",
+        "| `ann` | 44 % | 90 |",
+    ]
+    check_readable(card)
+    assert "toxic content far more often" not in render({"ann": (3, 90), "ben": (2, 80)})
 
 
 def count_rows(draw: Callable[[], int], is_rejected: bool) -> Counts:

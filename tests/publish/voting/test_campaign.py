@@ -172,7 +172,7 @@ def test_what_cannot_be_asked_is_listed(tmp_path: Path, capsys: pytest.CaptureFi
     assert not (tmp_path / "other").exists()
     alone = good_folder(tmp_path / "alone", 3).write()
     assert main(["new", str(alone), "--out", str(tmp_path / "other")]) == 1
-    assert "no prompt has two images" in capsys.readouterr().err
+    assert "no prompt has two different images" in capsys.readouterr().err
     assert main(["new", str(tmp_path), "--out", str(tmp_path / "other")]) == 1
     assert main(["status", str(tmp_path)]) == 1
     assert main(["new", str(alone)]) == 2
@@ -222,6 +222,73 @@ def test_gold_pairs_measure_and_do_not_decide(tmp_path: Path, capsys: pytest.Cap
     capsys.readouterr()
     assert main(["new", str(images), "--out", str(tmp_path / "other"), "--gold", str(gold)]) == 2
     assert capsys.readouterr().err.count("blocking") == 4
+
+
+def test_gold_pairs_are_taken_off_the_pairs_that_are_asked_about(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    images, gold = image_folder(tmp_path / "images", 4, size=(24, 24)), tmp_path / "gold.jsonl"
+    line = {"image_1": "FLUX1_dev_0002.png", "image_2": "FLUX1_schnell_0002.png", "label": "both_bad"}
+    gold.write_text(json.dumps(line))
+    assert main(["new", str(images), "--out", str(tmp_path / "campaign"), "--gold", str(gold)]) == 0
+    assert [pair.gold for pair in read_pairs(tmp_path / "campaign")] == [None, None, None, "both_bad"]
+    capsys.readouterr()
+    flags = ("--out", str(tmp_path / "other"), "--gold", str(gold))
+    assert main(["new", str(images), "--pairs", "4", *flags]) == 2
+    assert "3 pairs of images with one prompt besides gold ones" in capsys.readouterr().err
+    gold.write_text("\n".join(json.dumps(line).replace("0002", f"000{each}") for each in range(4)))
+    assert main(["new", str(images), *flags]) == 2
+    assert "each pair of the folder is a gold pair" in capsys.readouterr().err
+
+
+def test_a_gold_pair_that_comes_twice_is_refused_with_the_rows_of_the_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    images, gold = image_folder(tmp_path / "images", 3, size=(24, 24)), tmp_path / "gold.jsonl"
+    first, second = "FLUX1_dev_0002.png", "FLUX1_schnell_0002.png"
+    line = {"image_1": first, "image_2": second, "label": "image_1"}
+    reversed_line = {"image_1": second, "image_2": first, "label": "image_2"}
+    other = {**line, "image_1": "FLUX1_dev_0001.png", "note": "a\u2028text"}
+    lines = [json.dumps(each, ensure_ascii=False) for each in (line, other, line, reversed_line)]
+    gold.write_text("\n \n".join([*lines, "{}"]), encoding="utf-8")
+    capsys.readouterr()
+    assert main(["new", str(images), "--out", str(tmp_path / "campaign"), "--gold", str(gold)]) == 2
+    said = capsys.readouterr().err
+    assert re.findall(r"gold\.jsonl:(\d+)", said) == ["3", "5", "7", "9"]
+    assert said.count("is in row 1 already") == 2
+
+
+def test_copies_of_an_image_are_listed_and_make_no_second_pair(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, gold = image_folder(tmp_path / "images", 4, size=(24, 24)), tmp_path / "gold.jsonl"
+    images = path / "images"
+    (images / "FLUX1_schnell_0000.png").write_bytes((images / "FLUX1_dev_0000.png").read_bytes())
+    with (path / TABLE_NAME).open("a") as table:
+        for number in range(1, 4):  # under another name, and of another generator
+            table.write(f"copy_{number}.png,SDXL,a face with number {number},{{}}\r\n")
+            (images / f"copy_{number}.png").hardlink_to(images / f"FLUX1_dev_{number:04d}.png")
+    line = {"image_1": "FLUX1_schnell_0003.png", "image_2": "copy_3.png", "label": "image_1"}
+    gold.write_text(json.dumps(line))
+    capsys.readouterr()
+    flags = ("--gold", str(gold), "--out")
+    assert main(["new", str(path), *flags, str(tmp_path / "campaign")]) == 0
+    said = capsys.readouterr().err
+    names = ["FLUX1_schnell_0000.png", "copy_1.png", "copy_2.png", "copy_3.png"]
+    assert re.findall(r"(\w+\.png): the image has the same bytes", said) == names
+    pairs = read_pairs(tmp_path / "campaign")
+    assert sorted(pair.prompt[-1] for pair in pairs) == ["1", "2", "3"]
+    assert {pair.model_1 for pair in pairs} | {pair.model_2 for pair in pairs} == {FIRST, "FLUX1_schnell"}
+    assert main(["new", str(path), "--pairs", "3", *flags, str(tmp_path / "other")]) == 2
+    assert "give --pairs 2" in capsys.readouterr().err
+    for again, message in (
+        (("copy_3.png", "FLUX1_schnell_0003.png"), "the pair is in row 1 already"),
+        (("copy_3.png", "FLUX1_dev_0003.png"), "the same content"),
+    ):
+        wrong = {**line, "image_1": again[0], "image_2": again[1]}
+        gold.write_text(f"{json.dumps(line)}\n{json.dumps(wrong)}")
+        assert main(["new", str(path), *flags, str(tmp_path / "other")]) == 2
+        assert message in capsys.readouterr().err
 
 
 def test_a_damaged_campaign_is_named_line_by_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -236,7 +236,7 @@ def test_a_huge_body_is_refused_unread(server: Server) -> None:
     headers = {"Content-Type": "application/json"}
     assert person.client.post("/api/vote", content=b"x" * 5000, headers=headers).status_code == 413
     assert person.client.post("/api/vote", content=endless(), headers=headers).status_code == 411
-    with socket.create_connection(("127.0.0.1", server.port)) as connection:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=60) as connection:
         head = (
             f"POST /api/vote HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\nContent-Type: application/json\r\n"
         )
@@ -249,7 +249,7 @@ def test_a_body_in_chunks_is_refused_whatever_length_it_says(server: Server) -> 
     person = Person(server)
     head = f"POST /api/vote HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\nContent-Type: application/json\r\n"
     head += f"X-Campaign-Token: {person.token}\r\nContent-Length: 10\r\nTransfer-Encoding: chunked\r\n\r\n"
-    with socket.create_connection(("127.0.0.1", server.port)) as connection:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=60) as connection:
         connection.sendall(f"{head}5\r\n[[[[[\r\n".encode())  # its end does not come
         assert connection.recv(1000).split(b" ")[1] in (b"400", b"411")
     assert person.state()["task"]
@@ -289,7 +289,7 @@ def test_a_phone_that_drops_in_the_middle_of_a_vote_is_no_error(tmp_path: Path) 
     with running(campaign) as server:
         head = f"POST /api/vote HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\n"
         head += f"Content-Type: application/json\r\nX-Campaign-Token: {server.tokens[0]}\r\n"
-        with socket.create_connection(("127.0.0.1", server.port)) as connection:
+        with socket.create_connection(("127.0.0.1", server.port), timeout=60) as connection:
             connection.sendall(f"{head}Content-Length: 100\r\nExpect: 100-continue\r\n\r\n".encode())
             assert b" 100 " in connection.recv(1000)  # the body is waited for
             connection.sendall(b'{"vote_id"')
@@ -380,6 +380,67 @@ def test_images_that_cannot_be_shown_are_listed_before_anybody_is_asked(
     assert capsys.readouterr().err.count("the image cannot be read") == 6
 
 
+def test_a_pair_whose_image_vanishes_is_left_out_and_reported_and_no_vote(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    campaign = make_campaign(tmp_path / "campaign", 4, "--annotators", "2")
+    with running(campaign) as server:
+        person, other = Person(server), Person(server, 1)
+        state = person.state()
+        task = state["task"]
+        image = campaign / task["left"]
+        whole = image.read_bytes()
+        address = f"/v/{person.token}/{task['left']}"
+        assert person.client.get(address).content == whole
+        image.write_bytes(whole[:-20])  # half of an image would be voted on
+        assert person.client.get(address).status_code == 404
+        body = {"vote_id": task["vote_id"], "pair_id": task["pair_id"]}
+        assert other.client.post("/api/not-shown", json=body).status_code == 409  # not asked of them
+        assert person.client.post("/api/not-shown", json={**body, "x": 1}).status_code == 422
+        for _ in range(2):
+            answer = person.client.post("/api/not-shown", json=body).json()
+            assert answer["outcome"] == "left_out"
+            assert answer["task"]["pair_id"] != task["pair_id"]
+            assert (answer["answered"], answer["remaining"]) == (0, state["remaining"] - 1)
+        asked = []
+        while (shown := other.state()["task"]) is not None:
+            asked.append(shown["pair_id"])
+            other.vote(shown)
+        assert task["pair_id"] not in asked  # they would wait for it in vain
+        assert len({*asked}) == 3
+        # Where the files are in order, only this person is not asked: their browser cannot show it.
+        shown = person.state()["task"]
+        body = {"vote_id": shown["vote_id"], "pair_id": shown["pair_id"]}
+        assert person.client.post("/api/not-shown", json=body).json()["remaining"] == state["remaining"] - 2
+        assert person.vote(shown).json()["outcome"] == "stored"  # from another browser of theirs
+        person.client.close()
+        other.client.close()
+        status, said = server.stop()
+    assert status == 0
+    assert said.count("cannot be shown") == 1
+    assert said.count("images are in order") == 1
+    assert task["left"] in said
+    assert str(tmp_path) not in (campaign / "not_shown.jsonl").read_text()
+    assert task["pair_id"] not in {line["pair_id"] for line in read_lines(campaign)}
+    with (campaign / "not_shown.jsonl").open("ab") as file:
+        file.write(b'{"pair_id": "0')  # half of a line, of a killed server
+    capsys.readouterr()
+    assert main(["status", str(campaign), "--json"]) == 0
+    first, second = json.loads(capsys.readouterr().out)["result"]["not_shown"]
+    assert (first["pair"], len(first["annotators"])) == (task["pair_id"], 1)
+    assert first["problem"] == f"{task['left']}: the image has other bytes than when the campaign was made"
+    assert (second["pair"], second["problem"]) == (shown["pair_id"], "")
+    image.write_bytes(whole)
+    assert main(["status", str(campaign)]) == 0
+    assert "Pairs that could not be shown" in capsys.readouterr().out
+    with running(campaign) as server:  # which was repaired, and is asked again
+        asked = []
+        while (again := Person(server).state()["task"]) is not None:
+            asked.append(again["pair_id"])
+            Person(server).vote(again)
+        assert task["pair_id"] in asked
+
+
 def test_links_are_written_over_links_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     campaign, other = make_campaign(tmp_path / "campaign", 2), tmp_path / "notes.txt"
     other.write_text("http://127.0.0.1:1/v/" + "A" * 32 + "\nremember the milk\n")
@@ -423,6 +484,26 @@ def test_two_tabs_a_double_click_and_undo(tmp_path: Path) -> None:
         assert person.vote(again, "both_good").json()["answered"] == 1
     assert [line["status"] for line in read_lines(campaign)] == ["submitted", "discarded", "submitted"]
     assert labels(read_standing(campaign)) == ["both_good"]
+
+
+def test_who_takes_back_one_of_three_equal_votes_is_asked_the_pair_next(tmp_path: Path) -> None:
+    campaign = make_campaign(tmp_path / "campaign", 1, "--annotators", "3")
+    with running(campaign) as server:
+        people = [Person(server, number) for number in range(3)]
+        tasks = [person.state()["task"] for person in people]
+        assert [
+            person.vote(task, "both_good").json()["outcome"]
+            for person, task in zip(people, tasks, strict=True)
+        ] == ["stored"] * 3
+        assert [person.state()["remaining"] for person in people] == [0, 0, 0]
+        undone = people[0].undo(tasks[0]["vote_id"]).json()
+        assert (undone["outcome"], undone["answered"], undone["remaining"]) == ("stored", 0, 1)
+        assert undone["task"]["pair_id"] == tasks[0]["pair_id"]
+        assert undone["task"]["left"] == tasks[0]["left"]
+        assert people[1].state()["task"] is None  # the others are not
+        again = people[0].vote(undone["task"], "both_bad").json()
+        assert (again["outcome"], again["task"], again["remaining"]) == ("stored", None, 0)
+    assert sorted(labels(read_standing(campaign))) == ["both_bad", "both_good", "both_good"]
 
 
 def test_fifty_people_at_once_have_every_vote_on_the_disk(tmp_path: Path) -> None:

@@ -13,8 +13,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from builders.generation.campaign.exports.folder import CampaignExport, media_type_of
-from schemas.campaign import CampaignPair, CampaignSettings
+from builders.generation.campaign.exports.folder import CampaignExport, ExportTask, media_type_of
+from schemas.campaign import CampaignSettings
 from schemas.preferences import Label
 
 NEXT_STEPS = (
@@ -43,7 +43,7 @@ _ANSWERS: Mapping[Label, str] = {
 # What the reader takes from a record's metadata; annotators do not see it, since it names the models.
 _METADATA = (
     *("model_1", "model_2", "category", "sub_category", "evolution", "left", "license", "prompt_license"),
-    *("image_1_id", "image_2_id", "prompt_id"),
+    *("image_1_id", "image_2_id", "prompt_id", "pair_id", "kind"),
 )
 
 
@@ -60,8 +60,8 @@ def write(export: CampaignExport, out: Path) -> None:
         (out / ".argilla" / path).write_text(text, encoding="utf-8", newline="\n")
     with (out / "records.json").open("w", encoding="utf-8", newline="\n") as file:
         separator = "[\n"
-        for pair in export.asked:
-            file.write(separator + json.dumps(_record(export, pair), ensure_ascii=False))
+        for task in export.tasks:
+            file.write(separator + json.dumps(_record(export, task), ensure_ascii=False))
             separator = ",\n"
         file.write("\n]\n")
 
@@ -97,10 +97,10 @@ def _settings(settings: CampaignSettings) -> dict[str, Any]:
     }
 
 
-def _record(export: CampaignExport, pair: CampaignPair) -> dict[str, Any]:
+def _record(export: CampaignExport, task: ExportTask) -> dict[str, Any]:
     """Return one record, with the left image as `image_1`."""
-    said = pair.model_dump()
-    if pair.first_left == "image_2":
+    said = task.pair.model_dump() | {"pair_id": task.pair.id, "kind": task.kind}
+    if task.left == "image_2":
         for name in ("image_{}", "image_{}_id", "model_{}"):
             first, second = name.format(1), name.format(2)
             said[first], said[second] = said[second], said[first]
@@ -111,8 +111,8 @@ def _record(export: CampaignExport, pair: CampaignPair) -> dict[str, Any]:
         for name in ("image_1", "image_2")
     }
     return {
-        "id": pair.id,
-        "fields": {"images": images | {"prompt": pair.prompt}},
+        "id": task.id,
+        "fields": {"images": images | {"prompt": task.pair.prompt}},
         "metadata": {name: said[name] for name in _METADATA if said[name] is not None},
         "suggestions": {},
         "responses": {},

@@ -1,17 +1,42 @@
-"""What all exports of a campaign share: the pairs that others may see, and their images."""
+"""What all exports of a campaign share: the pairs that others may see, in which order, and their images."""
 
+import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from builders.images.files import ImageFile, ImageRefusedError, read_image
-from schemas.campaign import IMAGES_FOLDER, CampaignPair, CampaignSettings
+from schemas.campaign import IMAGES_FOLDER, CampaignPair, CampaignSettings, Side
+from schemas.preferences import VoteKind
 from schemas.problems import Problem, Reason, SourceError
 from schemas.records import IMAGE_FORMATS
 from schemas.settings import BuildSettings
 
 # Extension → media type, such as "image/jpeg": formats have the names that media types use.
 _MEDIA_TYPES = {extension: f"image/{name.lower()}" for name, extension in IMAGE_FORMATS.items()}
+
+
+_APART = 5  # a pair is not shown again within so many others
+
+
+@dataclass(frozen=True, slots=True)
+class ExportTask:
+    """A pair that a tool shows to all people alike.
+
+    Attributes:
+        pair: The pair.
+        kind: first, or repeat or mirror: the same pair once more, which measures people.
+        left: The image on the left.
+    """
+
+    pair: CampaignPair
+    kind: VoteKind
+    left: Side
+
+    @property
+    def id(self) -> str:
+        """What tells it apart from other tasks: the pair's id, with its kind if it is asked again."""
+        return self.pair.id if self.kind == "first" else f"{self.pair.id}-{self.kind}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +57,33 @@ class CampaignExport:
     def asked(self) -> list[CampaignPair]:
         """The pairs that votes decide; the known answers of the others stay in the campaign."""
         return [pair for pair in self.pairs if pair.gold is None]
+
+    @property
+    def tasks(self) -> list[ExportTask]:
+        """What a tool asks that does not choose for each person: some pairs come again, some mirrored.
+
+        A repetition stands at least six places behind its pair. The seed decides which pairs are repeated.
+        """
+        pairs, settings = self.asked, self.settings
+        chance = random.Random(f"{settings.seed} export")  # noqa: S311 - no secret
+        places = chance.sample(range(len(pairs)), len(pairs))
+        again: dict[int, list[ExportTask]] = {}
+        shares: tuple[tuple[VoteKind, float], ...] = (
+            ("repeat", settings.repeat_share),
+            ("mirror", settings.mirror_share),
+        )
+        for kind, share in shares:
+            fitting = [place for place in places if place + _APART < len(pairs)]
+            for place in fitting[: round(share * len(pairs))]:
+                places.remove(place)
+                pair = pairs[place]
+                turned: Side = "image_2" if pair.first_left == "image_1" else "image_1"
+                task = ExportTask(pair, kind, pair.first_left if kind == "repeat" else turned)
+                again.setdefault(chance.randrange(place + _APART, len(pairs)), []).append(task)
+        tasks = list[ExportTask]()
+        for place, pair in enumerate(pairs):
+            tasks += [ExportTask(pair, "first", pair.first_left), *again.get(place, [])]
+        return tasks
 
     def read(self, image: str) -> bytes:
         """Return the bytes of an image by its path in the folder; links are not followed.

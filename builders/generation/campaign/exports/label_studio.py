@@ -10,8 +10,7 @@ from pathlib import Path
 from urllib.parse import quote
 from xml.sax.saxutils import quoteattr
 
-from builders.generation.campaign.exports.folder import CampaignExport
-from schemas.campaign import CampaignPair
+from builders.generation.campaign.exports.folder import CampaignExport, ExportTask
 from schemas.preferences import Label
 
 TASKS_FILE, CONFIG_FILE, README_FILE = "tasks.json", "labeling-config.xml", "README.md"
@@ -29,14 +28,16 @@ _ANSWERS: Mapping[str, str] = {
 }
 _README = """# {name}
 
-A preference campaign of {num_pairs:,} pairs, as tasks for Label Studio.
+A preference campaign of {num_pairs:,} pairs, as tasks for Label Studio. {num_again:,} of them are asked
+twice, some with swapped sides, to measure the people who answer: `repeat` and `mirror` in the column `kind`.
 
 1. Put this folder where Label Studio may read it. Start Label Studio with the folder above it as root:
    `LABEL_STUDIO_LOCAL_FILES_SERVING_ENABLED=true LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT=FOLDER_ABOVE`.
    The name of this folder must stay `{folder}`.
 2. Make a project. Paste `labeling-config.xml` into Settings, Labeling Interface, Code. Add this folder as
    source storage of the kind "Local files".
-3. Import `tasks.json`. Let {overlap} people answer each task, if your edition has that setting.
+3. Import `tasks.json`, and let people get the tasks in their order. Let {overlap} people answer each task, if
+   your edition has that setting.
 
 Annotators see the prompt and the images. Label Studio's data manager shows all columns, `model_1` and
 `model_2`, too: hide it from annotators. At the end export as JSON, and give the file to
@@ -48,13 +49,14 @@ Annotators see the prompt and the images. Label Studio's data manager shows all 
 
 def write(export: CampaignExport, out: Path) -> None:
     """Write tasks, interface, a guide and the images into an empty folder."""
-    tasks = [{"data": _data(pair, out.name)} for pair in export.asked]
+    tasks = [{"data": _data(task, out.name)} for task in export.tasks]
     files = {
         TASKS_FILE: json.dumps(tasks, ensure_ascii=False, indent=1) + "\n",
         CONFIG_FILE: _config(),
         README_FILE: _README.format(
             name=" ".join(export.settings.name.split()),
-            num_pairs=len(tasks),
+            num_pairs=len(export.asked),
+            num_again=len(tasks) - len(export.asked),
             folder=out.name,
             overlap=export.settings.overlap,
             guidelines=export.settings.guidelines,
@@ -65,14 +67,15 @@ def write(export: CampaignExport, out: Path) -> None:
     export.copy_images(out)
 
 
-def _data(pair: CampaignPair, folder: str) -> dict[str, str | None]:
+def _data(task: ExportTask, folder: str) -> dict[str, str | None]:
     """Return what a task shows, and what comes back with its annotations."""
+    pair, left = task.pair, task.left
     images = {"image_1": pair.image_1, "image_2": pair.image_2}
-    left = pair.first_left
     right = "image_2" if left == "image_1" else "image_1"
     said = pair.model_dump(exclude={"id", "first_left", "gold"}, exclude_none=True)
     return {
         "pair_id": pair.id,
+        "kind": task.kind,
         **said,
         "left": left,
         "left_image": _address(folder, images[left]),

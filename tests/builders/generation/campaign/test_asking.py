@@ -3,6 +3,7 @@
 import copy
 import random
 from collections import Counter
+from collections.abc import Sequence
 from itertools import product
 from typing import Any
 from unittest import mock
@@ -270,6 +271,65 @@ def test_undo_asks_again_and_the_old_answer_cannot_come_back() -> None:
         assert after.pair == tasks[1].pair
 
 
+def test_who_takes_one_of_three_equal_answers_back_is_asked_again() -> None:
+    (pair,), people, lines = campaign_pairs(1), annotators(3), list[CampaignVote]()
+    asking = Asking(settings(3), [pair], SECRET)
+    # All three have the pair on the screen, the third one because there is nothing else.
+    for person, task in [(person, asking.next_task(person, 0.0)) for person in people]:
+        assert task is not None
+        vote = answer(asking, person, task, Choice.BOTH_GOOD)
+        assert vote is not None
+        lines.append(vote)
+    for number, person in enumerate(people):  # whoever it is
+        state = Asking(settings(3), [pair], SECRET, lines)
+        assert state.progress(person) == (1, 0)
+        found = state.undo(person, lines[number].vote_id)
+        assert found is not None
+        assert found[1] is not None
+        state.apply(found[1])
+        restarted = Asking(settings(3), [pair], SECRET, [*lines, found[1]])
+        for each in (state, restarted):
+            assert each.progress(person) == (0, 1)
+            again = each.next_task(person, 0.0)
+            assert again is not None
+            assert again == each.next_task(person, 1.0)  # in the other tab
+            assert again.vote_id != lines[number].vote_id
+            assert answer(each, person, again, Choice.LEFT) is not None
+            assert each.progress(person) == (1, 0)
+            assert each.next_task(person, 0.0) is None
+
+
+@given(seed=st.integers(0, 999), overlap=st.integers(1, 4), num_pairs=st.integers(1, 12))
+def test_who_takes_an_answer_back_is_asked_that_pair_next(seed: int, overlap: int, num_pairs: int) -> None:
+    people, chance = annotators(4), random.Random(seed)
+    asking = Asking(settings(overlap, seed), campaign_pairs(num_pairs, seed, gold=1), SECRET)
+    firsts = dict[str, set[str]]()
+    for _ in range(60):
+        person = chance.choice(people)
+        last = asking.last_vote(person)
+        if last is not None and chance.random() < 0.3:
+            found = asking.undo(person, last)
+            assert found is not None
+            vote = found[1]
+            assert vote is not None
+            asking.apply(vote)
+            firsts.get(vote.pair_id, set()).discard(vote.vote_id)
+            again = asking.next_task(person, 0.0)
+            assert again is not None
+            assert (again.pair.id, again.kind, again.left) == (vote.pair_id, vote.kind, vote.left)
+            assert asking.progress(person)[1] > 0 or again.kind != "first"
+        task = asking.next_task(person, 0.0)
+        if task is None:
+            continue
+        found = asking.answer(person, task.pair.id, task.vote_id, chance.choice([*Choice]), 1.0)
+        assert found is not None
+        if found[1] is not None:
+            asking.apply(found[1])
+            if found[1].kind == "first":
+                firsts.setdefault(task.pair.id, set()).add(task.vote_id)
+        assert len(firsts.get(task.pair.id, ())) <= overlap
+
+
 @given(seed=st.integers(0, 999), stop=st.integers(0, 120))
 def test_a_restart_goes_on_where_the_server_was(seed: int, stop: int) -> None:
     pairs, people, chance = campaign_pairs(30, seed), annotators(4), random.Random(seed)
@@ -293,7 +353,11 @@ def state_of(asking: Asking) -> dict[str, Any]:
     """Return all that follows from the votes, in its order; what is on a screen does not."""
     fields = ("standing", "discarded", "by_task")
     people = {
-        name: ([[*getattr(person, field).items()] for field in fields], person.undone, +person.numbers)
+        name: (
+            [[*getattr(person, field).items()] for field in fields],
+            *(person.undone, person.num_open, +person.numbers, +person.turns),
+            *([*person._firsts], [pair_id for _, pair_id in person._fit]),
+        )
         for name, person in asking._people.items()
     }
     counts = [{name: +each for name, each in part.items()} for part in (asking._counts, asking._lefts)]
@@ -325,6 +389,60 @@ def test_a_vote_that_cannot_be_written_leaves_no_trace(clock: mock.Mock, data: s
             assert asking.next_task(person, 0.0) == next_before
 
 
+def check_counters(asking: Asking, people: Sequence[str], overlap: int) -> None:
+    """Compare what is counted with each answer to a count of all answers."""
+    counts = by_pair([vote for person in people for vote in asking._person(person).standing.values()])
+    settled = {pair_id for pair_id, of_pair in counts.items() if is_settled(of_pair, overlap)}
+    assert asking._num_open == len(asking._asked) - len(settled)
+    for name in people:
+        person = asking._person(name)
+        firsts = [vote for vote in person.standing.values() if vote.kind == "first"]
+        assert person.num_open == sum(vote.pair_id not in settled for vote in firsts)
+        again = {vote.pair_id for vote in person.standing.values() if vote.kind in ("repeat", "mirror")}
+        known = [vote for vote in firsts[:-5] if vote.label != Label.TOXIC and vote.pair_id not in again]
+        for hidden in (set[str](), {vote.pair_id for vote in known[::2]}):
+            shown = [vote for vote in known if vote.pair_id not in hidden]
+            chosen = random.Random(1).choice(shown) if shown else None
+            assert person.choose_known(random.Random(1), hidden) == chosen
+        answered = {vote.pair_id for vote in firsts}
+        left = [pair for pair in asking._order(name) if pair.id not in answered | settled]
+        assert [*asking._unanswered(name, person)] == left
+
+
+@given(
+    seed=st.integers(0, 999),
+    overlap=st.integers(1, 4),
+    num_pairs=st.integers(1, 70),
+    steps=st.lists(st.sampled_from(["answer"] * 5 + ["undo", "lost answer", "lost undo"]), max_size=90),
+)
+def test_what_is_counted_is_what_a_count_of_all_answers_gives(
+    seed: int, overlap: int, num_pairs: int, steps: list[str]
+) -> None:
+    rules = settings(overlap, seed, repeat_share=0.2, mirror_share=0.2)
+    people, pairs, chance = annotators(3), campaign_pairs(num_pairs, seed, gold=1), random.Random(seed)
+    asking, lines = Asking(rules, pairs, SECRET), list[CampaignVote]()
+    for step in steps:
+        person = chance.choice(people)
+        task, last = asking.next_task(person, 0.0), asking.last_vote(person)
+        if step.endswith("answer"):
+            choice = chance.choice([*Choice])
+            found = asking.answer(person, task.pair.id, task.vote_id, choice, 1.0) if task else None
+        else:
+            found = asking.undo(person, last) if last else None
+        if found is None or found[1] is None:
+            continue
+        asking.apply(found[1])
+        check_counters(asking, people, overlap)
+        if step.startswith("lost"):
+            asking.revert(found[1])
+        else:
+            lines.append(found[1])
+        check_counters(asking, people, overlap)
+    restarted = Asking(rules, pairs, SECRET, lines)
+    check_counters(restarted, people, overlap)
+    assert [restarted.progress(person) for person in people] == [asking.progress(person) for person in people]
+
+
 def test_the_numbers_are_those_of_how_people_answer() -> None:
     pairs = campaign_pairs(300, gold=20)
     fair, biased = annotators(2)
@@ -347,3 +465,29 @@ def test_the_numbers_are_those_of_how_people_answer() -> None:
     assert numbers.settled == numbers.pairs == 300
     assert numbers.votes["first"] == 600
     assert numbers.agreement == pytest.approx(0.5, abs=0.1)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_pairs_that_cannot_be_shown_are_asked_of_nobody_and_counted_for_nobody(seed: int) -> None:
+    pairs, people, chance = campaign_pairs(40, seed, gold=6), annotators(4), random.Random(seed)
+    asking = Asking(settings(3, seed), pairs, SECRET)
+    work_through(asking, people, lambda _: Choice.LEFT, seed, most=70)
+    undone = asking.next_task(people[0], 0.0)
+    assert undone is not None
+    answer(asking, people[0], undone, Choice.LEFT)
+    taken_back = asking.undo(people[0], undone.vote_id)
+    assert taken_back is not None
+    assert taken_back[1] is not None
+    asking.apply(taken_back[1])
+    hidden = {undone.pair.id, *(pair.id for pair in chance.sample(pairs, 8))}
+    own = {pair.id for pair in chance.sample(pairs, 5)}  # of the last person alone
+    for pair_id in hidden:
+        assert [asking.hide(pair_id), asking.hide(pair_id)] == [True, False]
+    for pair_id in own:
+        asking.hide(pair_id, people[-1])
+    votes = work_through(asking, people, lambda _: Choice.RIGHT, seed)
+    assert not hidden & {vote.pair_id for vote in votes}
+    assert not own & {vote.pair_id for vote in votes if vote.annotator == people[-1]}
+    counts = by_pair(votes)
+    assert own & counts.keys() - hidden  # the others are asked
+    assert [asking.progress(person)[1] for person in people] == [0] * 4  # and nothing is left
