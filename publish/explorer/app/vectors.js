@@ -61,8 +61,11 @@ class Window {
 
   /** Begin at a place of a file, which ends at another. */
   begin(url, from, to) {
-    Object.assign(this, { url, next: from, to, start: 0, end: 0 })
-    this.reading = this.#read(1)
+    const before = this.reading?.catch(() => {}) // may go on, where a group was left to a reader of any Parquet
+    this.reading = Promise.resolve(before).then(() => {
+      Object.assign(this, { url, next: from, to, start: 0, end: 0 })
+      return this.#read(1)
+    })
     this.reading.catch(() => {})
   }
 
