@@ -25,7 +25,6 @@ import hashlib
 import io
 import os
 import re
-import shutil
 import subprocess
 import tempfile
 import threading
@@ -39,6 +38,7 @@ from PIL import Image
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.chromium import open_chromium
 from benchmarks.options import positive
 from builders.release.formats.parquet import ParquetShard, read_parquet
 from publish.checks.files import read_manifest
@@ -50,6 +50,8 @@ from schemas.manifest import Manifest, Shard
 ROOT = Path(__file__).resolve().parent.parent
 ROWS_PER_FILE, ROWS_PER_GROUP = 5_000, 1_000
 SIDE_PX, DIMENSION = 64, 512
+FIRST = "document.querySelector('.tile img')?.naturalWidth > 0"
+TRAFFIC = "document.querySelector('#traffic').innerText"
 FRAMES = """() => {
     let last = performance.now()
     window.frames_ = []
@@ -234,59 +236,52 @@ def explore(folder: Path) -> Iterator[str]:
 
 def measure(address: str, num_steps: int) -> Mapping[str, str]:
     """Open the page in a browser, use it, and return what was measured."""
-    from playwright.sync_api import sync_playwright  # noqa: PLC0415 - a library for tests
-
     found: dict[str, str] = {}
-    with sync_playwright() as playwright:
-        arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
-        path = shutil.which("chromium")
-        browser = playwright.chromium.launch(executable_path=path, args=arguments)
-        page = browser.new_page(viewport={"width": 1360, "height": 860})
-        page.set_default_timeout(120_000)
+    with open_chromium(1360, 860) as page:
         memory = Memory(os.getpid())
         start = time.perf_counter()
 
         def since(name: str) -> None:
             found[name] = f"{time.perf_counter() - start:.1f} s"
 
-        page.goto(address)
-        page.wait_for_function("() => document.querySelector('.tile img')?.naturalWidth > 0")
+        page.open(address)
+        page.wait(FIRST)
         since("first pictures")
-        page.wait_for_selector('[data-facet^="seen:"]', state="attached")
+        page.wait("""document.querySelector('[data-facet^="seen:"]')""")
         since("all read")
-        found["read for that"] = page.locator("#traffic").inner_text()
-        page.evaluate(FRAMES)
+        found["read for that"] = page.evaluate(TRAFFIC)
+        page.evaluate(f"({FRAMES})()")
         start = time.perf_counter()
-        page.evaluate(SCROLL, num_steps)
+        page.evaluate(f"({SCROLL})({num_steps})")
         since("scrolling to the end and back")
         frames = page.evaluate("window.frames_")
         long = [each for each in frames if each > 100]
         found["frames over 100 ms"] = f"{len(long)} of {len(frames)}, {sum(long) / 1000:.1f} s in all"
         found["longest frame"] = f"{max(frames):.0f} ms"
-        page.wait_for_function("() => document.querySelector('.tile img')?.naturalWidth > 0")
+        page.wait(FIRST)
         start = time.perf_counter()
-        page.locator("#search").fill("red hair")
-        page.wait_for_function("() => / of /.test(document.querySelector('#count').textContent)")
+        page.evaluate("location.hash = '#/pictures?q=red+hair'")
+        page.wait("/ of /.test(document.querySelector('#count').textContent)")
         since("search in texts")
         found["memory, largest until here"] = f"{memory.peak_mb:.0f} MB"
-        image_id = page.locator(".tile[data-id]").first.get_attribute("data-id")
+        page.wait("document.querySelector('.tile[data-id]')")
+        image_id = page.evaluate("document.querySelector('.tile[data-id]').dataset.id")
         start = time.perf_counter()
-        page.evaluate("id => { location.hash = `#/pictures?like=${id}` }", image_id)
-        page.wait_for_selector(".score")
+        page.evaluate(f"location.hash = '#/pictures?like={image_id}'")
+        page.wait("document.querySelector('.score')")
         since("more like this, first time")
-        start = time.perf_counter()
         page.evaluate("location.hash = '#/pictures'")
-        page.wait_for_selector(".score", state="detached")
-        page.evaluate("id => { location.hash = `#/pictures?like=${id}&generator=SDXL` }", image_id)
-        page.wait_for_selector(".score")
+        page.wait("!document.querySelector('.score')")
+        start = time.perf_counter()
+        page.evaluate(f"location.hash = '#/pictures?like={image_id}&generator=SDXL'")
+        page.wait("document.querySelector('.score')")
         since("again, with a filter")
         found["memory, largest"] = f"{memory.peak_mb:.0f} MB"
         found["memory, at the end"] = f"{memory.now_mb():.0f} MB"
         page.evaluate("location.hash = '#/numbers'")
-        page.wait_for_selector(".chart")
-        found["read in all"] = page.locator("#traffic").inner_text()
+        page.wait("document.querySelector('.chart')")
+        found["read in all"] = page.evaluate(TRAFFIC)
         memory.stop()
-        browser.close()
     return found
 
 

@@ -15,6 +15,7 @@ from builders.release.embeddings import SearchedRelease
 from builders.release.reader import ReleaseReader
 from builders.release.thumbnails import INDEX_NAME, pack_name
 from publish.checks.files import read_manifest
+from publish.explorer.caption_checks import check_caption
 from publish.explorer.guard import Guard
 from publish.explorer.serving import Folder, Ranking, Shown, make_app
 from publish.run.releasing import REJECTED
@@ -56,6 +57,7 @@ def launch(
         thumbnails=Folder(thumbnails, _pack_names(manifest)) if thumbnails else None,
         rejected=Folder(rejected.parent, {rejected.name}) if rejected.is_file() else None,
         search=Search(release, options.config, options.weights).rank if has_features else None,
+        check=check_caption,
     )
     with listen(options.port, manifest.inputs.dataset.name, terminal) as listener:
         guard = Guard(make_app(shown), listener.getsockname()[1])

@@ -3,7 +3,7 @@
 import json
 import os
 import stat
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -14,9 +14,11 @@ from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, R
 from starlette.routing import Route
 
 from publish.explorer import PAGE_FILES, SETTINGS_NAME, STATIC
+from publish.explorer.caption_checks import MAX_ATTRIBUTES, MAX_CHARS, CaptionCheck, Said
 from schemas.problems import KitError
 
 _MAX_QUESTION_BYTES = 16_384
+_MAX_CAPTION_BYTES = 1_000_000
 _ANY_BYTES = "application/octet-stream"  # no file of a release is shown by the browser itself
 
 
@@ -75,6 +77,7 @@ class Shown:
         thumbnails: Packs of small pictures.
         rejected: A folder with the list of rejected rows.
         search: Ranks pictures by a text; None where the release has no features.
+        check: Says what is wrong with a caption; None without the checker.
     """
 
     release: Folder
@@ -82,6 +85,7 @@ class Shown:
     thumbnails: Folder | None = None
     rejected: Folder | None = None
     search: Callable[[str], Ranking] | None = None
+    check: Callable[[str, Sequence[Said]], CaptionCheck] | None = None
 
     @property
     def folders(self) -> Mapping[str, Folder]:
@@ -100,7 +104,7 @@ class Shown:
             (name,) = self.rejected.names
             if (num_bytes := self.rejected.num_bytes(name)) is not None:
                 places |= {"rejected": f"rejected/{name}", "rejectedBytes": num_bytes}
-        return {**places, "searches": self.search is not None}
+        return {**places, "searches": self.search is not None, "checks": self.check is not None}
 
 
 def make_app(shown: Shown) -> Starlette:
@@ -123,25 +127,40 @@ def make_app(shown: Shown) -> Starlette:
             return _not_found()
         return FileResponse(path, media_type=_ANY_BYTES, stat_result=status)
 
-    async def search(request: Request) -> Response:
-        text = await _read_question(request)
-        if shown.search is None or text is None:
-            return JSONResponse({"problem": "give a text to search for"}, 400)
-        try:
-            ranking = await run_in_threadpool(shown.search, text)
-        except KitError as error:  # for the person; a status of errors would be one of the page's, too
-            return JSONResponse({"problem": "; ".join(str(each) for each in error.problems)})
-        return JSONResponse(asdict(ranking))
-
     return Starlette(
         routes=[
             Route("/", send_page),
             Route(f"/{SETTINGS_NAME}", send_settings),
-            Route("/api/search", search, methods=["POST"]),
+            *_questions(shown),
             Route("/{name}", send_page),
             Route("/{folder}/{name:path}", send_file),
         ]
     )
+
+
+def _questions(shown: Shown) -> Iterator[Route]:
+    """Yield the routes of what the page asks: pictures that fit a text, and what is wrong with a caption."""
+
+    async def search(request: Request) -> Response:
+        question = await _read_question(request, _MAX_QUESTION_BYTES)
+        text = _text_of(question.get("text"))
+        if shown.search is None or text is None:
+            return JSONResponse({"problem": "give a text to search for"}, 400)
+        try:
+            ranking = await run_in_threadpool(shown.search, text.strip())
+        except KitError as error:  # for the person; a status of errors would be one of the page's, too
+            return JSONResponse({"problem": "; ".join(str(each) for each in error.problems)})
+        return JSONResponse(asdict(ranking))
+
+    async def check(request: Request) -> Response:
+        question = await _read_question(request, _MAX_CAPTION_BYTES)
+        text, attributes = _text_of(question.get("text")), _attributes_of(question.get("attributes"))
+        if shown.check is None or attributes is None or text is None or len(text) > MAX_CHARS:
+            return JSONResponse({"problem": "give a caption and its attributes"}, 400)
+        return JSONResponse(asdict(await run_in_threadpool(shown.check, text, attributes)))
+
+    yield Route("/api/search", search, methods=["POST"])
+    yield Route("/api/check", check, methods=["POST"])
 
 
 def _stat(path: Path) -> os.stat_result | None:
@@ -156,21 +175,38 @@ def _not_found() -> Response:
     return PlainTextResponse("There is no such file.\n", 404)
 
 
-async def _read_question(request: Request) -> str | None:
-    """Return the text that is searched for; None where the request has no such text."""
+async def _read_question(request: Request, max_bytes: int) -> dict[str, object]:
+    """Return the JSON object that the page sends; an empty one for anything else."""
     # Pages of other origins cannot send this type without asking first, which is never answered.
     if request.headers.get("content-type", "").partition(";")[0] != "application/json":
-        return None
-    data = b""
+        return {}
+    data = bytearray()
     async for part in request.stream():
         data += part
-        if len(data) > _MAX_QUESTION_BYTES:
-            return None
+        if len(data) > max_bytes:
+            return {}
     try:
         question = json.loads(data)
     except (ValueError, RecursionError):
-        return None
-    text = question.get("text") if isinstance(question, dict) else None
-    if not isinstance(text, str) or any("\ud800" <= char <= "\udfff" for char in text):
+        return {}
+    return question if isinstance(question, dict) else {}
+
+
+def _text_of(value: object) -> str | None:
+    """Return a text that says something; None for anything else."""
+    if not isinstance(value, str) or any("\ud800" <= char <= "\udfff" for char in value):
         return None  # halves of characters, which JSON can have, are no text that an encoder takes
-    return text.strip() or None
+    return value if value.strip() else None
+
+
+def _attributes_of(value: object) -> list[Said] | None:
+    if not isinstance(value, list) or len(value) > MAX_ATTRIBUTES:
+        return None
+    found = []
+    for each in value:
+        cells = each if isinstance(each, dict) else {}
+        attribute, own = _text_of(cells.get("attribute")), _text_of(cells.get("value"))
+        if attribute is None or own is None:
+            return None
+        found.append(Said(attribute, own))
+    return found

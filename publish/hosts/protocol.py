@@ -242,6 +242,14 @@ class Host(Protocol[P]):
         """
         ...
 
+    def verify_beside(self, manifest: Manifest) -> tuple[Problem, ...]:
+        """Compare what `accompany` has published with what it should be; nothing on most hosts.
+
+        Raises:
+            ReleaseError: The host does not say.
+        """
+        ...
+
     def withdraw(self, version: str, reason: str) -> bool:
         """Mark a release as withdrawn where people look; nothing is removed.
 

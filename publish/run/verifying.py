@@ -76,5 +76,6 @@ def _verify_host(
         paths = None if read_all else sample_paths(manifest, name)
         with terminal.transfer() as watcher:
             yield from host.read_back(manifest, paths, watcher)
+        yield from host.verify_beside(manifest)
     except KitError as error:
         yield from error.problems

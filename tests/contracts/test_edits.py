@@ -125,6 +125,9 @@ class Shelf:
     def accompany(self, manifest, watcher=UNWATCHED):
         pass
 
+    def verify_beside(self, manifest):
+        return ()
+
     def withdraw(self, version, reason):
         return False
 

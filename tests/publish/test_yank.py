@@ -191,3 +191,25 @@ def test_marks_are_put_on_and_taken_off_again(marks: dict[str, str], card: str) 
     assert REGEX_YAML_BLOCK.findall(marked) == REGEX_YAML_BLOCK.findall(card)  # readers still find configs
     for version, reason in marks.items():
         assert mark_text(marked, version, reason) == marked
+
+
+@pytest.mark.slow
+def test_commands_look_at_the_space_of_a_release(world: World) -> None:
+    settings = world.work / "release.toml"
+    settings.write_text(f"{settings.read_text()}\n[hub]\nspace = true\n")
+    assert world.run("--to", "hub").status == 0
+    told = world.read("status", "--to", "hub")
+    assert (told.status, "the Space shows it" in told.out) == (0, True), told.out + told.err
+    assert world.read("verify", "--version", "1.0", "--to", "hub").status == 0
+
+    world.hub.edit(f"spaces/{REPO}", "carol", "Edited", {"reader.js": b"theirs"})
+    told = world.read("verify", "--version", "1.0", "--to", "hub")
+    assert told.status == 1
+    assert f"/spaces/{REPO}: reader.js" in told.err
+
+    assert _yank(world, "--to", "hub")[0] == 0
+    page = world.hub.content(f"spaces/{REPO}", "index.html").decode()
+    assert f"Version 1.0 is withdrawn, and should not be used: {REASON}" in page
+    assert world.read("verify", "--version", "1.0", "--to", "hub").status == 0
+    told = world.read("status", "--to", "hub")
+    assert "the Space shows it; withdrawn" in told.out

@@ -2,6 +2,7 @@
 
 import { count, h, readable, size, words } from './dom.js'
 import { go, linkTo } from './address.js'
+import { cutAdded } from './checks.js'
 import { dropPicture, dropPictures, setPicture } from './worker_link.js'
 
 const LONG = 2000 // texts longer than this get a box of their own that scrolls
@@ -217,14 +218,16 @@ function drawPicture(picture) {
   ]
 }
 
-function drawAbout(picture, { captions, request, pairs, duplicates, adherence }) {
+function drawAbout(picture, { captions, request, pairs, duplicates, adherence, problems, canCheck }) {
   const asked = new Map((picture.prompt_attributes ?? []).map(({ attribute, value }) => [attribute, value]))
   const seen = captions.flatMap((caption) => caption.attributes ?? [])
   const names = [...new Set([...asked.keys(), ...seen.map((each) => each.attribute)])]
   const written = captions.filter((caption) => caption.caption !== null)
   return [
+    ...problems.map((problem) => h('p.problem', { role: 'alert' }, problem)),
     adherence === null ? null : section('Adherence', h('p', {}, `${adherence.toFixed(3)} cosine similarity of picture and prompt`)),
-    written.length ? section('Captions', written.map(drawCaption)) : null,
+    written.length ? section('Captions', written.map(drawCaption),
+      !canCheck && written.some((caption) => caption.attributes?.length) ? h('p.dim', {}, 'Captions are not compared with the attributes here: `sfhq explore` does that.') : null) : null,
     names.length ? section('Attributes', h('table', {},
       h('thead', {}, h('tr', {}, ['', 'asked', 'seen'].map((head) => h('th', { scope: 'col' }, head)))),
       h('tbody', {}, names.map((name) => drawAttribute(name, asked.get(name), seen.filter((each) => each.attribute === name)))))) : null,
@@ -240,21 +243,19 @@ export function plain(value) {
 }
 
 function drawCaption(caption) {
-  const missing = (caption.bag_of_words ?? []).filter((word) => !says(caption.caption, word))
+  const { check, bag_of_words: bag } = caption
+  // Texts that are checked are no longer than those that are drawn in one piece.
+  const text = check?.added.length
+    ? h('p.text', { dir: 'auto' }, cutAdded(caption.caption, check.added).map((part) => (part.what
+      ? h('mark', { title: `the attributes do not say this: ${part.what}` }, part.text)
+      : part.text)))
+    : drawText(caption.caption)
   return h('article.caption', {},
     h('h4', {}, words(caption.captioner ?? 'captioner not known'), caption.captioner_version ? [' ', words(caption.captioner_version)] : null,
       caption.similarity === null ? null : h('span.dim', { title: 'cosine similarity of picture and caption' }, ` similarity ${caption.similarity.toFixed(3)}`)),
-    drawText(caption.caption),
-    caption.bag_of_words?.length ? h('p.bag', {}, caption.bag_of_words.map((word) => (missing.includes(word)
-      ? h('mark', { title: 'the caption does not say this in these words' }, words(word))
-      : h('span', {}, words(word))))) : null)
-}
-
-/** Whether a text has all words of a bag's entry, whatever stands between them; "hair: red" needs red. */
-function says(text, entry) {
-  const lower = text.toLowerCase()
-  const value = entry.includes(':') ? entry.slice(entry.indexOf(':') + 1) : entry
-  return value.toLowerCase().split(/[\s_]+/).filter(Boolean).every((word) => lower.includes(word))
+    text,
+    bag?.length ? h('p.bag', {}, bag.map((word) => h('span', {}, words(word)))) : null,
+    check?.missing.length ? h('p.bag.missing', {}, h('span.dim', {}, 'not said:'), check.missing.map(({ attribute, value }) => h('mark', { title: 'the checker does not find this in the caption' }, words(`${readable(attribute)}: ${value}`)))) : null)
 }
 
 function drawAttribute(name, asked, seen) {

@@ -26,11 +26,17 @@ export class Pictures {
     this.features = Object.keys(tables).find((name) => name.startsWith('clip_') && !name.endsWith('_captions')) ?? null
     if (this.features) this.embeddings = new Embeddings(tables[this.features], this.numRows)
     this.ready = this.#loadNames()
+    // One after the other, since they share the network, and each whatever became of the one before.
+    const next = (stage, load) => this.ready.then(() => Promise.allSettled([stage])).then(load)
     this.texts = this.ready.then(() => this.#loadTexts())
-    this.scores = this.texts.then(() => this.#loadScores())
-    this.seen = this.scores.then(() => this.#loadSeen())
+    this.scores = next(this.texts, () => this.#loadScores())
+    this.seen = next(this.scores, () => this.#loadSeen())
+    const told = new Set()
     for (const stage of [this.ready, this.texts, this.scores, this.seen]) {
-      stage.catch((error) => emit({ event: 'problem', message: error.message }))
+      stage.catch((error) => {
+        if (!told.has(error)) emit({ event: 'problem', message: error.message })
+        told.add(error)
+      })
     }
   }
 
@@ -76,10 +82,11 @@ export class Pictures {
 
   async #loadScores() {
     if (!this.features) return
-    this.adherence = new Float32Array(this.numRows).fill(NaN)
+    const adherence = new Float32Array(this.numRows).fill(NaN)
     for await (const { start, values } of this.tables[this.features].groups(['prompt_similarity'])) {
-      values.prompt_similarity.forEach((score, at) => { this.adherence[start + at] = score ?? NaN })
+      values.prompt_similarity.forEach((score, at) => { adherence[start + at] = score ?? NaN })
     }
+    this.adherence = adherence
     this.emit({ event: 'scores' })
   }
 

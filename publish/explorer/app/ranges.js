@@ -45,13 +45,39 @@ function forget(key, numBytes) {
   if (parts.delete(key)) cachedBytes -= numBytes
 }
 
-async function fetchRange(url, start, end) {
+/**
+ * Read bytes `start` to `end` (not included) of a file into a buffer, at an offset. They are not kept for others.
+ * @returns {Promise<ArrayBuffer>} the buffer with them, to use in place of the one that was given
+ */
+export async function readInto(url, start, end, buffer, offset) {
+  let own = buffer
+  const data = await fetchRange(url, start, end, async (response) => {
+    let stream
+    try {
+      stream = response.body.getReader({ mode: 'byob' })
+    } catch { // an older browser
+      return response.arrayBuffer()
+    }
+    let at = 0
+    while (at < end - start) {
+      const { value, done } = await stream.read(new Uint8Array(own, offset + at, end - start - at))
+      if (value) own = value.buffer
+      if (done) break
+      at += value.length
+    }
+    return new Uint8Array(own, offset, at)
+  })
+  if (data.buffer !== own) new Uint8Array(own).set(new Uint8Array(data), offset)
+  return own
+}
+
+async function fetchRange(url, start, end, take = (response) => response.arrayBuffer()) {
   const whole = wholes.get(url)
   if (whole) return (await whole).slice(start, end)
   traffic.numRequests += 1
   const response = await fetch(url, { headers: { Range: `bytes=${start}-${end - 1}` } })
   if (response.status === 206) {
-    const data = await response.arrayBuffer()
+    const data = await take(response)
     traffic.numBytes += data.byteLength
     if (data.byteLength !== end - start) {
       throw new Error(`${nameOf(url)} is not the file of the manifest: a part has ${data.byteLength} bytes, not ${end - start}`)

@@ -2,9 +2,7 @@
 
 import { Pictures } from './pictures.js'
 import { Relations, openTables } from './relations.js'
-import { Table } from './tables.js'
 import { Thumbnails } from './thumbnails.js'
-import { readVectors } from './likeness.js'
 import { readText, traffic } from './ranges.js'
 
 const emit = (event, transfer = []) => self.postMessage(event, transfer)
@@ -55,17 +53,12 @@ const answers = {
   change: (change) => relations.change(change),
   previousImage: (id) => relations.previousImage(id),
   rejected: () => relations.rejected(),
-  async vectors({ base, shards }, numRows) {
-    const found = await readVectors(new Table(base, shards), numRows, (stage, done, total) => emit({ event: 'progress', stage, done, total }))
-    return { ...found, traffic: { ...traffic } }
-  },
   traffic: () => ({ ...traffic }),
 }
 
 self.onmessage = async ({ data: { number, name, values } }) => {
   try {
-    const value = await answers[name](...values)
-    self.postMessage({ number, value }, value?.halves ? [value.halves.buffer] : [])
+    self.postMessage({ number, value: await answers[name](...values) })
   } catch (error) {
     self.postMessage({ number, error: error.message })
   }

@@ -2,6 +2,7 @@
 
 import { Table } from './tables.js'
 import { readText } from './ranges.js'
+import { checkCaption } from './checks.js'
 
 const PAIR_COLUMNS = [
   'id', 'source', 'prompt', 'image_1_id', 'image_2_id', 'model_1', 'model_2', 'category', 'decision', 'num_responses',
@@ -139,11 +140,13 @@ export class Relations {
     return rows.map((row) => ({ ...row, raw: row.raw?.slice(0, SHOWN_CHARS) ?? '' }))
   }
 
-  /** Return what else is known of a picture. */
+  /** Return what else is known of a picture, with the problems of what cannot be read. */
   async about(pictures, row) {
     const id = pictures.ids[row]
+    const problems = []
+    const read = (reading, otherwise) => reading.catch((error) => { problems.push(error.message); return otherwise })
     const [captions, pairs, groups, request] = await Promise.all([
-      this.#captions(pictures, row), this.pairs(), this.groups(), this.#request(id),
+      read(this.#captions(pictures, row), []), read(this.pairs(), []), read(this.groups(), null), read(this.#request(id), null),
     ])
     return {
       captions,
@@ -151,6 +154,8 @@ export class Relations {
       pairs: pairs.filter((pair) => pair.image_1_id === id || pair.image_2_id === id),
       duplicates: groups?.find((group) => group.images.some((image) => image.image_id === id))?.images ?? [],
       adherence: pictures.adherence?.[row] ?? null,
+      problems: [...new Set(problems)],
+      canCheck: Boolean(this.places.checks),
     }
   }
 
@@ -158,10 +163,14 @@ export class Relations {
     await pictures.seen
     const numbers = pictures.captionRows.get(row) ?? []
     const scores = this.tables[`${pictures.features}_captions`]
-    return Promise.all(numbers.map(async (number) => ({
-      ...await this.tables.captions.row(number),
-      similarity: scores ? await scores.cell('similarity', number) : null,
-    })))
+    return Promise.all(numbers.map(async (number) => {
+      const caption = await this.tables.captions.row(number)
+      return {
+        ...caption,
+        similarity: scores ? await scores.cell('similarity', number) : null,
+        check: await checkCaption(caption, this.places.checks),
+      }
+    }))
   }
 
   async #request(id) {

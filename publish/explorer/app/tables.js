@@ -8,15 +8,24 @@ const compressors = { ZSTD: (data) => decompress(data) }
 const FOOTER_BYTES = 1 << 16
 
 class TableFile {
-  constructor(url, byteLength, numRows, start) {
-    Object.assign(this, { url, byteLength, numRows, start })
+  constructor(url, name, byteLength, numRows, start) {
+    Object.assign(this, { url, name, byteLength, numRows, start })
     this.file = { byteLength, slice: (from, to = byteLength) => readRange(url, from, to) }
   }
 
   metadata() {
-    this.footer ??= parquetMetadataAsync(this.file, { initialFetchSize: FOOTER_BYTES })
+    this.footer ??= this.naming(parquetMetadataAsync(this.file, { initialFetchSize: FOOTER_BYTES }))
     this.footer.catch(() => { this.footer = undefined })
     return this.footer
+  }
+
+  /** Wait for what is read of the file; an error then names the file. */
+  async naming(reading) {
+    try {
+      return await reading
+    } catch (error) {
+      throw error.message.includes(this.name) ? error : new Error(`${this.name} cannot be read: ${error.message}`, { cause: error })
+    }
   }
 
   /** Open the file for columns of single rows; bytes stay bytes if `isBinary`. */
@@ -32,10 +41,9 @@ export class Table {
    * @param {{path: string, num_bytes: number, num_rows: number}[]} shards
    */
   constructor(base, shards) {
-    this.places = { base, shards } // plain data, from which another worker can open it
     let start = 0
     this.files = shards.map((shard) => {
-      const file = new TableFile(base + shard.path.split('/').map(encodeURIComponent).join('/'), shard.num_bytes, shard.num_rows, start)
+      const file = new TableFile(base + shard.path.split('/').map(encodeURIComponent).join('/'), shard.path, shard.num_bytes, shard.num_rows, start)
       start += shard.num_rows
       return file
     })
@@ -55,8 +63,8 @@ export class Table {
    */
   async *groups(columns) {
     let next = null
-    for await (const place of this.#places()) {
-      const reading = this.#readGroup(place, columns)
+    for await (const place of this.rowGroups()) {
+      const reading = this.readGroup(place, columns)
       reading.catch(() => {})
       if (next) yield await next
       next = reading
@@ -64,22 +72,27 @@ export class Table {
     if (next) yield await next
   }
 
-  async *#places() {
+  /** Yield the place of each row group: its file, its rows in that, and what the file's footer says. */
+  async *rowGroups() {
     for (const file of this.files) {
-      const metadata = await file.metadata()
+      const { schema, row_groups: groups } = await file.metadata()
       let first = 0
-      for (const group of metadata.row_groups) {
+      for (const group of groups) {
         const end = first + Number(group.num_rows)
-        yield { file, first, end }
+        yield { file, first, end, group, schema }
         first = end
       }
     }
   }
 
-  async #readGroup({ file, first, end }, columns) {
+  /** Read some columns of a row group. */
+  async readGroup({ file, first, end }, columns) {
     const metadata = await file.metadata()
-    const scan = await parquetScan({ file: file.file, metadata, compressors, columns, useOffsetIndex: false })
-    const values = await Promise.all(columns.map((column) => scan.readColumn({ column, rowStart: first, rowEnd: end })))
+    const read = async () => {
+      const scan = await parquetScan({ file: file.file, metadata, compressors, columns, useOffsetIndex: false })
+      return Promise.all(columns.map((column) => scan.readColumn({ column, rowStart: first, rowEnd: end })))
+    }
+    const values = await file.naming(read())
     return { start: file.start + first, numRows: end - first, values: Object.fromEntries(columns.map((name, at) => [name, values[at]])) }
   }
 
@@ -89,10 +102,10 @@ export class Table {
     const at = number - file.start
     const metadata = await file.metadata()
     let rows = []
-    await parquetRead({
+    await file.naming(parquetRead({
       file: file.file, metadata, compressors, rowStart: at, rowEnd: at + 1, rowFormat: 'object',
       onComplete: (found) => { rows = found },
-    })
+    }))
     return rows[0]
   }
 
@@ -101,7 +114,7 @@ export class Table {
     const file = this.#fileOf(number)
     const at = number - file.start
     const scan = await file.scan(isBinary)
-    const [value] = await scan.readColumn({ column, rowStart: at, rowEnd: at + 1 })
+    const [value] = await file.naming(scan.readColumn({ column, rowStart: at, rowEnd: at + 1 }))
     return value
   }
 

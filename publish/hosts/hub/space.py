@@ -6,16 +6,17 @@ an older version.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from huggingface_hub import CommitOperation, CommitOperationAdd, CommitOperationDelete
 
 from publish.explorer import SETTINGS_NAME
-from publish.explorer.space import hub_address, space_files, version_shown
+from publish.explorer.space import SpaceShown, hub_address, read_space, space_files
 from publish.hosts.hub.client import AGAIN, Hub
 from publish.hosts.hub.contents import ATTRIBUTES, BRANCH, CARD, Contents, Refs
 from publish.hosts.hub.planning import SpacePlan
 from publish.hosts.hub.sending import Sender
-from publish.hosts.protocol import Watcher
+from publish.hosts.protocol import Held, Watcher
 from schemas.manifest import Manifest
 from schemas.problems import Problem, ReleaseError
 from schemas.versions import parse_version
@@ -24,6 +25,7 @@ _MAX_PLANS = 5  # how often the branch may move under a run
 # What the Hub itself puts into a new static Space, in its first commit.
 _TEMPLATE = frozenset({ATTRIBUTES, CARD, "index.html", "style.css"})
 _FIRST_COMMIT = "initial commit"
+_FINISH = "publish the release again, or mark it again if it is withdrawn: both send what the Space lacks"
 
 
 class Space:
@@ -69,32 +71,97 @@ class Space:
         except ReleaseError as error:
             return SpacePlan(url=self._hub.url, problems=error.problems)
 
-    def publish(self, manifest: Manifest, watcher: Watcher, *, is_private: bool) -> None:
+    def shown(self, repository: str) -> SpaceShown | None:
+        """Return what the Space shows of a dataset; None if there is no Space, or not the kit's.
+
+        Raises:
+            ReleaseError: The Hub does not say.
+        """
+        with self._hub.stage("reading the Space"):
+            refs = self._contents.refs()
+            return None if refs is None else self._shown(repository, refs)
+
+    def tell(self, found: Mapping[str, Held], repository: str) -> Mapping[str, Held]:
+        """Add to the versions of a dataset what the Space has to do with them."""
+        if not found:
+            return found
+        try:
+            shown = self.shown(repository)
+        except ReleaseError as error:
+            newest = max(found, key=parse_version)
+            remark = f"the Space cannot be read: {error.problems[0].message}"
+            return {**found, newest: replace(found[newest], remark=remark)}
+        told = dict(found)
+        if shown is not None and shown.version in found:
+            held = found[shown.version]
+            is_silent = held.withdrawn and not shown.withdrawn
+            remark = "the Space shows it" + (" and does not say that it is withdrawn" if is_silent else "")
+            told[shown.version] = replace(held, remark=remark)
+        usable = [version for version, held in found.items() if not held.withdrawn]
+        newest = max(usable, key=parse_version, default="")
+        if newest and (shown is None or parse_version(shown.version) < parse_version(newest)):
+            lack = f"the Space shows version {shown.version}" if shown else "no Space shows it"
+            missing = "; ".join(filter(None, (found[newest].missing, lack)))
+            told[newest] = replace(found[newest], missing=missing)
+        return told
+
+    def verify(self, manifest: Manifest, withdrawn: str) -> tuple[Problem, ...]:
+        """Read the Space's files back, and compare them with those that this kit writes.
+
+        Nothing is wrong with a Space that shows a newer release.
+
+        Args:
+            manifest: The release that it should show.
+            withdrawn: Why that should not be used; empty if it is not withdrawn.
+
+        Raises:
+            ReleaseError: The Hub does not say.
+        """
+        with self._hub.stage("reading the Space"):
+            refs, version = self._contents.refs(), manifest.version
+            shown = None if refs is None else self._shown(manifest.inputs.dataset.repository, refs)
+            if refs is None or refs.head is None or shown is None:
+                message, found = "there is no Space that shows the release", "a Space of something else"
+                told = message if refs is None else f"{message}, but {found}"
+                return (self._contents.problem(told, _FINISH, "host/unfinished"),)
+            if parse_version(shown.version) > parse_version(version):
+                return ()
+            if shown.version != version:
+                message = f"the Space shows version {shown.version}, and not {version}"
+                return (self._contents.problem(message, _FINISH, "host/unfinished"),)
+            return tuple(self._differences(_files(manifest, withdrawn), refs.head, fix=_FINISH))
+
+    def publish(self, manifest: Manifest, watcher: Watcher, *, is_private: bool, withdrawn: str = "") -> bool:
         """Have the Space show a release; this sends nothing if it does, or if it shows a newer one.
 
         Args:
             manifest: The release, verified and tagged.
             watcher: Is told what visitors will miss.
             is_private: Whether the dataset is private.
+            withdrawn: Why the release should not be used, for the page to say.
+
+        Returns:
+            Whether anything was sent.
 
         Raises:
             ReleaseError: The Space is not the kit's or too public, or the Hub did not do it.
         """
-        files = _files(manifest)
+        files, is_sent = _files(manifest, withdrawn), False
         with self._hub.stage("publishing the Space"):
             for _ in range(_MAX_PLANS):
                 plan = self._plan(manifest, files, is_private)
                 _refuse(plan.problems)
                 if plan.base is None:
                     self._sender.create(private=is_private)
-                    self._is_made = True
+                    self._is_made = is_sent = True
                 elif plan.steps:
+                    is_sent = True
                     self._commit(manifest, files, plan, plan.base, watcher)
                 else:
                     _refuse([*self._differences({path: files[path] for path in plan.keep}, plan.base)])
                     for note in plan.notes:
                         watcher.note(f"hub: {note}")
-                    return
+                    return is_sent
         message = f"{BRANCH} has moved {_MAX_PLANS} times while this run was publishing the Space"
         raise ReleaseError(
             self._contents.problem(message, f"see who else writes there, then {AGAIN}", "host/moved")
@@ -119,7 +186,8 @@ class Space:
         refs = self._contents.refs()
         if refs is None:
             return SpacePlan(url=url, add=sizes, notes=notes)
-        shown = self._shown(manifest, refs)
+        found = self._shown(manifest.inputs.dataset.repository, refs)
+        shown = found.version if found else None
         is_space_private = self._contents.is_private()
         if problems := tuple(self._refusals(refs, shown, is_private and not is_space_private)):
             return SpacePlan(url=url, problems=problems, base=refs.head)
@@ -156,10 +224,10 @@ class Space:
                 f"{message}: its page would say what is in there", fix, "host/in-the-way"
             )
 
-    def _shown(self, manifest: Manifest, refs: Refs) -> str | None:
-        """Return the version of this dataset that the Space shows; None if it is not the kit's."""
+    def _shown(self, repository: str, refs: Refs) -> SpaceShown | None:
+        """Return what the Space shows of a dataset; None if it is not the kit's."""
         settings = self._contents.text(SETTINGS_NAME, refs.head) if refs.head is not None else None
-        return version_shown(settings, manifest) if settings is not None else None
+        return read_space(settings, repository) if settings is not None else None
 
     def _is_new(self, refs: Refs) -> bool:
         """Return whether the Hub has made the Space, and no user has written to it since.
@@ -173,7 +241,7 @@ class Space:
         return is_first and self._contents.files(refs.head).keys() <= _TEMPLATE
 
     def _differences(
-        self, files: Mapping[str, bytes], sha: str, *, by_listing: bool = False
+        self, files: Mapping[str, bytes], sha: str, *, by_listing: bool = False, fix: str = AGAIN
     ) -> Iterator[Problem]:
         """Compare files with what the Hub lists, and unless that is enough, with the bytes that come back."""
         for path, data in files.items():
@@ -182,11 +250,11 @@ class Space:
             )
             if not is_same:
                 message = "the file is not the one that was sent"
-                yield self._contents.file_problem(message, path, AGAIN)
+                yield self._contents.file_problem(message, path, fix)
 
 
-def _files(manifest: Manifest) -> Mapping[str, bytes]:
-    return space_files(manifest, hub_address(manifest))
+def _files(manifest: Manifest, withdrawn: str = "") -> Mapping[str, bytes]:
+    return space_files(manifest, hub_address(manifest), withdrawn)
 
 
 def _refuse(problems: Sequence[Problem]) -> None:

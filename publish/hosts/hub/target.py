@@ -102,11 +102,12 @@ class HubTarget:
             head = self._contents.release(refs.head) if refs.head else None
             withdrawn = self._contents.withdrawn(refs.head) if refs.head else {}
             versions = {version for tag in refs.tags if (version := version_of(tag))}
-            return {
+            found = {
                 version: self._held(version, sha, refs, printable(withdrawn.get(version, "")))
                 for version in versions | ({head.version} if head else set())
                 if (sha := self._contents.find(refs, version))
             }
+        return found if self._space is None else self._space.tell(found, self._hub.repository)
 
     def state(self) -> str:
         """Return the state in one line: the commit of `main`, and the tags.
@@ -297,6 +298,16 @@ class HubTarget:
         except ReleaseError as error:
             raise ReleaseError(_of_space(manifest, error.problems)) from error
 
+    def verify_beside(self, manifest: Manifest) -> tuple[Problem, ...]:
+        """Read the Space back, where the settings want one, and compare it with what this kit writes.
+
+        Raises:
+            ReleaseError: The Hub does not say.
+        """
+        if self._space is None:
+            return ()
+        return self._space.verify(manifest, self._reason(manifest.version))
+
     def receipt(self, manifest: Manifest) -> Receipt:
         """Return the receipt of a release that this run found or made; the revision is the commit's sha.
 
@@ -317,7 +328,7 @@ class HubTarget:
         )
 
     def withdraw(self, version: str, reason: str) -> bool:
-        """Mark a release as withdrawn in the card and changelog on `main`, in one commit.
+        """Mark a release as withdrawn in the card and changelog on `main`, and on a Space that shows it.
 
         The release's own commit, its tag and every file of data stay as they are.
 
@@ -331,6 +342,11 @@ class HubTarget:
         Raises:
             ReleaseError: The release is not there, or the Hub did not do it.
         """
+        is_new = self._mark(version, reason)
+        return self._mark_space(version) or is_new
+
+    def _mark(self, version: str, reason: str) -> bool:
+        """Mark a release in the card and changelog, in one commit; return whether it was not said before."""
         with self._hub.stage("marking a release"):
             sent: set[str] = set()
             for _ in range(_MAX_PLANS):
@@ -351,6 +367,22 @@ class HubTarget:
         raise ReleaseError(
             self._contents.problem(message, "see who else publishes here, then run it again", "host/moved")
         )
+
+    def _mark_space(self, version: str) -> bool:
+        """Have the Space say that the release which it shows is withdrawn; return whether it did not."""
+        shown = self._space.shown(self._hub.repository) if self._space else None
+        if self._space is None or shown is None or shown.version != version:
+            return False
+        manifest, reason = self.manifest(version), self._reason(version)
+        with self._hub.stage("reading the repository"):
+            is_private = self._contents.is_private()
+        return self._space.publish(manifest, UNWATCHED, is_private=is_private, withdrawn=reason)
+
+    def _reason(self, version: str) -> str:
+        """Return why a version is withdrawn, as the card says; empty if it is not."""
+        with self._hub.stage("reading the repository"):
+            refs = self._contents.refs()
+            return self._contents.withdrawn(refs.head).get(version, "") if refs and refs.head else ""
 
     def _plan(self, manifest: Manifest, folder: Path | None) -> HubPlan:
         plan = self._planner.plan(manifest, folder)

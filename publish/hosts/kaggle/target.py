@@ -251,6 +251,10 @@ class KaggleTarget:
     def accompany(self, manifest: Manifest, watcher: Watcher = UNWATCHED) -> None:
         """Publish nothing: on Kaggle nothing goes beside a release."""
 
+    def verify_beside(self, manifest: Manifest) -> tuple[Problem, ...]:  # noqa: ARG002 - of the protocol
+        """Return no problem, since nothing goes beside a release."""
+        return ()
+
     def receipt(self, manifest: Manifest) -> Receipt:
         """Return the receipt of a release.
 

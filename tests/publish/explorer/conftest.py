@@ -3,25 +3,29 @@
 import csv
 import io
 import json
+import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 from PIL import Image
 
 from builders.sources.sample import write_sample
+from publish.explorer import STATIC
 from publish.release import main
 from tests.browser import open_browser
 from tests.support import ROOT, SfhqFolder, image_bytes, lock, protect, request_record, write_requests
 
 HOSTILE = '<img src=x onerror="document.title=1"><script>document.title=2</script> \u202edesrever &amp; face'
 LONG = "a very long prompt " * 6_800  # no cell of a CSV may be longer
+APP = STATIC.parent / "app"
 TABLE = "SFHQ_T2I_dataset.csv"
 MEGABYTE = "a prompt of 1 MB " * 62_000
 PILED = "a" + "\u0301" * 60_000  # one letter with very many accents, for which a browser may take minutes
@@ -52,8 +56,18 @@ def _write_collection(folder: Path) -> None:
         image.save(folder / "images" / "again.jpg", quality=60)
     rows.append(["again.jpg", *first[1:]])
     _write(folder / TABLE, rows)
+    _add_to_caption(folder / "captions.jsonl")
     sfhq = SfhqFolder(folder, rows=rows)
     write_requests(folder, [request_record(sfhq, number) for number in range(40)])
+
+
+def _add_to_caption(path: Path) -> None:
+    """Let a caption say more than its attributes."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    rows = [json.loads(line) for line in lines]
+    row = next(row for row in rows if row["attributes"] and row["caption"])
+    row["caption"] += " The 80-year-old wears a top hat \U0001f3a9 and a necklace."
+    path.write_text("".join(f"{json.dumps(row)}\n" for row in rows), encoding="utf-8")
 
 
 def _read(path: Path) -> list[list[str]]:
@@ -213,3 +227,36 @@ def browser() -> Iterator[Any]:
     """Return a browser."""
     with open_browser() as browser:
         yield browser
+
+
+@pytest.fixture(scope="session")
+def app(shared: Path) -> Path:
+    """Return a copy of the page's sources with the packages that they need."""
+    with lock(shared / "app.lock"):
+        return prepare_app(shared / "app")
+
+
+def prepare_app(folder: Path) -> Path:
+    """Make a folder with the page's sources and their packages, if it is not there.
+
+    Without Node or the packages, the test is skipped; in CI it fails.
+    """
+    if (folder / "made").is_file():
+        return folder
+    if shutil.which("node") is None or shutil.which("npm") is None:
+        _do_without("there is no Node on this machine")
+    ignored = shutil.ignore_patterns("node_modules")
+    shutil.copytree(APP, folder, ignore=ignored, copy_function=shutil.copyfile, dirs_exist_ok=True)
+    command = ["npm", "ci", "--silent", "--prefer-offline"]
+    installed = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    if installed.returncode:
+        _do_without(f"the packages cannot be had here: {installed.stderr[-200:]}")
+    (folder / "node_modules" / "@esbuild" / "linux-x64" / "bin" / "esbuild").chmod(0o755)
+    (folder / "made").touch()
+    return folder
+
+
+def _do_without(message: str) -> NoReturn:
+    if os.environ.get("CI") == "true":
+        pytest.fail(message)
+    pytest.skip(message)

@@ -10,9 +10,8 @@ from pathlib import Path
 import pytest
 
 from publish.explorer import PAGE_FILES, STATIC
-from tests.support import copy_folder
+from tests.publish.explorer.conftest import APP, prepare_app
 
-APP = STATIC.parent / "app"
 MAX_GZIPPED_BYTES = 300_000
 
 
@@ -52,18 +51,28 @@ def test_packages_are_pinned_and_name_no_registry() -> None:
 
 
 @pytest.mark.slow
-def test_the_bundle_is_built_from_its_sources(tmp_path: Path) -> None:
-    if shutil.which("node") is None or shutil.which("npm") is None:
-        pytest.skip("there is no Node on this machine")
-    app, out = tmp_path / "app", tmp_path / "out"
-    copy_folder(APP, app)
-    out.mkdir()
-    if not (app / "node_modules").is_dir():
-        command = ["npm", "ci", "--silent", "--prefer-offline"]
-        installed = subprocess.run(command, cwd=app, capture_output=True, text=True, check=False)
-        if installed.returncode:
-            pytest.skip(f"the packages cannot be had here: {installed.stderr[-200:]}")
-    (app / "node_modules" / "@esbuild" / "linux-x64" / "bin" / "esbuild").chmod(0o755)
-    subprocess.run(["node", "build.mjs", str(out)], cwd=app, check=True)
-    for path in out.iterdir():
+def test_the_bundle_is_built_from_its_sources(app: Path, tmp_path: Path) -> None:
+    subprocess.run(["node", "build.mjs", str(tmp_path)], cwd=app, check=True)
+    for path in tmp_path.iterdir():
         assert path.read_bytes() == (STATIC / path.name).read_bytes(), f"make explorer: {path.name} is old"
+
+
+@pytest.mark.parametrize("is_ci", [True, False])
+def test_a_build_without_packages_fails_in_ci_only(
+    is_ci: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Otherwise an old bundle would pass there."""
+    monkeypatch.setenv("CI", str(is_ci).lower())
+    monkeypatch.setattr(shutil, "which", lambda _: None)
+    with pytest.raises(pytest.fail.Exception if is_ci else pytest.skip.Exception, match="no Node"):
+        prepare_app(tmp_path)
+    monkeypatch.undo()
+    monkeypatch.setenv("CI", str(is_ci).lower())
+    (tmp_path / "bin").mkdir()
+    for name, script in {"node": "exit 0", "npm": "echo no network >&2; exit 1"}.items():
+        program = tmp_path / "bin" / name
+        program.write_text(f"#!/bin/sh\n{script}\n")
+        program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:/usr/bin:/bin")
+    with pytest.raises(pytest.fail.Exception if is_ci else pytest.skip.Exception, match="no network"):
+        prepare_app(tmp_path)

@@ -4,14 +4,18 @@ import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from builders.generation.captions.checking import check_sentence
 from publish.explorer import PAGE_FILES
+from publish.explorer.caption_checks import check_caption
 from publish.explorer.guard import Guard
 from publish.explorer.serving import Folder, Ranking, Shown, make_app
+from schemas.bags import Bag, Fact
 from schemas.problems import Problem, Reason, SettingsError
 from tests.publish.explorer.serving import Answer, ask, serve
 
@@ -48,7 +52,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     (base / "release" / "stays").symlink_to(base / "release" / "images" / "a.parquet")
     os.mkfifo(base / "release" / "pipe")
     names = {"images/a.parquet", "leaves", "stays", "circle", "pipe", "images", "gone", "../secret.txt"}
-    shown = Shown(Folder(base / "release", names), search=rank)
+    shown = Shown(Folder(base / "release", names), search=rank, check=check_caption)
     with serve(lambda port: Guard(make_app(shown), port, "the-token")) as port:
         yield Served(port, "the-token")
 
@@ -71,6 +75,76 @@ def test_parts_that_are_not_there_are_refused(served: Served) -> None:
     answer = served.get(FILE, Range="bytes=1024-1030")
     assert (answer.status, answer.headers["content-range"]) == (416, "bytes */1024")
     assert served.get(FILE, Range="bytes=nine-ten").status == 400
+
+
+@pytest.mark.parametrize(
+    ("asked", "status"),
+    [
+        ("bytes=0-1023", 206),
+        ("bytes= 0 - 3 ", 206),
+        ("BYTES=0-3", 206),
+        ("bytes=0-3,1020-", 206),
+        ("bytes=0-3," * 99 + "0-3", 206),
+        ("bytes=0-3," * 100 + "0-3", 200),  # too many to be meant: the whole file is sent, once
+        ("bytes=-99999", 206),
+        ("bytes=-0", 416),
+        ("bytes=0-3,5000-", 416),
+        (f"bytes={'9' * 4000}-", 416),
+        (f"bytes={'9' * 6000}-", 400),
+        (f"bytes=0-{'9' * 4000}", 206),
+        ("bytes=9-3", 400),
+        ("bytes=--3", 416),
+        ("bytes=", 400),
+        ("bytes=,", 400),
+        ("bytes", 400),
+        ("rows=0-3", 400),
+        ("bytes=\u00b2-3", 400),
+        ("bytes=0x1-0x2", 400),
+    ],
+)
+def test_any_range_is_answered_with_bytes_of_the_file_or_refused(
+    served: Served, asked: str, status: int
+) -> None:
+    answer = served.get(FILE, Range=asked)
+    assert answer.status == status
+    assert len(answer.body) < 2 * len(DATA), "many ranges are no way to a large answer"
+    if status == 200:
+        assert answer.body == DATA
+    if "," in asked and status == 206:
+        parts = answer.body.split(b"Content-Range: bytes ")[1:]
+        for part in parts or [answer.headers["content-range"].encode()[6:] + b"\r\n\r\n" + answer.body]:
+            place, _, body = part.partition(b"\r\n\r\n")
+            start, end = map(int, place.split(b"/")[0].split(b"-"))
+            assert body.startswith(DATA[start : end + 1])
+
+
+@settings(max_examples=60, deadline=None)
+@given(asked=st.text("bytes=-,0123456789 x", max_size=30))
+def test_no_range_breaks_the_server(served: Served, asked: str) -> None:
+    assert served.get(FILE, Range=asked.strip()).status in (200, 206, 400, 416)
+
+
+@pytest.mark.parametrize(
+    "if_range", ["", '""', 'W/"x"', "Thu, 01 Jan 1970 00:00:00 GMT", "yesterday", "x" * 5000]
+)
+def test_another_content_is_sent_whole(served: Served, if_range: str) -> None:
+    answer = served.get(FILE, Range="bytes=0-9", If_Range=if_range)
+    assert (answer.status, answer.body) == (200, DATA)
+
+
+@pytest.mark.parametrize("method", ["TRACE", "CONNECT", "PROPFIND", "get", "G" * 500])
+@pytest.mark.parametrize("path", ["/", FILE, "/api/search", "/explorer.json"])
+def test_strange_methods_get_nothing(served: Served, method: str, path: str) -> None:
+    answer = served.get(path, method)
+    assert answer.status in (400, 404, 405)
+    assert DATA not in answer.body
+
+
+def test_a_token_alone_opens_only_the_page(served: Served) -> None:
+    for method in ("HEAD", "POST", "PUT"):
+        assert ask(served.port, f"/?token={served.token}", method).status == 403
+    for token in ("", "%00", "%ff", "\u00e9", "x" * 10_000, f"{served.token}x", f"x&token={served.token}"):
+        assert ask(served.port, f"/?token={quote(token, safe='&=%')}").status == 403
 
 
 def test_the_head_of_a_file_and_of_a_part(served: Served) -> None:
@@ -213,6 +287,55 @@ def test_a_search_by_meaning_is_answered(served: Served) -> None:
 )
 def test_a_search_for_nothing_is_refused(served: Served, body: bytes) -> None:
     assert served.get("/api/search", "POST", body, **JSON).status == 400
+
+
+BAG = [("hair_color", "red"), ("age", "30-39"), ("hat", "none"), ("gender", "male")]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "A man in his thirties with red hair, without a hat.",  # all of it
+        "A woman with a red beanie and black hair. \U0001f600 She is in her thirties.",
+        "Red.",
+    ],
+)
+def test_a_caption_is_checked_as_the_kit_checks_it(served: Served, text: str) -> None:
+    attributes = [{"attribute": attribute, "value": value} for attribute, value in BAG]
+    body = json.dumps({"text": text, "attributes": attributes}).encode()
+    answer = served.get("/api/check", "POST", body, **JSON)
+    facts = tuple(
+        Fact(attribute=name, value=value, confidence=None, source_model="any") for name, value in BAG
+    )
+    found = check_sentence(Bag(image_id="any", facts=facts), text)
+    assert found.is_right == text.startswith("A man")
+    assert (answer.status, json.loads(answer.body)) == (
+        200,
+        {
+            "missing": [{"attribute": fact.attribute, "value": fact.value} for fact in found.missing],
+            "added": [{"start": each.start, "end": each.end, "what": each.what} for each in found.added],
+        },
+    )
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        {},
+        {"text": "x"},
+        {"attributes": []},
+        {"text": 1, "attributes": []},
+        {"text": "x", "attributes": {}},
+        {"text": "x", "attributes": ["age"]},
+        {"text": "x", "attributes": [{"attribute": "age"}]},
+        {"text": "x", "attributes": [{"attribute": "age", "value": "\ud800"}]},
+        {"text": "x" * 2001, "attributes": []},
+        {"text": "x", "attributes": [{"attribute": "age", "value": "1"}] * 201},
+        {"text": "x", "attributes": [], "more": "x" * 1_000_000},
+    ],
+)
+def test_what_is_no_caption_is_not_checked(served: Served, question: dict[str, object]) -> None:
+    assert served.get("/api/check", "POST", json.dumps(question).encode(), **JSON).status == 400
 
 
 def test_a_form_of_another_page_is_no_search(served: Served) -> None:

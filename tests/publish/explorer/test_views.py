@@ -15,8 +15,10 @@ from starlette.applications import Starlette
 from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 
+from builders.generation.captions.checking import Check, check_sentence
 from publish.explore import main as explore_release
 from publish.release import main as release
+from schemas.bags import Bag, Fact
 from tests.browser import open_page
 from tests.publish.explorer.conftest import HOSTILE, LONG, Explored
 from tests.publish.explorer.counting import count_facets, read_facets, select_ids, sort_ids
@@ -161,17 +163,37 @@ def test_one_picture_in_full(page: Any, explored: Explored) -> None:
     page.wait_for_selector(".strip img[src]")
 
 
-def test_words_that_a_caption_does_not_say_are_marked(page: Any, explored: Explored) -> None:
-    captions = pq.read_table(explored.folder / "captions").to_pylist()
-    caption = next(each for each in captions if each["bag_of_words"])
-    image_id = caption["image_id"]
-    page.evaluate("id => { location.hash = `#/picture/${id}` }", image_id)
-    page.wait_for_selector(f'.facts[data-whole="{image_id}"]')
-    bag = page.locator(".bag").first
-    words = bag.locator("span, mark").all_inner_texts()
-    assert words == caption["bag_of_words"]
-    for word in bag.locator("mark").all_inner_texts():
-        assert word.split(": ")[-1] not in caption["caption"]
+def check(caption: dict[str, Any]) -> Check:
+    """Return what the kit's checker says of a row of the captions."""
+    facts = tuple(
+        Fact(attribute=each["attribute"], value=each["value"], confidence=None, source_model="")
+        for each in caption["attributes"]
+    )
+    return check_sentence(Bag(image_id="", facts=facts), caption["caption"])
+
+
+def test_the_page_marks_what_the_checker_says(page: Any, explored: Explored) -> None:
+    rows = pq.read_table(explored.folder / "captions").to_pylist()
+    checked = [(row, check(row)) for row in rows if row["caption"] and row["attributes"]]
+    right = next(each for each in checked if each[1].is_right)
+    lacking = next(each for each in checked if each[1].missing and not each[1].added)
+    more = next(each for each in checked if each[1].added)
+    for caption, found in (right, lacking, more):
+        image_id = caption["image_id"]
+        page.evaluate("id => { location.hash = `#/picture/${id}` }", image_id)
+        page.wait_for_selector(f'.facts[data-whole="{image_id}"]')
+        article = page.locator("article.caption", has_text=caption["caption"])
+        text = article.locator(".text")
+        assert text.evaluate("each => each.textContent") == caption["caption"]
+        missing = article.locator(".missing mark").all_inner_texts()
+        added = text.locator("mark").all_inner_texts()
+        if "/space/" in page.url:
+            assert missing == added == []
+            assert "not compared with the attributes" in page.locator(".facts").inner_text()
+        else:
+            values = [f"{fact.attribute.replace('_', ' ')}: {fact.value}" for fact in found.missing]
+            assert missing == values
+            assert added == [each.words for each in found.added]
 
 
 def test_a_link_leads_to_one_picture_and_back(page: Any, explored: Explored) -> None:

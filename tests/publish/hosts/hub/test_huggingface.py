@@ -1338,6 +1338,71 @@ def test_nothing_is_published_where_the_token_may_not_write_to_the_spaces_owner(
     assert hub.writes() == []
 
 
+def test_a_space_is_verified_and_its_version_is_told(
+    hub: HubServer, make: Make, first: Built, second: Built, watched: Watched
+) -> None:
+    publish(make(), first)
+    (unshown,) = make(space=True).verify_beside(first.manifest)
+    assert unshown.message == "there is no Space that shows the release"
+    assert make(space=True).releases()["1.0"].missing == "no Space shows it"
+    assert make().verify_beside(first.manifest) == ()
+    assert make().releases()["1.0"].missing == ""
+
+    publish_with_space(make(space=True), first, watched)
+    assert make(space=True).verify_beside(first.manifest) == ()
+    held = make(space=True).releases()["1.0"]
+    assert (held.missing, held.remark) == ("", "the Space shows it")
+
+    publish(make(), second)
+    assert make(space=True).releases()["1.1"].missing == "the Space shows version 1.0"
+    (older,) = make(space=True).verify_beside(second.manifest)
+    assert older.message == "the Space shows version 1.0, and not 1.1"
+    publish_with_space(make(space=True), second, watched)
+    assert make(space=True).verify_beside(second.manifest) == ()
+    assert make(space=True).verify_beside(first.manifest) == (), "a newer version is shown"
+
+    hub.edit(SPACE, "carol", "Edited", {"reader.js": b"theirs", "icon.svg": None})
+    problems = make(space=True).verify_beside(second.manifest)
+    assert sorted(str(problem.file).rpartition(" ")[2] for problem in problems) == ["icon.svg", "reader.js"]
+    publish_with_space(make(space=True), second, watched)
+    assert make(space=True).verify_beside(second.manifest) == ()
+    hub.edit(SPACE, "carol", "Another page", {"explorer.json": b"{}"})
+    (foreign,) = make(space=True).verify_beside(second.manifest)
+    assert "but a Space of something else" in foreign.message
+
+
+def test_what_the_store_gives_out_of_a_space_is_read(
+    hub: HubServer, make: Make, first: Built, watched: Watched
+) -> None:
+    publish_with_space(make(space=True), first, watched)
+    hub.fail("resolve", do="answer", times=99)
+    with pytest.raises(ReleaseError, match="other bytes come back than the Hub lists"):
+        make(space=True).verify_beside(first.manifest)
+
+
+def test_the_space_of_a_withdrawn_version_says_so(
+    hub: HubServer, make: Make, first: Built, second: Built, watched: Watched
+) -> None:
+    reason = 'a face is of a "real" person <script>'
+    publish_with_space(make(space=True), first, watched)
+    assert make().withdraw("1.0", reason)
+    assert "does not say that it is withdrawn" in make(space=True).releases()["1.0"].remark
+    assert make(space=True).verify_beside(first.manifest)
+    assert make(space=True).withdraw("1.0", reason), "the Space was not marked before"
+    assert not make(space=True).withdraw("1.0", reason)
+    page = hub.content(SPACE, "index.html").decode()
+    assert "withdrawn, and should not be used: a face is of a &quot;real&quot; person &lt;script&gt;" in page
+    assert f"Release 1.0 is withdrawn: {reason}" in hub.content(SPACE, "README.md").decode()
+    assert make(space=True).verify_beside(first.manifest) == ()
+    assert make(space=True).releases()["1.0"].remark == "the Space shows it"
+
+    publish_with_space(make(space=True), second, watched)
+    assert_shows(hub, second)
+    before = len(hub.writes())
+    assert not make(space=True).withdraw("1.0", reason), "the Space shows another version"
+    assert len(hub.writes()) == before
+
+
 @pytest.mark.parametrize("space", ["name", "a/b/c", "a/b\n", "https://a/b", 3, ["a/b"], None])
 def test_a_wrong_name_of_a_space_is_told_once(space: object) -> None:
     with pytest.raises(ValidationError) as raised:
