@@ -9,6 +9,7 @@ from builders.generation.captions.lexicon import load_lexicon
 from builders.generation.captions.meaning import BagMeaning, Claim, Meaning, understand
 from builders.generation.captions.mentions import Mention, Reading, read_text
 from builders.generation.captions.words import split_plain
+from builders.generation.look_alikes import fold
 from builders.generation.rules import find_in_prompt
 from schemas.bags import Bag, Fact
 
@@ -184,13 +185,17 @@ def _additions(meaning: BagMeaning, reading: Reading, text: str, spans: _Spans) 
         if not any(found[0] in each.fact.value for each in meaning.meanings):
             yield _addition(text, *found.span(), "no part of a sentence")
     for finding in find_in_prompt(text, meaning.ages):
-        start = text.casefold().find(finding.words)
-        what = f"not to be said: {finding.kind}"
-        yield (
-            _addition(text, start, start + len(finding.words), what)
-            if start >= 0
-            else Addition(finding.words, what, 0, len(text))
-        )
+        what, span = f"not to be said: {finding.kind}", _locate(finding.words, text)
+        yield _addition(text, *span, what) if span else Addition(finding.words, what, 0, len(text))
+
+
+def _locate(words: str, text: str) -> tuple[int, int] | None:
+    """Return the first place of words that the rules have found; None for one in pieces ("n a k e d")."""
+    folded = [(char, place) for place, each in enumerate(text) for char in fold(each)]
+    pattern = "[^a-z0-9]+".join(map(re.escape, words.split()))
+    found = re.search(rf"(?<![a-z0-9]){pattern}(?![a-z0-9])", "".join(char for char, _ in folded))
+    # Folding changes lengths, as of "ß", so the text has these words at other places.
+    return (folded[found.start()][1], folded[found.end() - 1][1] + 1) if found else None
 
 
 def _is_entailed(mention: Mention, held: set[str], denied: set[str]) -> bool:

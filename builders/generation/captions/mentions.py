@@ -171,8 +171,9 @@ class _Finder:
         """Yield the ages that words say; not those in a denial."""
         place = 0
         while place < len(self._words):
+            sizes = (2, 1) if place + 1 < len(self._words) else (1,)
             size = next(
-                (n for n in (2, 1) if " ".join(self._texts[place : place + n]) in self.lexicon.ages), 0
+                (n for n in sizes if " ".join(self._texts[place : place + n]) in self.lexicon.ages), 0
             )
             if size and not self.denied[place]:
                 low, high = self.lexicon.ages[" ".join(self._texts[place : place + size])]

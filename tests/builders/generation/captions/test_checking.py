@@ -3,6 +3,8 @@
 from random import Random
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from builders.generation.captions.ages import Age, find_ages, read_age
 from builders.generation.captions.checking import check_sentence
@@ -321,6 +323,53 @@ def test_any_text_can_be_checked() -> None:
         "a" * 50_000,
     ):
         assert check_sentence(bag(**WOMAN), text).missing
+
+
+_SAID = sorted(
+    {
+        *load_lexicon().ages,
+        *(" ".join(each.words) for wordings in load_lexicon().by_word.values() for each in wordings),
+        *("no", "not", "without", "years old", "aged", "between", "a", "her", "is", "and", "or", "nor"),
+        *("18", "20-year-old", "thirty", "in his", "mid", ".", ",", "!", "(", "stra\u00dfe", "\u0130", "<"),
+    }
+)
+_TEXTS = st.lists(st.sampled_from(_SAID) | st.text(max_size=5), max_size=9).map(" ".join)
+
+
+@given(text=_TEXTS, end=st.sampled_from(["", ".", ","]), facts=st.sampled_from([WOMAN, MAN, {"age": "2"}]))
+@example(text="a photo of a child", end="", facts={"age": "30-39"})
+@example(text="a woman, 35 years old", end="", facts=WOMAN)
+@example(text="She looks young", end="", facts=MAN)
+def test_every_text_gets_an_answer_wherever_it_ends(text: str, end: str, facts: dict[str, str]) -> None:
+    for each in check_sentence(bag(**facts), text + end).added:
+        assert 0 <= each.start < each.end <= len(text + end)
+
+
+def test_an_age_is_found_in_the_last_word_as_before_a_mark() -> None:
+    for text in ("a photo of a child", "a smiling teenager", "A boy", "a woman, 35 years old"):
+        without, within = (check_sentence(bag(age="60-69"), text + end) for end in ("", "."))
+        assert without == within
+        assert without.added, text
+
+
+@given(
+    before=st.lists(
+        st.sampled_from(["Gro\u00dfe", "Stra\u00dfe", "\u0130", "\ufb03", "e\u0301", "tall", "denuded"])
+    ),
+    said=st.sampled_from(["nude", "NUDE", "N\u00fade", "nud\u0435", "\uff4eude"]),
+    after=st.sampled_from(["", ".", " woman", "\u0301 woman"]),
+)
+def test_forbidden_words_are_marked_where_they_stand(before: list[str], said: str, after: str) -> None:
+    text = " ".join([*before, said]) + after
+    added = [each for each in check_sentence(bag(), text).added if "not to be said" in each.what]
+    start = text.rindex(said)
+    assert [(each.start, each.end, each.words) for each in added] == [(start, start + len(said), said)]
+
+
+def test_a_forbidden_word_in_pieces_marks_the_whole_text() -> None:
+    text = "A n a k e d woman in a gro\u00dfe Stra\u00dfe, \u2014 nude."
+    added = [each for each in check_sentence(bag(), text).added if "not to be said" in each.what]
+    assert {each.words: text[each.start : each.end] for each in added} == {"nude": "nude", "naked": text}
 
 
 def test_the_lexicon_knows_every_preset_that_has_values() -> None:
