@@ -151,8 +151,12 @@ P = TypeVar("P", bound=HostPlan)
 class Host(Protocol[P]):
     """A place on the network that holds releases. Each call may be made again after any failure."""
 
-    def ready(self) -> tuple[Problem, ...]:
-        """Return what prevents every write there: credentials, rights, names."""
+    def ready(self, *, beside: bool = True) -> tuple[Problem, ...]:
+        """Return what prevents every write there: credentials, rights, names.
+
+        Args:
+            beside: Whether to count what prevents writing what goes beside a release.
+        """
         ...
 
     def releases(self) -> Mapping[str, Held]:

@@ -74,10 +74,15 @@ def open_hosts(settings: HostChoice, out: Path, options: HostOptions) -> Hosts:
     }
 
 
-def not_ready(hosts: Hosts) -> Iterator[Problem]:
-    """Name what keeps a run from writing to any of the hosts, whatever the release."""
+def not_ready(hosts: Hosts, *, beside: bool = True) -> Iterator[Problem]:
+    """Name what keeps a run from writing to any of the hosts, whatever the release.
+
+    Args:
+        hosts: By name.
+        beside: Whether the run must be able to write what goes beside a release, too.
+    """
     for host in hosts.values():
-        yield from host.ready()
+        yield from host.ready(beside=beside)
 
 
 def plan_hosts(

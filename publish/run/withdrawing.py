@@ -34,7 +34,10 @@ def withdraw(options: argparse.Namespace, terminal: Terminal) -> int:
     hosts = open_hosts(settings, options.out, host_options(options, terminal))
     with lock_output(options.out):
         there, problems = _find(hosts, version)
-        problems += not_ready({name: hosts[name] for name, is_there in there.items() if is_there})
+        # Rights beside it are not asked for: what is there may show another version.
+        problems += not_ready(
+            {name: hosts[name] for name, is_there in there.items() if is_there}, beside=False
+        )
         if not problems and not any(there.values()) and version not in find_releases(options.out):
             message = f"there is no release {version}, neither in the folder nor on a host"
             fix = "see which there are: sfhq status"
@@ -77,7 +80,7 @@ def _mark_hosts(
             yield name, _told(hosts[name].withdraw(version, reason))
         except KitError as error:
             problems += error.problems
-            yield name, "not marked"
+            yield name, "not finished"  # the problems say how far it came
 
 
 def _told(is_new: bool) -> str:

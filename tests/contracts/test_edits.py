@@ -78,7 +78,7 @@ class Shelf:
     def __init__(self, place):
         self.place = place
 
-    def ready(self):
+    def ready(self, *, beside=True):
         return ()
 
     def state(self):

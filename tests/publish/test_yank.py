@@ -213,3 +213,31 @@ def test_commands_look_at_the_space_of_a_release(world: World) -> None:
     assert world.read("verify", "--version", "1.0", "--to", "hub").status == 0
     told = world.read("status", "--to", "hub")
     assert "the Space shows it; withdrawn" in told.out
+
+
+@pytest.mark.slow
+def test_a_space_keeps_no_release_from_being_withdrawn(world: World) -> None:
+    assert world.run("--to", "hub").status == 0
+    settings = world.work / "release.toml"
+    text = settings.read_text()
+    settings.write_text(f'{text}\n[hub]\nspace = "elsewhere/page"\n')
+    status, out, err = _yank(world, "--to", "hub")
+    assert (status, out.count("marked")) == (0, 2), (
+        "the token has no rights there, and there is no Space: " + err
+    )
+    assert LINE in _hub_text(world, "README.md")
+
+    settings.write_text(f"{text}\n[hub]\nspace = true\n")
+    world.collection.rows[0][2] = "somebody else"
+    world.collection.write()
+    assert world.run("--allow-bump", "--to", "hub", version="1.1").status == 0
+    fault = world.hub.fail("commit", status=403, skip=1, times=99)
+    status, out, err = _yank(world, "--to", "hub", version="1.1")
+    assert (status, "not finished" in out, "not marked" in out) == (1, True, False), out
+    assert "release 1.1 is marked, and its Space is not: " in err
+    assert f"Release 1.1 is withdrawn: {REASON}" in _hub_text(world, "README.md")
+    fault.times = 0
+    assert _yank(world, "--to", "hub", version="1.1")[0] == 0
+    assert f"Version 1.1 is withdrawn, and should not be used: {REASON}" in (
+        world.hub.content(f"spaces/{REPO}", "index.html").decode()
+    )

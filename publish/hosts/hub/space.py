@@ -5,7 +5,7 @@ page's settings, which name the dataset and the version. It writes to no other S
 an older version.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from huggingface_hub import CommitOperation, CommitOperationAdd, CommitOperationDelete
@@ -25,7 +25,10 @@ _MAX_PLANS = 5  # how often the branch may move under a run
 # What the Hub itself puts into a new static Space, in its first commit.
 _TEMPLATE = frozenset({ATTRIBUTES, CARD, "index.html", "style.css"})
 _FIRST_COMMIT = "initial commit"
-_FINISH = "publish the release again, or mark it again if it is withdrawn: both send what the Space lacks"
+_FINISH = "publish the release again, which sends what the Space lacks"
+_MARK_AGAIN = "withdraw the release again, with the same reason, which sends what the Space lacks"
+_NOT_SENT = "the file is not the one that was sent"
+_NOT_OURS = "the file is not the one that this version of the kit writes"
 
 
 class Space:
@@ -108,7 +111,7 @@ class Space:
     def verify(self, manifest: Manifest, withdrawn: str) -> tuple[Problem, ...]:
         """Read the Space's files back, and compare them with those that this kit writes.
 
-        Nothing is wrong with a Space that shows a newer release.
+        Nothing is wrong with a Space that shows a newer release. A release that is withdrawn needs no Space.
 
         Args:
             manifest: The release that it should show.
@@ -120,16 +123,21 @@ class Space:
         with self._hub.stage("reading the Space"):
             refs, version = self._contents.refs(), manifest.version
             shown = None if refs is None else self._shown(manifest.inputs.dataset.repository, refs)
+            if withdrawn and (shown is None or shown.version != version):
+                return ()
             if refs is None or refs.head is None or shown is None:
-                message, found = "there is no Space that shows the release", "a Space of something else"
-                told = message if refs is None else f"{message}, but {found}"
-                return (self._contents.problem(told, _FINISH, "host/unfinished"),)
+                message = "there is no Space that shows the release"
+                in_the_way = () if refs is None else tuple(self._refusals(refs, None, is_exposed=False))
+                return in_the_way or (self._contents.problem(message, _FINISH, "host/unfinished"),)
             if parse_version(shown.version) > parse_version(version):
                 return ()
             if shown.version != version:
                 message = f"the Space shows version {shown.version}, and not {version}"
                 return (self._contents.problem(message, _FINISH, "host/unfinished"),)
-            return tuple(self._differences(_files(manifest, withdrawn), refs.head, fix=_FINISH))
+            fix, files = _MARK_AGAIN if withdrawn else _FINISH, _files(manifest, withdrawn)
+            return tuple(
+                self._contents.file_problem(_NOT_OURS, path, fix) for path in self._unlike(files, refs.head)
+            )
 
     def publish(self, manifest: Manifest, watcher: Watcher, *, is_private: bool, withdrawn: str = "") -> bool:
         """Have the Space show a release; this sends nothing if it does, or if it shows a newer one.
@@ -158,7 +166,8 @@ class Space:
                     is_sent = True
                     self._commit(manifest, files, plan, plan.base, watcher)
                 else:
-                    _refuse([*self._differences({path: files[path] for path in plan.keep}, plan.base)])
+                    kept = {path: files[path] for path in plan.keep}
+                    self._refuse_unlike(self._unlike(kept, plan.base))
                     for note in plan.notes:
                         watcher.note(f"hub: {note}")
                     return is_sent
@@ -177,7 +186,7 @@ class Space:
         text = f"Manifest SHA-256: {manifest.digest}"
         made = self._sender.commit(operations, base, title, text, watcher)
         if made is not None:
-            _refuse([*self._differences(files, made, by_listing=True)])
+            self._refuse_unlike(self._unlike(files, made, by_listing=True))
 
     def _plan(self, manifest: Manifest, files: Mapping[str, bytes], is_private: bool) -> SpacePlan:
         url, sizes = self._hub.url, {path: len(data) for path, data in files.items()}
@@ -189,7 +198,7 @@ class Space:
         found = self._shown(manifest.inputs.dataset.repository, refs)
         shown = found.version if found else None
         is_space_private = self._contents.is_private()
-        if problems := tuple(self._refusals(refs, shown, is_private and not is_space_private)):
+        if problems := tuple(self._refusals(refs, shown, is_exposed=is_private and not is_space_private)):
             return SpacePlan(url=url, problems=problems, base=refs.head)
         if is_space_private and not is_private:
             notes = (f"the Space {url} is private, and the dataset is not: make it public for others to see",)
@@ -208,7 +217,7 @@ class Space:
             notes=notes,
         )
 
-    def _refusals(self, refs: Refs, shown: str | None, is_exposed: bool) -> Iterator[Problem]:
+    def _refusals(self, refs: Refs, shown: str | None, *, is_exposed: bool) -> Iterator[Problem]:
         if refs.head is None:
             yield self._contents.problem(
                 f"the Space has no branch {BRANCH}", "give it one", "host/in-the-way"
@@ -240,17 +249,17 @@ class Space:
         is_first = len(commits) == 1 and (self._is_made or commits[0].title.lower() == _FIRST_COMMIT)
         return is_first and self._contents.files(refs.head).keys() <= _TEMPLATE
 
-    def _differences(
-        self, files: Mapping[str, bytes], sha: str, *, by_listing: bool = False, fix: str = AGAIN
-    ) -> Iterator[Problem]:
-        """Compare files with what the Hub lists, and unless that is enough, with the bytes that come back."""
+    def _unlike(self, files: Mapping[str, bytes], sha: str, *, by_listing: bool = False) -> Iterator[str]:
+        """Yield the paths that have other content, by the Hub's listing or by the bytes that come back."""
         for path, data in files.items():
             is_same = self._contents.lists(path, data, sha) and (
                 by_listing or self._contents.text(path, sha) == data
             )
             if not is_same:
-                message = "the file is not the one that was sent"
-                yield self._contents.file_problem(message, path, fix)
+                yield path
+
+    def _refuse_unlike(self, paths: Iterable[str]) -> None:
+        _refuse([self._contents.file_problem(_NOT_SENT, path, AGAIN) for path in paths])
 
 
 def _files(manifest: Manifest, withdrawn: str = "") -> Mapping[str, bytes]:

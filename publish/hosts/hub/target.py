@@ -78,11 +78,15 @@ class HubTarget:
         self._commits: dict[str, str] = {}
         self._verified: set[str] = set()
 
-    def ready(self) -> tuple[Problem, ...]:
-        """Return what prevents the present token from writing, as far as reading shows it."""
+    def ready(self, *, beside: bool = True) -> tuple[Problem, ...]:
+        """Return what prevents the present token from writing, as far as reading shows it.
+
+        Args:
+            beside: Whether it must be able to write to the Space, too.
+        """
         try:
             with self._hub.stage("asking whose token it is"):
-                return self._access()
+                return self._access(beside=beside)
         except ReleaseError as error:
             return error.problems
 
@@ -296,7 +300,7 @@ class HubTarget:
                 is_private = self._contents.is_private()
             self._space.publish(manifest, watcher, is_private=is_private)
         except ReleaseError as error:
-            raise ReleaseError(_of_space(manifest, error.problems)) from error
+            raise ReleaseError(_of_space(_published(manifest), error.problems)) from error
 
     def verify_beside(self, manifest: Manifest) -> tuple[Problem, ...]:
         """Read the Space back, where the settings want one, and compare it with what this kit writes.
@@ -340,10 +344,14 @@ class HubTarget:
             Whether it was not said before.
 
         Raises:
-            ReleaseError: The release is not there, or the Hub did not do it.
+            ReleaseError: The release is not there, or the Hub did not do it. The same call continues.
         """
         is_new = self._mark(version, reason)
-        return self._mark_space(version) or is_new
+        try:
+            return self._mark_space(version) or is_new
+        except ReleaseError as error:
+            told = f"release {version} is marked, and its Space is not"
+            raise ReleaseError(_of_space(told, error.problems)) from error
 
     def _mark(self, version: str, reason: str) -> bool:
         """Mark a release in the card and changelog, in one commit; return whether it was not said before."""
@@ -398,7 +406,7 @@ class HubTarget:
         plan = replace(plan, space=space, notes=(*plan.notes, *space.notes))
         if space.problems:
             is_there = plan.action is Action.KEEP
-            problems = _of_space(manifest, space.problems) if is_there else space.problems
+            problems = _of_space(_published(manifest), space.problems) if is_there else space.problems
             return replace(plan, action=Action.REFUSE, problems=(*plan.problems, *problems))
         if not space.steps:
             return plan
@@ -409,10 +417,10 @@ class HubTarget:
         """Return whether the dataset is private, or will be."""
         return self._settings.private if plan.base is None else self._contents.is_private()
 
-    def _access(self) -> tuple[Problem, ...]:
-        """Return why the token cannot write to the dataset's namespace, or to that of the Space."""
+    def _access(self, *, beside: bool = True) -> tuple[Problem, ...]:
+        """Return why the token cannot write to the dataset's namespace, or `beside` it to the Space's."""
         found = [*self._planner.access()]
-        if self._space is not None:
+        if beside and self._space is not None:
             found += self._planner.access(self._space.namespace)
         return tuple(dict.fromkeys(found))
 
@@ -455,10 +463,13 @@ class HubTarget:
         watcher.note(f"{message}; planned again")
 
 
-def _of_space(manifest: Manifest, problems: Sequence[Problem]) -> Sequence[Problem]:
-    """Say that the release is published, in problems of the Space beside it."""
-    told = f"release {manifest.version} is published, and its Space is not"
-    fixes = [each.fix if each.fix == AGAIN else f"{each.fix}; then {AGAIN}" for each in problems]
+def _published(manifest: Manifest) -> str:
+    return f"release {manifest.version} is published, and its Space is not"
+
+
+def _of_space(told: str, problems: Sequence[Problem]) -> Sequence[Problem]:
+    """Say in problems of the Space what is done of the release beside it."""
+    fixes = [each.fix if each.fix.endswith(AGAIN) else f"{each.fix}; then {AGAIN}" for each in problems]
     return [
         replace(each, message=f"{told}: {each.message}", fix=fix)
         for each, fix in zip(problems, fixes, strict=True)

@@ -62,7 +62,7 @@ class KaggleTarget:
         )
         self._manifests: dict[int, tuple[str, str] | None] = {}  # of versions, which never change
 
-    def ready(self) -> tuple[Problem, ...]:
+    def ready(self, *, beside: bool = True) -> tuple[Problem, ...]:  # noqa: ARG002 - of the protocol
         """Return what prevents a write there: broken rules, the client, the credentials."""
         try:
             open_client(self._dataset, self._limits, self._options.note)

@@ -1332,6 +1332,7 @@ def test_nothing_is_published_where_the_token_may_not_write_to_the_spaces_owner(
     hub: HubServer, make: Make, first: Built
 ) -> None:
     target = make(space="elsewhere/page")
+    assert target.ready(beside=False) == ()
     (unready,) = target.ready()
     assert "no rights in the namespace elsewhere" in unready.message
     assert "no rights in the namespace elsewhere" in refusal(target, first)
@@ -1364,11 +1365,41 @@ def test_a_space_is_verified_and_its_version_is_told(
     hub.edit(SPACE, "carol", "Edited", {"reader.js": b"theirs", "icon.svg": None})
     problems = make(space=True).verify_beside(second.manifest)
     assert sorted(str(problem.file).rpartition(" ")[2] for problem in problems) == ["icon.svg", "reader.js"]
+    assert {problem.message for problem in problems} == {
+        "the file is not the one that this version of the kit writes"
+    }
     publish_with_space(make(space=True), second, watched)
     assert make(space=True).verify_beside(second.manifest) == ()
+
+
+def test_a_space_of_somebody_else_is_renamed_since_publishing_again_is_refused(
+    hub: HubServer, make: Make, first: Built, watched: Watched
+) -> None:
+    publish(make(), first)
+    api = HfApi(endpoint=hub.endpoint, token=WRITE_TOKEN)
+    api.create_repo(REPO, repo_type="space", space_sdk="static")
+    (unshown,) = make(space=True).verify_beside(first.manifest)
+    assert "publish the release again" in unshown.fix, "the Space is new, and can be written to"
+    publish_with_space(make(space=True), first, watched)
     hub.edit(SPACE, "carol", "Another page", {"explorer.json": b"{}"})
-    (foreign,) = make(space=True).verify_beside(second.manifest)
-    assert "but a Space of something else" in foreign.message
+    (foreign,) = make(space=True).verify_beside(first.manifest)
+    assert foreign.message == "a Space of this name is there, and its files are not this dataset's page"
+    assert foreign.fix.startswith("rename or remove that Space, or give another name")
+
+
+@pytest.mark.parametrize("beside", ["no Space", "an older version", "a Space of somebody else"])
+def test_a_withdrawn_version_that_no_space_shows_is_sound(
+    hub: HubServer, make: Make, first: Built, second: Built, watched: Watched, beside: str
+) -> None:
+    if beside == "an older version":
+        publish_with_space(make(space=True), first, watched)
+    elif beside == "a Space of somebody else":
+        make_foreign(hub, {"app.js": b"theirs"}, "initial commit")
+    publish(make(), second)
+    assert make(space=True).verify_beside(second.manifest)
+    assert make(space=True).withdraw("1.1", "bad")
+    assert make(space=True).verify_beside(second.manifest) == ()
+    assert make(space=True).releases()["1.1"].missing == ""
 
 
 def test_what_the_store_gives_out_of_a_space_is_read(
@@ -1401,6 +1432,24 @@ def test_the_space_of_a_withdrawn_version_says_so(
     before = len(hub.writes())
     assert not make(space=True).withdraw("1.0", reason), "the Space shows another version"
     assert len(hub.writes()) == before
+
+
+@pytest.mark.parametrize("is_exposed", [True, False])
+def test_a_mark_that_does_not_get_to_the_space_is_finished_by_the_same_command(
+    hub: HubServer, make: Make, first: Built, watched: Watched, *, is_exposed: bool
+) -> None:
+    publish_with_space(make(space=True), first, watched)
+    hub.repos[REPO].private = is_exposed  # beside a public Space
+    fault = hub.fail("commit", do="status", skip=1, times=0 if is_exposed else 99)
+    with pytest.raises(ReleaseError) as raised:
+        make(space=True).withdraw("1.0", "bad")
+    (problem,) = raised.value.problems
+    assert problem.message.startswith("release 1.0 is marked, and its Space is not: ")
+    assert problem.fix.count("run the same command again") == 1
+    assert make().releases()["1.0"].withdrawn == "bad"
+    fault.times, hub.repos[REPO].private = 0, False
+    assert make(space=True).withdraw("1.0", "bad"), "the Space was not marked before"
+    assert make(space=True).verify_beside(first.manifest) == ()
 
 
 @pytest.mark.parametrize("space", ["name", "a/b/c", "a/b\n", "https://a/b", 3, ["a/b"], None])
