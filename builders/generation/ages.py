@@ -11,7 +11,8 @@ from functools import cache
 ADULT_AGE = 18
 # Born then or later, a person is under 18 at the end of 2026; later on, this errs on the safe side.
 _FIRST_YOUNG_BIRTH = 2009
-_BIRTH = re.compile(r"\bborn (?:\w+ ){0,3}(20\d\d)\b")
+_DATE = r"(?:on|in|the|of|th|st|nd|rd|[\d.]+|[,/-]|(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*)"
+_BIRTH = re.compile(rf"\bborn (?:(?:\w+ ){{0,3}}|(?:{_DATE} ){{0,8}})(20\d\d)\b")
 _TOKEN = re.compile(r"\d+(?:\.\d+)?|[a-z]+(?:'[a-z]+)*|[^\sa-z0-9_-]|\n")
 # A half after a number, as compatibility forms write it.
 _FRACTION = re.compile(r"\b(\d{1,3}?)[\s-]?[1-3][\u2044/][2-4]\b")
@@ -27,8 +28,14 @@ _ORDINAL_WORDS = (
 _ORDINALS = tuple(_ORDINAL_WORDS.split())
 _SMALL = {word: number for number, word in enumerate(_UNITS.split())}
 _ROUND = {word: 10 * number for number, word in enumerate(_TENS.split(), 2)} | {"fourty": 40}
+_YOUNG_NUMBER = "(?:1[0-7]|[3-9]|" + "|".join(_UNITS.split()[3:18]) + ")"
+# "It is 12" and "Portrait, 8k" are about no person.
 _NAME_WITH_AGE = re.compile(
-    r"\b[A-Z][^\W\d_]+ ?(?:\((?:1[0-7]|[3-9])\)|, (?:1[0-7]|[3-9])(?=,| with| in |\)|$))"
+    r"\b(?!It|This|That|There|Time|Now|Portrait)[A-Z][^\W\d_]+ ?"
+    rf"(?:\({_YOUNG_NUMBER}\)|, {_YOUNG_NUMBER}(?=,| with| in |\)|$)"
+    rf"|(?:is|was|turns) (?:(?:only|just|about|nearly|almost) )?{_YOUNG_NUMBER}"
+    r"(?=[,.;)]| with | and | in |$))"
+    r"|\b1[0-7][fF]\b"
 )
 _NUMBER_WORDS = frozenset({*_SMALL, *_ROUND, *_ORDINALS, "hundred", "dozen"})
 # Between words of an age: blanks, hyphens and any other sign but the end of a line.
@@ -53,7 +60,8 @@ _PERSON = _any_of(
     "kid"
 )
 _ABOUT = (
-    r"(?:(?:only|just|about|barely|almost|nearly|around|maybe|perhaps|circa|roughly|still|hardly|age|aged) )*"
+    r"(?:(?:now|currently|only|just|about|barely|almost|nearly|around|maybe|perhaps|circa|roughly|still|hardly|"
+    r"age|aged) )*"
 )
 # What follows a number that counts something else than years of life.
 _COUNTED = _any_of(
@@ -68,20 +76,25 @@ _NOT_COUNTED = rf"(?!\d)(?! ?(?:{_COUNTED}|by \d|\. \d|: ?\d)(?!\w))"
 _SPAN_BEFORE = re.compile(
     r"\b(?:for|after|during|within|last|past|next|since|every|spent|served|took|lasted|worked|taught|"
     r"sailed|married|widowed|retired|trained|practised|practiced|"
-    r"for (?:about|over|nearly|more than|at least)) $"
+    r"for (?:about|over|nearly|more than|at least)|veterans?(?: \w+)? of) $"
 )
 _SPAN_AFTER = re.compile(
-    r" (?:of (?!ages?\b)|ago|later|earlier|before|after|since|into|sober|apart|together|abroad|experience|"
-    r"on the (?:job|road|run)|in (?:the )?(?:navy|army|prison|business|trade|office|power|retirement|exile|"
-    r"service|making|theatre|job)|at sea|career|marriage|anniversary|voyage|reign|veteran|sentence|contract|"
-    r"tenure|plan|war|drought|absence|friendship|study|project|warranty|period|stint|itch|journey|search|wait|"
-    r"apprenticeship|residency|partnership|mission)\b"
+    r" (?:' )?(?:of (?!ages?\b)|ago|later|earlier|younger|before|after|since|into|sober|apart|together|"
+    r"abroad|at sea|on the (?:job|road|run)|in (?:the )?(?:navy|army|prison|business|trade|office|power|"
+    r"retirement|exile|service|making|theatre|job)|(?:(?!with |in |and |on |of |at )\w+ )?(?:experience|"
+    r"career|marriage|anniversary|voyage|reign|veteran|sentence|contract|tenure|plan|war|drought|absence|"
+    r"friendship|study|project|warranty|period|stint|itch|journey|search|wait|apprenticeship|residency|"
+    r"partnership|mission))\b"
 )
 # Things that are some years or days old: in "a 12-year-old camera", not in "a 12-year-old, camera".
 _OF_THING = r" (?:(?!with |in |and |on |by |of |near |at |wearing |holding )\w+ )?"
 _OLD_THING = re.compile(
     rf"{_OF_THING}(?:whiskys?|whiskeys?|scotch|rum|wine|cheddar|cheese|cognac|dog|cat|horse|mare|car|van|truck|"
-    r"tractor|camera|leica|lens|house|building|laptop|phone|guitar|violin|tree|recipe|company|firm|bonsai|sourdough)\b"
+    r"tractor|camera|leica|lens|house|building|laptop|phone|guitar|violin|tree|recipe|company|firm|bonsai|sourdough|"
+    r"puppy|puppies|kitten|retriever|terrier|spaniel|poodle|labrador|tattoo|jacket|boots|suit)\b"
+    # Whoever follows, such as a tattoo artist, may be of that age.
+    r"(?= ?(?:[,;.:)\n]|$|(?:and|with|on|in|at|of|from|by|behind|beside|that|which|hangs|hanging|over|under|"
+    r"for|as|sits|sitting|is|was|lies|to|around|between|near) ))"
 )
 _FRESH_THING = rf"{_OF_THING}(?:stubble|beard|scar|bruise|tan|bread|newspaper|snow|sourdough|wound)\b"
 _GRADE = r"(?:\d{1,2} ?(?:st|nd|rd|th)|reception)"
@@ -92,19 +105,19 @@ _STAFF_WORDS = _any_of(
     "sweethearts diploma staff dropout director inspector secretary tutor tutors professor professors"
 )
 _STAFF = rf"(?! ?(?:(?:\w+ )?{_STAFF_WORDS}|quality|materials?|titanium|leather|oil|art|history)\b)"
-# What is in a text that says an age below 18. "One" is in many others, too; as an age, it has a unit.
+# What is in a text that says an age below 18.
 _PART = re.compile(r"[a-z]+|\d+")
 _UNITS_OF_TIME = "month months mth mths mos week weeks wk wks day days"
 _SIGNS_OF_AGE = frozenset(
     [
-        *(each for each in _SMALL if each != "one" and _SMALL[each] <= ADULT_AGE),
+        *(each for each in _SMALL if _SMALL[each] <= ADULT_AGE),
         *_ORDINALS[1:],
+        "eighteenth",
         *_UNITS_OF_TIME.split(),
-        *(str(number) for number in range(ADULT_AGE + 1) if number != 1),
-        *("dozen", "grade", "born", "birthday"),
+        *map(str, range(ADULT_AGE + 1)),
+        *("dozen", "grade", "grader", "graders", "born", "birthday", "reception"),
     ]
 )
-_ONE = re.compile(r"(?<![a-z0-9])(?:one|1)[\W_]{0,4}y|\baged?\W{1,3}(?:one|1)\b")
 
 
 def says_young_age(folded: str) -> bool:
@@ -113,19 +126,23 @@ def says_young_age(folded: str) -> bool:
     Args:
         folded: The text, as `look_alikes.fold` returns it.
     """
-    # Most texts have no small number, and the patterns are slow.
-    parts = _PART.findall(folded)
-    has_one = ("one" in parts or "1" in parts) and _ONE.search(folded)
-    if _SIGNS_OF_AGE.isdisjoint(parts) and "school" not in folded and "junior" not in folded and not has_one:
-        return False
+    # Many texts have no small number, and the patterns are slow.
+    return may_say_age(folded) and _says_young_age(folded)
+
+
+def may_say_age(folded: str) -> bool:
+    """Return whether a text has a word or a number that an age below 18 needs."""
+    has_sign = not _SIGNS_OF_AGE.isdisjoint(_PART.findall(folded))
+    return has_sign or "school" in folded or "junior" in folded
+
+
+def _says_young_age(folded: str) -> bool:
     text = " ".join(_read_tokens(folded))
     return (
         any(age < ADULT_AGE for age in _ages_in_years(text))
         or any(pattern.search(text) for pattern in _patterns())
         or any(0 < float(said) < ADULT_AGE for pattern in _loose() for said in pattern.findall(text))
-        or any(
-            int(year) >= _FIRST_YOUNG_BIRTH for year in re.findall(r"\bborn (?:\w+ ){0,3}(20\d\d)\b", text)
-        )
+        or any(int(year) >= _FIRST_YOUNG_BIRTH for year in _BIRTH.findall(text))
     )
 
 
@@ -162,7 +179,10 @@ def _patterns() -> Sequence["re.Pattern[str]"]:
     schools = (
         r"(?:high|middle|primary|elementary|secondary|grade|grammar|prep|nursery|infant|junior|comprehensive)"
     )
-    not_yet = r"(?:under|below|less than|younger than|not (?:yet )?quite|not yet|until|almost|nearly)"
+    not_yet = (
+        r"(?:under|below|less than|younger than|no older than|not older than|not (?:yet )?quite|not yet|"
+        r"until|almost|nearly)"
+    )
     listed = [
         rf"{_N}{_GAP}{_SHORTER}{_GAP}(?:olds?\b(?!{_FRESH_THING}|{_OLD_THING.pattern})|of age\b)",
         rf"\b(?:aged?|age of){_GAP}{_N}{_GAP}{_SHORTER}",
@@ -174,6 +194,10 @@ def _patterns() -> Sequence["re.Pattern[str]"]:
         rf"(?<!teacher , )(?<!teacher )\b{schools}{_GAP}(?:high )?school(?:ers?)?\b{_STAFF}",
         rf"\bjunior high\b{_STAFF}",
         r"\bschool ?(?:age|aged|uniforms?)\b",
+        rf"\bbefore (?:\w+ )?(?:eighteenth|18{_GAP}th) birthday\b",
+        r"\bsweet 16\b",
+        rf"\bu{_GAP}1[0-8] (?:players?|teams?|squad|side|champions?|footballers?|swimmers?|athletes?)\b",
+        r"\breception (?:class|year|pupils?|child|children)\b",
         rf"\b(?:1[0-7]{_GAP}th|[1-9]{_GAP}(?:st|nd|rd|th)) birthday\b",
     ]
     return [re.compile(pattern) for pattern in listed]
@@ -183,14 +207,16 @@ def _patterns() -> Sequence["re.Pattern[str]"]:
 def _loose() -> Sequence["re.Pattern[str]"]:
     """Return where a bare number is an age; each pattern has it as its group."""
     number = r"(?<![\w./])(1[0-7]|[3-9])(?:\.5)?(?![\w])" + _NOT_COUNTED
-    words = _any_of("with in who and wearing on by from or looking smiling posing at")
+    words = _any_of("with in who and wearing on by from or looking smiling posing at next now today soon")
     end, is_ = rf"(?= ?(?:[,;.)\n]|$| {words} ))", r"(?:turning|turned|turns|looks|looking|appears|seems)"
+    be = r"(?:is|was|are|(?:to|will|will soon) be)"
     listed = [
         rf"\b{_PERSON} (?:of|at) {_ABOUT}{number}",
         rf"\b{_PERSON} ?[(\[] ?{_ABOUT}{number} ?[)\]]",
         rf"\b{_PERSON} ?[,:;/]? ?{_ABOUT}{number}{end}",
-        rf"\b(?:she|he|they|who|{_PERSON}) (?:is|was|are|to be)(?: like)? {_ABOUT}{number}{end}",
-        rf"\b(?:she|he|who)'s {_ABOUT}{number}{end}",
+        rf"\b(?:she|he|they|who|{_PERSON}) {be}(?: like)? {_ABOUT}{number}{end}",
+        rf"\b{number} ?[,/] ?(?:female|male|woman|man|f|m)\b",
+        rf"\b(?:(?:she|he|who)'s|they're) {_ABOUT}{number}{end}",
         rf"\b{is_}(?: to be| like)? {_ABOUT}{number}{end}",
         rf"\b{number} (?:summers|winters|springs) (?:old|young)\b",
     ]
@@ -198,10 +224,8 @@ def _loose() -> Sequence["re.Pattern[str]"]:
 
 
 def says_name_with_age(text: str) -> bool:
-    """Return whether a text has a name with an age below 18 behind it: "Anna (14)", "Anna, 14,"."""
-    return bool(
-        re.search(r"\b[A-Z][^\W\d_]+ ?(?:\((?:1[0-7]|[3-9])\)|, (?:1[0-7]|[3-9])(?=,| with| in |\)|$))", text)
-    )
+    """Return whether a text has a name with an age below 18: "Anna (14)", "Anna, 14,", "Anna is 14"."""
+    return bool(_NAME_WITH_AGE.search(text))
 
 
 def _read_tokens(folded: str) -> Sequence[str]:

@@ -222,7 +222,7 @@ def _ask(judge: TextJudge, rows: Sequence[Row], asker: OpinionAsker, track: Trac
             num_failed = 0
             row.scores |= {f"{judge.name}: {label}": score for label, score in said.scores.items()}
             if said.is_unsafe:
-                row.removals.append(Removal(OPINION, f"{judge.name} says {_worst(said.scores)}"))
+                row.removals.append(Removal(OPINION, f"{judge.name} says {_worst(said)}"))
             continue
         row.removals.append(Removal(UNJUDGED, f"{judge.name} has no answer: {said}"))
         num_failed += not isinstance(said, UnaskedOpinionError)  # an earlier run's says nothing of the server
@@ -246,9 +246,10 @@ def _answers(
             yield from zip(batch, pool.map(ask, batch), strict=True)
 
 
-def _worst(scores: Mapping[str, float]) -> str:
-    label = max(scores, key=lambda each: scores[each], default="that it is unsafe")
-    return f"{label} ({scores[label]:.2f})" if label in scores else label
+def _worst(said: Opinion) -> str:
+    unsafe = {label: score for label, score in said.scores.items() if label in said.unsafe_labels}
+    label = max(unsafe, key=lambda each: unsafe[each], default="that it is unsafe")
+    return f"{label} ({unsafe[label]:.2f})" if label in unsafe else label
 
 
 def _too_many_failed(judge: TextJudge, number: int, said: str) -> Problem:

@@ -85,6 +85,9 @@ class ChatEvolver:
 def find_fault(task: Task, text: str) -> str | None:
     """Return what is wrong with a rewriting, in words for its writer; None if nothing is."""
     base = task.base
+    most = max(_MOST_CHARS[task.evolution], len(base.text) + _MORE_CHARS[task.evolution])
+    if len(text) > most:
+        return f"The text has {len(text):,} characters; at most {most:,} are allowed."
     if chatter := find_chatter(text, base.text):
         return chatter
     faults = [f"Leave this out: {each.message}." for each in find_faults(text, base)]
@@ -94,9 +97,6 @@ def find_fault(task: Task, text: str) -> str | None:
         faults.append(f"The prompt says whether these are there or not: {'; '.join(changed)}.")
     if is_young(text) != is_young(base.text):
         faults.append("The age of the person has changed.")
-    most = max(_MOST_CHARS[task.evolution], len(base.text) + _MORE_CHARS[task.evolution])
-    if len(text) > most:
-        faults.append(f"The text has {len(text):,} characters; at most {most:,} are allowed.")
     return " ".join(faults) or None
 
 

@@ -39,7 +39,9 @@ _CHATS = re.compile(
     r"\b(?:let me know|hope this helps|feel free to|would you like me|"
     r"i(?: have|'ve) (?:rewritten|kept|added|made))\b"
 )
-_MARKUP = re.compile(r"\*\*|__|`[^`]+`|```|^\s*(?:#+ |[-*\u2022] |\d+[.)] |>)|</?[a-z]+>|[{}]", re.MULTILINE)
+_MARKUP = re.compile(
+    r"\*\*|__|`[^`]+`|```|^[ \t]*(?:#+ |[-*\u2022] |\d+[.)] |>)|</?[a-z]+>|[{}]", re.MULTILINE
+)
 _QUOTES = {'"': '"', "'": "'", "\u201c": "\u201d", "\u2018": "\u2019", "\u00ab": "\u00bb"}
 
 
@@ -56,7 +58,7 @@ def find_chatter(text: str, base: str) -> str | None:
         return "This is no prompt, but a refusal."
     if _CHATS.search(lower) and not _CHATS.search(known_lower):
         return "Answer with the new prompt only, without a word before or after it."
-    if (_MARKUP.search(said) and not _MARKUP.search(known)) or "\n" in said:
+    if "\n" in said or (_MARKUP.search(said) and not _MARKUP.search(known)):
         return "Write plain text in one paragraph, without markup."
     if len(said) > 1 and _QUOTES.get(said[0]) == said[-1] and said[0] != known[:1]:
         return "Leave out the quotation marks around the prompt."

@@ -5,7 +5,7 @@ classifier, model or address does.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -22,10 +22,12 @@ class Opinion:
     Attributes:
         scores: Label → score, 0 to 1.
         is_unsafe: Whether the text may not be used, by its labels.
+        unsafe_labels: Labels that can make it so.
     """
 
     scores: Mapping[str, float]
     is_unsafe: bool
+    unsafe_labels: Collection[str]
 
 
 class OpinionError(Exception):

@@ -270,7 +270,8 @@ def _load_names() -> "re.Pattern[str]":
 def _near_pattern(near: Mapping[str, Any]) -> "re.Pattern[str]":
     """Return a pattern for a word of each group with at most `within` words between, in both orders."""
     one, other = (_alternatives(near[name]) for name in ("one", "other"))
-    between = rf" (?:[a-z0-9'.]+ ){{0,{near['within']}}}"
+    but = f"(?!(?:{_alternatives(near['not_between'])}) )" if "not_between" in near else ""
+    between = rf" (?:{but}[a-z0-9'.]+ ){{0,{near['within']}}}"
     return re.compile(rf"(?<!\S)(?:(?:{one}){between}(?:{other})|(?:{other}){between}(?:{one}))(?!\S)")
 
 

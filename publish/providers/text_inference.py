@@ -49,7 +49,8 @@ class InferenceClassifier:
         if is_offline_mode():
             fix = "unset HF_HUB_OFFLINE, or leave --opinion out"
             raise SettingsError(problem_of("the Hub's library is set to work offline", options.place, fix))
-        self.name = f"classifier {redact_url(options.place) if is_address else options.place}"
+        self._place = redact_url(options.place) if is_address else options.place
+        self.name = f"classifier {self._place}"
         self.identity = f"hugging-face {options.place}"
         # The library's own client reads an answer of any size; this one is for the whole process.
         set_client_factory(lambda: AnswerClient(options.times, options.clock, _MAX_ANSWER_BYTES))
@@ -88,15 +89,15 @@ class InferenceClassifier:
             said = f"answers {status}" if status else f"gives no answer ({type(error).__name__})"
             if status in _STOPS:
                 fix = "see the name of the model, and the key in HF_TOKEN"
-                raise SettingsError(problem_of(f"{self.name} {said}", self._options.place, fix)) from None
+                raise SettingsError(problem_of(f"{self.name} {said}", self._place, fix)) from None
             # A request that was sent, and may have been done, is never sent again by itself.
             is_lost = status in _MAYBE_DONE if status else was_sent(error)
             is_transient = not is_lost and (is_transient_status(status) if status else True)
             failed = _FailedError(said, is_transient=is_transient, is_lost=is_lost)
         except (ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
-            # Of the library, about an answer in another form: it came, so it may be charged for.
+            # Of the library, about an answer in another form: it came, so it may be charged for, and is gone.
             said = f"answers in another form ({type(error).__name__})"
-            failed = _FailedError(said, is_transient=False, is_lost=False)
+            failed = _FailedError(said, is_transient=False, is_lost=True)
         raise failed
 
 

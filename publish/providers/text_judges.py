@@ -147,12 +147,8 @@ def weigh(scores: Sequence[tuple[object, object]], options: JudgeOptions) -> Opi
         raise OpinionError("its answer has no labels")
     if unknown:
         raise OpinionError(f"nothing says what its label means: {name_some(unknown, 5)}; see --opinion-label")
-    is_unsafe = any(
-        score >= options.threshold
-        for label, score in read.items()
-        if meaning_of(label, options.labels) == UNSAFE
-    )
-    return Opinion(read, is_unsafe)
+    unsafe = [label for label in read if meaning_of(label, options.labels) == UNSAFE]
+    return Opinion(read, any(read[label] >= options.threshold for label in unsafe), unsafe)
 
 
 def meaning_of(label: str, labels: Mapping[str, str]) -> str | None:

@@ -86,7 +86,8 @@ def _read(body: str, threshold: float) -> Opinion:
         raise OpinionError("its answer has a score that cannot be read")
     is_flagged = result["flagged"] or any(value is True for value in categories.values())
     is_unsafe = is_flagged or any(score >= threshold for score in scores.values())
-    return Opinion({str(name)[:100]: float(score) for name, score in scores.items()}, is_unsafe)
+    read = {str(name)[:100]: float(score) for name, score in scores.items()}
+    return Opinion(read, is_unsafe, unsafe_labels=read)
 
 
 def open_judge(options: JudgeOptions) -> ModerationEndpoint:

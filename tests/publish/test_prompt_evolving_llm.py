@@ -14,6 +14,7 @@ import pytest
 
 from builders.generation.evolving import Base, Task, load_evolutions, plan_evolutions
 from builders.generation.evolving_llm import find_fault
+from builders.generation.keeping import find_chatter
 from builders.generation.rules import find_in_prompt
 from publish import prompts
 from publish.run.sentence_writing import work_folder
@@ -173,6 +174,12 @@ def test_a_text_that_is_no_rewriting_is_refused(text: str) -> None:
 )
 def test_a_text_that_keeps_what_it_must_is_right(text: str) -> None:
     assert find_fault(task(), text) is None
+
+
+def test_an_answer_of_any_size_is_judged_at_once() -> None:
+    for text in ("a" + "\n" * 1_000_000 + "b", "a" + " " * 1_000_000 + "b", "no " * 300_000):
+        assert "characters" in (find_fault(task(), text) or "")
+        assert bool(find_chatter(text, BASE)) == ("\n" in text)
 
 
 def test_what_the_prompt_itself_says_is_no_chatter() -> None:

@@ -175,6 +175,27 @@ def test_a_wrong_key_ends_the_run(
     assert server.seen[0].headers["authorization"] == f"Bearer {KEY}"
 
 
+def test_a_key_in_an_address_is_in_no_message_and_no_file(
+    server: OpinionServer, tmp_path: Path, capsys: Capture
+) -> None:
+    server.replies = [say({"error": {"message": "bad key"}}, 401)] * 20
+    document, _, _ = clean(capsys, tmp_path, "--opinion", f"hugging-face={server.endpoint}/x?token={KEY}")
+    assert document["exit_status"] == 2
+    assert KEY not in json.dumps(document)
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert len(files) > 1
+    assert not any(KEY.encode() in path.read_bytes() for path in files)
+
+
+def test_the_reason_names_the_label_that_makes_a_text_unsafe(
+    server: OpinionServer, tmp_path: Path, capsys: Capture
+) -> None:
+    clean(capsys, tmp_path, *flag("hugging-face", server), "--opinion-threshold", "0.2")
+    rejected = (tmp_path / "clean.rejected.jsonl").read_text()
+    assert "says toxic (0.20)" in rejected
+    assert "non-toxic" not in rejected
+
+
 def test_the_hubs_token_goes_to_the_hub_alone(
     server: OpinionServer, tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -230,16 +251,20 @@ def test_an_answer_is_asked_for_once(
         assert KEY.encode() not in path.read_bytes()
 
 
+NO_JSON = Reply(200, b"no JSON", {"Content-Type": "application/json"})  # came, so it may be charged for
+
+
 @pytest.mark.parametrize("kind", ["moderation", "hugging-face"])
+@pytest.mark.parametrize("reply", [say({"error": "the gateway gave up"}, 504), NO_JSON])
 def test_a_lost_answer_is_asked_for_again_only_if_the_user_says_so(
-    kind: str, server: OpinionServer, tmp_path: Path, capsys: Capture
+    kind: str, reply: Reply, server: OpinionServer, tmp_path: Path, capsys: Capture
 ) -> None:
-    server.replies = [say({"error": "the gateway gave up"}, 504)]
+    server.replies = [reply]
     assert clean(capsys, tmp_path, *flag(kind, server))[0]["result"]["reasons"]["unjudged"] == 1
     document, _, _ = clean(capsys, tmp_path, *flag(kind, server))
     assert (document["exit_status"], len(server.seen)) == (1, 4)
-    rejected = (tmp_path / "clean.rejected.jsonl").read_text()
-    assert "--send-again" in rejected
+    if reply is not NO_JSON:
+        assert "--send-again" in (tmp_path / "clean.rejected.jsonl").read_text()
     document, decisions, _ = clean(capsys, tmp_path, *flag(kind, server), "--send-again")
     assert (document["exit_status"], len(server.seen)) == (0, 5)
     assert list(decisions.values()).count("second-opinion") == 1

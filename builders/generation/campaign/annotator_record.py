@@ -9,7 +9,7 @@ from random import Random
 from schemas.campaign import CampaignVote
 from schemas.preferences import Label, VoteKind
 
-_APART = 5  # a pair is not shown again within so many others
+APART = 5  # a pair is not shown again within so many others
 _AGAIN: tuple[VoteKind, ...] = ("repeat", "mirror")
 
 
@@ -82,8 +82,8 @@ class AnnotatorRecord:
             chance: Decides which.
             hidden: Pairs that cannot be shown.
         """
-        recent = set(islice(reversed(self._firsts), _APART))
-        number = len(self._fit) - sum(pair_id in recent for _, pair_id in self._fit[-_APART:])
+        recent = set(islice(reversed(self._firsts), APART))
+        number = len(self._fit) - sum(pair_id in recent for _, pair_id in self._fit[-APART:])
         if hidden:
             known = [pair_id for _, pair_id in self._fit[:number] if pair_id not in hidden]
             return self.by_task[chance.choice(known), "first"] if known else None

@@ -8,6 +8,7 @@ const CHOICES = ["left", "right", "both_good", "both_bad", "unsafe"];
 const SAID = { left: "First image is better", right: "Second image is better", both_good: "Both good", both_bad: "Both bad", unsafe: "Unsafe" };
 const LONGEST_WAIT_MS = 15_000;
 const MOST_TRIES = 4;
+const OWN_PAGE = '<meta name="application-name" content="sfhq campaign">'; // is in what the kit answers with 404
 const UNSEEN_MS = 500; // a pair that is shown for less was not looked at: the answer is a second click of a double one
 
 const find = (id) => document.getElementById(id);
@@ -114,13 +115,15 @@ function setReady(ready) {
   find("undo").disabled = !ready && task !== null ? true : !undoable;
 }
 
-// Whether the server cannot give an image, and not the connection to it, or a proxy that has too much to do.
+// Whether the kit cannot give an image, or the browser cannot show it, and not the connection or a proxy.
 // What is asked for here takes the place of a damaged copy that the browser may have kept.
 async function isRefused(address) {
   try {
     const answer = await fetch(address, { cache: "reload", signal: AbortSignal.timeout(60_000) });
+    if (answer.status === 404) return (await answer.text()).includes(OWN_PAGE);
+    if (!answer.ok) return false;
     await answer.blob();
-    return answer.status < 500 && ![408, 429].includes(answer.status);
+    return (answer.headers.get("content-type") ?? "").startsWith("image/");
   } catch {
     return false;
   }

@@ -2,6 +2,8 @@
 
 import pytest
 
+from builders.generation.ages import may_say_age, says_young_age
+from builders.generation.look_alikes import fold
 from builders.generation.rules import find_in_prompt, is_young
 
 YOUNG = (
@@ -89,6 +91,37 @@ YOUNG = (
     "14 yr",
     "14 yrs. of age",
     "dancer of twelve",
+    "a 1st grader",
+    "a 1st-former",
+    "a one-and-a-half-year-old",
+    "a 1 and a half year old",
+    "a Year 1 pupil",
+    "a pupil in form one",
+    "a primary 1 pupil",
+    "class one pupils",
+    "a reception grader",
+    "aged just 1",
+    "a pupil in reception class",
+    "Lily is 12",
+    "Emma is fifteen",
+    "Emma is only 15",
+    "she is now 16",
+    "she is currently 16",
+    "she will be 14 next week",
+    "they're 15",
+    "a girl no older than 15",
+    "born on May 3, 2012",
+    "born 03.05.2012",
+    "Anna, fourteen, smiling",
+    "before her eighteenth birthday",
+    "sweet sixteen",
+    "an underaged person",
+    "a U-16 player",
+    "16, female",
+    "16f",
+    "a 12-year-old tattoo artist",
+    "a woman of 14 years, smiling after lunch",
+    "a 14 years old after school",
 )
 OTHERS = (
     "twenty-one-year-old",
@@ -157,6 +190,23 @@ OTHERS = (
     "45 yo",
     "shot in 2014",
     "12 months on the road",
+    "a man with 10 years' experience, beard",
+    "a veteran firefighter of 15 years",
+    "on their 10-year wedding anniversary, in pearls",
+    "a five-year-old tattoo",
+    "his 8-year-old golden retriever",
+    "his 3-month-old puppy",
+    "a woman looks 10 years younger with lipstick",
+    "minor skin imperfections",
+    "minor wrinkles",
+    "one man with a beard, aperture f/1.8, first light",
+    "born in Paris, photographed in 2012",
+    "1 woman, 1 man",
+    "No. 1 fan",
+    "a man is one of the best",
+    "shot at 16 mm, male",
+    "The aperture is 8, lips red",
+    "16, Rue de Rivoli",
 )
 
 
@@ -199,3 +249,15 @@ def test_a_past_as_a_child_is_no_youth_where_an_adult_age_is_said(said: str) -> 
     assert is_young(f"{said}, now 12")
     assert is_young(f"{said}, now 40 minutes late")
     assert is_young(f"{said}, now 40, with a girl")
+
+
+@pytest.mark.parametrize("number", [*range(1, 18)])
+def test_texts_with_an_age_are_all_looked_at(number: int) -> None:
+    """Patterns are slow, and are run only where a word or a number says that there may be an age."""
+    word = _NUMBERS.split()[number - 1]
+    forms = (
+        "a {} year old,a pupil in form {},class {} pupils,a primary {} pupil,Year {} pupil,aged just {},{} yo"
+    )
+    for text in (form.format(each) for form in forms.split(",") for each in (number, word)):
+        assert may_say_age(fold(text)), text
+    assert says_young_age(fold(f"a pupil in form {word}")) == (number <= 13)

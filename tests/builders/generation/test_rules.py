@@ -160,3 +160,8 @@ def test_harmless_words_do_not_cover_others() -> None:
 def test_a_value_may_not_be_sexual_in_any_grammar() -> None:
     assert find_in_value("a thong") is not None
     assert find_in_value("a thatched roof") is None
+
+
+def test_a_young_performer_is_young_though_those_who_entertain_children_are_not() -> None:
+    assert find_in_prompt("a child entertainer in a gown and lipstick")
+    assert find_in_prompt("a children's entertainer, 40, in a gown and lipstick") == []

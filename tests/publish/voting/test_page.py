@@ -401,14 +401,15 @@ def test_a_pair_that_cannot_be_shown_does_not_stop_anybody(
 def test_images_that_a_connection_loses_are_waited_for(campaign: Path, server: Server, visit: Visit) -> None:
     page = visit("about:blank")
     page.clock.install()
-    lost = ["abort"] * 8 + [503] * 3
+    # Of a proxy: it has too much to do, forbids it, or has a page of its own in the place of everything.
+    lost: list[int | None] = [None] * 8 + [503, 403, 404, 200] * 4
 
     def lose(route: Route) -> None:
-        fault = lost.pop() if lost else None
-        if fault == "abort":
+        fault = lost.pop() if lost else 0
+        if fault is None:
             route.abort("connectionreset")
-        elif fault is not None:
-            route.fulfill(status=503, body="busy")
+        elif fault:
+            route.fulfill(status=fault, body="<p>a proxy's page</p>", content_type="text/html")
         else:
             route.continue_()
 

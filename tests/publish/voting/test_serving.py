@@ -619,7 +619,7 @@ def test_links_go_to_a_file_with_the_address_of_a_proxy(tmp_path: Path) -> None:
     try:
         assert process.stderr is not None
         while "Ctrl-C" not in (line := process.stderr.readline()):
-            pass
+            assert line, "the server has ended"
         port = line.split("http://127.0.0.1:")[1].partition(";")[0]
         tokens = [line.removeprefix("https://example.org/faces/v/") for line in links.read_text().split()]
         assert len({*tokens}) == 3

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from builders.generation.campaign.annotator_record import APART
 from builders.images.files import ImageFile, ImageRefusedError, read_image
 from schemas.campaign import IMAGES_FOLDER, CampaignPair, CampaignSettings, Side
 from schemas.preferences import VoteKind
@@ -14,9 +15,6 @@ from schemas.settings import BuildSettings
 
 # Extension → media type, such as "image/jpeg": formats have the names that media types use.
 _MEDIA_TYPES = {extension: f"image/{name.lower()}" for name, extension in IMAGE_FORMATS.items()}
-
-
-_APART = 5  # a pair is not shown again within so many others
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,13 +71,13 @@ class CampaignExport:
             ("mirror", settings.mirror_share),
         )
         for kind, share in shares:
-            fitting = [place for place in places if place + _APART < len(pairs)]
+            fitting = [place for place in places if place + APART < len(pairs)]
             for place in fitting[: round(share * len(pairs))]:
                 places.remove(place)
                 pair = pairs[place]
                 turned: Side = "image_2" if pair.first_left == "image_1" else "image_1"
                 task = ExportTask(pair, kind, pair.first_left if kind == "repeat" else turned)
-                again.setdefault(chance.randrange(place + _APART, len(pairs)), []).append(task)
+                again.setdefault(chance.randrange(place + APART, len(pairs)), []).append(task)
         tasks = list[ExportTask]()
         for place, pair in enumerate(pairs):
             tasks += [ExportTask(pair, "first", pair.first_left), *again.get(place, [])]
