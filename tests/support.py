@@ -22,6 +22,7 @@ from PIL import Image
 from builders.catalog import Catalog
 from builders.catalog.reader import SourceReader
 from builders.images.checked import CheckedImages
+from builders.images.known_files import KNOWN_FILES_NAME
 from builders.sources.exclusions import Exclusions
 from builders.sources.images.sfhq import COLUMNS, TABLE_NAME, open_sfhq_folder
 from builders.sources.intake import Source
@@ -259,11 +260,14 @@ def lock(path: Path) -> Iterator[None]:
 
 
 def tree_digest(folder: Path) -> dict[str, str]:
-    """Return the digest of every file below a folder, by its relative path."""
+    """Return the digest of every file below a folder, by its relative path.
+
+    The list of known images is left out: by the clock, a later run may add what was too new for the first.
+    """
     return {
         path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sorted(folder.rglob("*"))
-        if path.is_file()
+        if path.is_file() and path.name != KNOWN_FILES_NAME
     }
 
 

@@ -114,11 +114,16 @@ def test_the_same_content_again_is_a_no_op_that_says_so(
 ) -> None:
     folder = good_folder(tmp_path / "good").write()
     assert released(folder, tmp_path / "dist") == 0
-    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "dist").rglob("*")}
+    before, times = tree_digest(tmp_path / "dist"), times_of(tmp_path / "dist" / "1.0")
     capsys.readouterr()
     assert released(folder, tmp_path / "dist") == 0
     assert "Nothing to do, this version is there already with the same content" in capsys.readouterr().out
-    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "dist").rglob("*")} == before
+    assert tree_digest(tmp_path / "dist") == before
+    assert times_of(tmp_path / "dist" / "1.0") == times
+
+
+def times_of(folder: Path) -> dict[Path, int]:
+    return {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
 
 
 @pytest.mark.slow
