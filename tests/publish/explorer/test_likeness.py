@@ -143,7 +143,7 @@ def test_more_like_this_is_in_the_order_of_numpy(
 SCRIPT = """
 import { Table } from './tables.js'
 import { readVectors } from './vectors.js'
-const [base, files, plainOnly] = process.argv.slice(2)
+const [base, files, plainOnly] = process.argv.slice(1)
 const table = new Table(base, JSON.parse(files))
 if (plainOnly === 'true') table.readGroup = () => { throw new Error('read as any Parquet') }
 const { halves, dim } = await readVectors(table, table.numRows, () => {})
@@ -153,8 +153,6 @@ console.log(JSON.stringify({ halves: [...halves], dim }))
 
 def read_in_node(app: Path, folder: Path, *, plain_only: bool) -> tuple[npt.NDArray[np.float16], int]:
     """Read the vectors of the files in a folder as the page does."""
-    script = app / "read.mjs"
-    script.write_text(SCRIPT)
     files = [
         {"path": each.name, "num_bytes": each.stat().st_size, "num_rows": pq.read_metadata(each).num_rows}
         for each in sorted(folder.iterdir())
@@ -162,12 +160,14 @@ def read_in_node(app: Path, folder: Path, *, plain_only: bool) -> tuple[npt.NDAr
     with serve(lambda _: Starlette(routes=[Mount("/", StaticFiles(directory=folder))])) as port:
         command = [
             "node",
-            str(script),
+            "--input-type=module",
+            "--eval",
+            SCRIPT,
             f"http://127.0.0.1:{port}/",
             json.dumps(files),
             json.dumps(plain_only),
         ]
-        told = subprocess.run(command, capture_output=True, text=True, check=False)
+        told = subprocess.run(command, capture_output=True, text=True, check=False, cwd=app)
     assert told.returncode == 0, told.stderr
     found = json.loads(told.stdout)
     return np.array(found["halves"], np.uint16).view(np.float16), found["dim"]
