@@ -60,10 +60,16 @@ class Page:
         message = {"id": self._number, "method": method, "params": parameters}
         if self._session:
             message["sessionId"] = self._session
-        os.write(self._questions, json.dumps(message).encode() + b"\0")
+        try:
+            os.write(self._questions, json.dumps(message).encode() + b"\0")
+        except BrokenPipeError:
+            raise SystemExit(f"Chromium has ended before {method}") from None
         while True:
             while b"\0" not in self._read:
-                self._read += os.read(self._answers, 65_536)
+                data = os.read(self._answers, 65_536)
+                if not data:
+                    raise SystemExit(f"Chromium has ended, and did not answer {method}")
+                self._read += data
             text, _, self._read = self._read.partition(b"\0")
             answer: dict[str, Any] = json.loads(text)
             if answer.get("id") == self._number:
@@ -96,10 +102,12 @@ def open_chromium(width: int, height: int) -> Iterator[Page]:
         process = subprocess.Popen(
             ["bash", "-c", command, path, *flags], pass_fds=inherited, stderr=subprocess.DEVNULL
         )
+        for descriptor in (to_browser[0], to_us[1], *inherited):  # so that the pipes end with the browser
+            os.close(descriptor)
         try:
             yield Page(to_browser[1], to_us[0])
         finally:
             process.terminate()
             process.wait()
-            for descriptor in (*to_browser, *to_us, *inherited):
+            for descriptor in (to_browser[1], to_us[0]):
                 os.close(descriptor)

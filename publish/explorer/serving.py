@@ -14,7 +14,7 @@ from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, R
 from starlette.routing import Route
 
 from publish.explorer import PAGE_FILES, SETTINGS_NAME, STATIC
-from publish.explorer.caption_checks import MAX_ATTRIBUTES, MAX_CHARS, CaptionCheck, Said
+from publish.explorer.caption_checks import AttributeValue, CaptionCheck, can_check
 from schemas.problems import KitError
 
 _MAX_QUESTION_BYTES = 16_384
@@ -85,7 +85,7 @@ class Shown:
     thumbnails: Folder | None = None
     rejected: Folder | None = None
     search: Callable[[str], Ranking] | None = None
-    check: Callable[[str, Sequence[Said]], CaptionCheck] | None = None
+    check: Callable[[str, Sequence[AttributeValue]], CaptionCheck] | None = None
 
     @property
     def folders(self) -> Mapping[str, Folder]:
@@ -155,7 +155,7 @@ def _questions(shown: Shown) -> Iterator[Route]:
     async def check(request: Request) -> Response:
         question = await _read_question(request, _MAX_CAPTION_BYTES)
         text, attributes = _text_of(question.get("text")), _attributes_of(question.get("attributes"))
-        if shown.check is None or attributes is None or text is None or len(text) > MAX_CHARS:
+        if shown.check is None or attributes is None or text is None or not can_check(text, attributes):
             return JSONResponse({"problem": "give a caption and its attributes"}, 400)
         return JSONResponse(asdict(await run_in_threadpool(shown.check, text, attributes)))
 
@@ -199,8 +199,8 @@ def _text_of(value: object) -> str | None:
     return value if value.strip() else None
 
 
-def _attributes_of(value: object) -> list[Said] | None:
-    if not isinstance(value, list) or len(value) > MAX_ATTRIBUTES:
+def _attributes_of(value: object) -> list[AttributeValue] | None:
+    if not isinstance(value, list):
         return None
     found = []
     for each in value:
@@ -208,5 +208,5 @@ def _attributes_of(value: object) -> list[Said] | None:
         attribute, own = _text_of(cells.get("attribute")), _text_of(cells.get("value"))
         if attribute is None or own is None:
             return None
-        found.append(Said(attribute, own))
+        found.append(AttributeValue(attribute, own))
     return found

@@ -1,20 +1,28 @@
 // What the kit's own checker says of a caption: `sfhq explore` has it, and a page without the command does not.
 
-const MAX_CHARS = 2000 // longer ones take the checker too long, and are not drawn in one piece
+// caption_checks.py has the same. Longer texts take the checker too long, and are not drawn in one piece.
+const MAX_CHARS = 2000
 const MAX_ATTRIBUTES = 200
+const MAX_NAME_CHARS = 100
+const MAX_VALUE_CHARS = 1000
+const MAX_ATTRIBUTE_CHARS = 20000
+
+// More than spaces, of which Python knows some that JavaScript does not.
+const hasWords = (text) => /[^\s\x1c-\x1f\x85]/.test(text ?? '')
+const fits = ({ attribute, value }) => hasWords(attribute) && hasWords(value) && attribute.length <= MAX_NAME_CHARS && value.length <= MAX_VALUE_CHARS
 
 /**
  * Ask whether a caption says what the attributes beside it say, and nothing else of the person.
  * @param {object} caption a row of the config `captions`
- * @param {boolean} canAsk whether there is the command
  * @returns {Promise<{missing: {attribute: string, value: string}[], added: {start: number, end: number, what: string}[]} | null>}
  *   null where nothing is checked: the checker reads English, of usual length
  */
-export async function checkCaption({ caption, language, attributes }, canAsk) {
+export async function checkCaption({ caption, language, attributes }) {
   const isEnglish = !language || /^en(-|$)/i.test(language)
-  if (!canAsk || !caption || !attributes?.length || !isEnglish) return null
-  if (caption.length > MAX_CHARS || attributes.length > MAX_ATTRIBUTES) return null
-  const facts = attributes.map(({ attribute, value }) => ({ attribute, value }))
+  const facts = (attributes ?? []).filter(fits).map(({ attribute, value }) => ({ attribute, value }))
+  if (!hasWords(caption) || !facts.length || !isEnglish) return null
+  const numChars = facts.reduce((total, { attribute, value }) => total + attribute.length + value.length, 0)
+  if (caption.length > MAX_CHARS || facts.length > MAX_ATTRIBUTES || numChars > MAX_ATTRIBUTE_CHARS) return null
   const response = await fetch('api/check', {
     method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify({ text: caption, attributes: facts }),
   })

@@ -1,5 +1,6 @@
 // "More like this": embeddings of the release, compared in the browser.
 
+import { once } from './ranges.js'
 import { readVectors } from './vectors.js'
 
 const HALVES = new Float32Array(65536)
@@ -16,11 +17,7 @@ export class Embeddings {
   constructor(table, numRows) { Object.assign(this, { table, numRows }) }
 
   /** Read all vectors once: two bytes for each number. */
-  load(tell) {
-    this.loading ??= this.#load(tell)
-    this.loading.catch(() => { this.loading = undefined })
-    return this.loading
-  }
+  load(tell) { return once(this, 'loading', () => this.#load(tell)) }
 
   async #load(tell) {
     Object.assign(this, await readVectors(this.table, this.numRows, tell))

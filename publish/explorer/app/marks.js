@@ -26,8 +26,6 @@ export class Marks extends EventTarget {
 
   has(id) { return this.reasons.has(id) }
 
-  reason(id) { return this.reasons.get(id) ?? '' }
-
   toggle(id) { this.set(id, this.has(id) ? null : 'marked in the explorer') }
 
   /** Mark a picture with a reason, or take its mark away if that is null. */

@@ -2,7 +2,7 @@
 
 import { count, h, readable, size, words } from './dom.js'
 import { go, linkTo } from './address.js'
-import { cutAdded } from './checks.js'
+import { checkCaption, cutAdded } from './checks.js'
 import { dropPicture, dropPictures, setPicture } from './worker_link.js'
 
 const LONG = 2000 // texts longer than this get a box of their own that scrolls
@@ -75,7 +75,20 @@ export class PictureView {
     this.facts.querySelector('[role=status]')?.remove()
     this.facts.append(...drawAbout(picture, about))
     this.#showSmall(rowsOf)
-    this.facts.dataset.whole = id
+    if (about.canCheck) await this.#check(id, about.captions)
+    if (this.id === id) this.facts.dataset.whole = id
+  }
+
+  /** Compare captions with the attributes, one after the other: that may take seconds, and the rest is shown already. */
+  async #check(id, captions) {
+    const articles = this.facts.querySelectorAll('article.caption')
+    const problems = new Set()
+    for (const [at, caption] of captions.filter(isWritten).entries()) {
+      const check = await checkCaption(caption).catch((error) => { problems.add(error.message) })
+      if (this.id !== id) return
+      if (check) articles[at].replaceWith(drawCaption(caption, check))
+    }
+    this.facts.querySelector('article.caption')?.parentElement.before(...[...problems].map((problem) => h('p.problem', { role: 'alert' }, problem)))
   }
 
   hide() {
@@ -222,11 +235,11 @@ function drawAbout(picture, { captions, request, pairs, duplicates, adherence, p
   const asked = new Map((picture.prompt_attributes ?? []).map(({ attribute, value }) => [attribute, value]))
   const seen = captions.flatMap((caption) => caption.attributes ?? [])
   const names = [...new Set([...asked.keys(), ...seen.map((each) => each.attribute)])]
-  const written = captions.filter((caption) => caption.caption !== null)
+  const written = captions.filter(isWritten)
   return [
     ...problems.map((problem) => h('p.problem', { role: 'alert' }, problem)),
     adherence === null ? null : section('Adherence', h('p', {}, `${adherence.toFixed(3)} cosine similarity of picture and prompt`)),
-    written.length ? section('Captions', written.map(drawCaption),
+    written.length ? section('Captions', written.map((caption) => drawCaption(caption)),
       !canCheck && written.some((caption) => caption.attributes?.length) ? h('p.dim', {}, 'Captions are not compared with the attributes here: `sfhq explore` does that.') : null) : null,
     names.length ? section('Attributes', h('table', {},
       h('thead', {}, h('tr', {}, ['', 'asked', 'seen'].map((head) => h('th', { scope: 'col' }, head)))),
@@ -242,8 +255,10 @@ export function plain(value) {
   return typeof value === 'object' ? JSON.stringify(value, (_, each) => (typeof each === 'bigint' ? String(each) : each)) : String(value)
 }
 
-function drawCaption(caption) {
-  const { check, bag_of_words: bag } = caption
+const isWritten = ({ caption }) => caption !== null
+
+function drawCaption(caption, check = null) {
+  const bag = caption.bag_of_words
   // Texts that are checked are no longer than those that are drawn in one piece.
   const text = check?.added.length
     ? h('p.text', { dir: 'auto' }, cutAdded(caption.caption, check.added).map((part) => (part.what

@@ -132,7 +132,6 @@ export class Pictures {
       similarities: order.similarities ? Float32Array.from(chosen, (row) => order.similarities[row]) : null,
       facets,
       adherence: this.adherence ? this.#histogram(failures, failed, own.adherence ?? -1) : null,
-      hasScores: Boolean(this.adherence),
     }
   }
 
@@ -225,7 +224,7 @@ export class Pictures {
     return { edges, most, counts }
   }
 
-  /** Return what a tile says of some rows: id, generator, and the beginning of the prompt if it is read. */
+  /** Return what a tile says of some rows: id, and the beginning of the prompt if it is read. */
   tiles(rows) {
     return rows.map((row) => ({ row, id: this.ids[row], prompt: this.prompts[row]?.slice(0, 300) ?? null }))
   }

@@ -3,6 +3,7 @@
 const CACHE_BYTES = 24e6 // small parts that are asked for again, such as indexes of pages
 const CACHED_PART_BYTES = 1e6
 const WHOLE_BYTES = 64e6 // a server without ranges sends whole files: up to this size they are used
+const RETRY_MS = [250, 1000]
 
 /** What was read, for the page's foot, and whether the server knows ranges. */
 export const traffic = { numBytes: 0, numRequests: 0, hasRanges: true }
@@ -10,6 +11,28 @@ export const traffic = { numBytes: 0, numRequests: 0, hasRanges: true }
 const parts = new Map() // url and range → promise of bytes, the least recently used first
 let cachedBytes = 0
 const wholes = new Map()
+
+/** Keep what is read as a property of an object for the next time, unless it fails: then it is read again. */
+export function once(owner, name, read) {
+  if (!owner[name]) {
+    owner[name] = read()
+    owner[name].catch(() => { owner[name] = undefined })
+  }
+  return owner[name]
+}
+
+/** Read again after an error that may pass, such as a lost connection, for which `fetch` has a TypeError. */
+async function retry(read) {
+  for (const wait of RETRY_MS) {
+    try {
+      return await read()
+    } catch (error) {
+      if (!(error instanceof TypeError || error.mayPass)) throw error
+      await new Promise((resolve) => setTimeout(resolve, wait))
+    }
+  }
+  return read()
+}
 
 /**
  * Return bytes `start` to `end` (not included) of a file.
@@ -27,7 +50,7 @@ export async function readRange(url, start, end) {
     parts.set(key, known)
     return known
   }
-  const reading = fetchRange(url, start, end)
+  const reading = retry(() => fetchRange(url, start, end))
   if (end - start <= CACHED_PART_BYTES) {
     parts.set(key, reading)
     cachedBytes += end - start
@@ -47,9 +70,21 @@ function forget(key, numBytes) {
 
 /**
  * Read bytes `start` to `end` (not included) of a file into a buffer, at an offset. They are not kept for others.
+ * Before the offset, the buffer has what comes before them in the file.
  * @returns {Promise<ArrayBuffer>} the buffer with them, to use in place of the one that was given
  */
-export async function readInto(url, start, end, buffer, offset) {
+export function readInto(url, start, end, buffer, offset) {
+  const size = buffer.byteLength
+  let own = buffer
+  return retry(async () => {
+    const isLost = own.byteLength < size // with the stream that was to fill it: read what it had, too
+    if (isLost) own = new ArrayBuffer(size)
+    own = await fetchInto(url, start - (isLost ? offset : 0), end, own, isLost ? 0 : offset)
+    return own
+  })
+}
+
+async function fetchInto(url, start, end, buffer, offset) {
   let own = buffer
   const data = await fetchRange(url, start, end, async (response) => {
     let stream
@@ -80,11 +115,13 @@ async function fetchRange(url, start, end, take = (response) => response.arrayBu
     const data = await take(response)
     traffic.numBytes += data.byteLength
     if (data.byteLength !== end - start) {
-      throw new Error(`${nameOf(url)} is not the file of the manifest: a part has ${data.byteLength} bytes, not ${end - start}`)
+      // Or the browser had a part of it, and the server failed with the rest: Chromium then answers with less.
+      const message = `${nameOf(url)} is not the file of the manifest: a part has ${data.byteLength} bytes, not ${end - start}`
+      throw Object.assign(new Error(message), { mayPass: true })
     }
     return data
   }
-  if (!response.ok) throw new Error(`${nameOf(url)} cannot be read (HTTP ${response.status})`)
+  if (!response.ok) throw unreadable(url, response)
   traffic.hasRanges = false
   const size = Number(response.headers.get('Content-Length'))
   if (size > WHOLE_BYTES || (wholes.size > 0 && !wholes.has(url) && totalOf(wholes) + size > 4 * WHOLE_BYTES)) {
@@ -107,12 +144,16 @@ function nameOf(url) {
   return decodeURIComponent(new URL(url).pathname.split('/').slice(-2).join('/'))
 }
 
+const unreadable = (url, { status }) => Object.assign(new Error(`${nameOf(url)} cannot be read (HTTP ${status})`), { mayPass: status >= 500 })
+
 /** Return a small file's text, or null where there is none. */
-export async function readText(url) {
+export const readText = (url) => retry(() => fetchText(url))
+
+async function fetchText(url) {
   traffic.numRequests += 1
   const response = await fetch(url)
   if (response.status === 404) return null
-  if (!response.ok) throw new Error(`${nameOf(url)} cannot be read (HTTP ${response.status})`)
+  if (!response.ok) throw unreadable(url, response)
   const text = await response.text()
   traffic.numBytes += text.length
   return text

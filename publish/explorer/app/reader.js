@@ -24,7 +24,7 @@ const answers = {
     const { inputs, counts, changes } = manifest
     return {
       title: inputs.dataset.title, name: inputs.dataset.name, version: inputs.version, counts, changes,
-      numRows: pictures.numRows, features: pictures.features, hasPacks: thumbnails.packs.length > 0,
+      numRows: pictures.numRows, features: pictures.features,
       hasPairs: Boolean(tables.preferences), hasChanges: Boolean(changes),
       hasGroups: manifest.files.some((file) => file.path === 'near_duplicates.parquet'),
     }

@@ -1,8 +1,7 @@
 // What a release says beside its pictures: pairs, near-duplicates, changes and rejected rows.
 
 import { Table } from './tables.js'
-import { readText } from './ranges.js'
-import { checkCaption } from './checks.js'
+import { once, readText } from './ranges.js'
 
 const PAIR_COLUMNS = [
   'id', 'source', 'prompt', 'image_1_id', 'image_2_id', 'model_1', 'model_2', 'category', 'decision', 'num_responses',
@@ -40,10 +39,7 @@ export class Relations {
   }
 
   /** Return all pairs, those on which people disagree most first; pairs without two votes come last. */
-  pairs() {
-    this.readPairs ??= this.#readPairs()
-    return this.readPairs
-  }
+  pairs() { return once(this, 'readPairs', () => this.#readPairs()) }
 
   async #readPairs() {
     if (!this.tables.preferences) return []
@@ -57,10 +53,7 @@ export class Relations {
   pair(number) { return this.tables.preferences.row(number) }
 
   /** Return the groups of near-duplicates, the largest first. */
-  groups() {
-    this.readGroups ??= this.#readGroups()
-    return this.readGroups
-  }
+  groups() { return once(this, 'readGroups', () => this.#readGroups()) }
 
   async #readGroups() {
     const table = this.#file('near_duplicates.parquet')
@@ -74,10 +67,7 @@ export class Relations {
   }
 
   /** Return the rows that differ from the previous release, without those of configs that repeat others. */
-  changes() {
-    this.readChanges ??= this.#readChanges()
-    return this.readChanges
-  }
+  changes() { return once(this, 'readChanges', () => this.#readChanges()) }
 
   async #readChanges() {
     const table = this.#file('changes.parquet')
@@ -102,8 +92,7 @@ export class Relations {
 
   async #previousTables() {
     if (!this.places.previous) return {}
-    this.previous ??= readText(`${this.places.previous}manifest.json`).then((text) => openTables(JSON.parse(text), this.places.previous))
-    return this.previous
+    return once(this, 'previous', async () => openTables(JSON.parse(await readText(`${this.places.previous}manifest.json`)), this.places.previous))
   }
 
   /** Return the bytes of an image of the previous release. */
@@ -121,8 +110,8 @@ export class Relations {
   }
 
   async #numberOf(table, config, id) {
-    table.numbers ??= this.#numbers(table, config)
-    return (await table.numbers).get(id)
+    const numbers = await once(table, 'numbers', () => this.#numbers(table, config))
+    return numbers.get(id)
   }
 
   async #numbers(table, config) {
@@ -146,7 +135,7 @@ export class Relations {
     const problems = []
     const read = (reading, otherwise) => reading.catch((error) => { problems.push(error.message); return otherwise })
     const [captions, pairs, groups, request] = await Promise.all([
-      read(this.#captions(pictures, row), []), read(this.pairs(), []), read(this.groups(), null), read(this.#request(id), null),
+      read(this.#captions(pictures, row, read), []), read(this.pairs(), []), read(this.groups(), null), read(this.#request(id), null),
     ])
     return {
       captions,
@@ -159,7 +148,7 @@ export class Relations {
     }
   }
 
-  async #captions(pictures, row) {
+  async #captions(pictures, row, read) {
     await pictures.seen
     const numbers = pictures.captionRows.get(row) ?? []
     const scores = this.tables[`${pictures.features}_captions`]
@@ -167,8 +156,7 @@ export class Relations {
       const caption = await this.tables.captions.row(number)
       return {
         ...caption,
-        similarity: scores ? await scores.cell('similarity', number) : null,
-        check: await checkCaption(caption, this.places.checks),
+        similarity: scores ? await read(scores.cell('similarity', number), null) : null,
       }
     }))
   }
@@ -176,8 +164,8 @@ export class Relations {
   async #request(id) {
     const table = this.tables.generation
     if (!table) return null
-    this.requests ??= readAll(table, ['image_id']).then((rows) => new Map(rows.map((row) => [row.image_id, row.number])))
-    const number = (await this.requests).get(id)
+    const numbers = await once(this, 'requests', async () => new Map((await readAll(table, ['image_id'])).map((row) => [row.image_id, row.number])))
+    const number = numbers.get(id)
     return number === undefined ? null : table.row(number)
   }
 }

@@ -2,7 +2,7 @@
 
 import { parquetMetadataAsync, parquetRead, parquetScan } from 'hyparquet'
 import { decompress } from 'fzstd'
-import { readRange } from './ranges.js'
+import { once, readRange } from './ranges.js'
 
 const compressors = { ZSTD: (data) => decompress(data) }
 const FOOTER_BYTES = 1 << 16
@@ -13,11 +13,7 @@ class TableFile {
     this.file = { byteLength, slice: (from, to = byteLength) => readRange(url, from, to) }
   }
 
-  metadata() {
-    this.footer ??= this.naming(parquetMetadataAsync(this.file, { initialFetchSize: FOOTER_BYTES }))
-    this.footer.catch(() => { this.footer = undefined })
-    return this.footer
-  }
+  metadata() { return once(this, 'footer', () => this.naming(parquetMetadataAsync(this.file, { initialFetchSize: FOOTER_BYTES }))) }
 
   /** Wait for what is read of the file; an error then names the file. */
   async naming(reading) {

@@ -1,6 +1,6 @@
 // Small pictures of rows: from the packs that `sfhq explore` makes, else from the release's own images.
 
-import { readRange, readText } from './ranges.js'
+import { once, readRange, readText } from './ranges.js'
 
 const MOST_KEPT = 3000 // of at most 3 kB each
 const MOST_KEPT_BYTES = 48e6 // whole images, where there are no packs
@@ -71,9 +71,7 @@ export class Thumbnails {
     }
     const url = this.base + pack.file
     const size = 4 * (pack.num_rows + 1)
-    pack.offsets ??= readRange(url, 0, size).then((data) => new Uint32Array(data))
-    pack.offsets.catch(() => { pack.offsets = undefined })
-    const offsets = await pack.offsets
+    const offsets = await once(pack, 'offsets', async () => new Uint32Array(await readRange(url, 0, size)))
     const first = rows[0] - pack.start
     const last = rows.at(-1) - pack.start
     const from = offsets[first]

@@ -123,7 +123,7 @@ class Group {
     let at = this.start * this.dim
     const end = this.end * this.dim
     for await (const { header, data } of this.#pages()) {
-      const page = plainValues(header, data, this.chunk.codec, width)
+      const page = plainValues(header, data, this.chunk.codec, { width, dim: this.dim, first: at - this.start * this.dim })
       if (page === null || at + page.byteLength / width > end) return false
       if (width === 2) for (let place = 0; place < page.byteLength; place += 2) halves[at++] = page.getUint16(place, true)
       else for (let place = 0; place < page.byteLength; place += 4) halves[at++] = toHalf(page.getUint32(place, true))
@@ -184,16 +184,53 @@ const compressors = {
   },
 }
 
-/** Return a page's values; null unless they are plain and none is null. */
-function plainValues(header, data, codec, width) {
+/**
+ * Return whether repetition levels begin a row every `dim` values: rows of other lengths can have as many values in all.
+ * @param {Uint8Array} levels runs of 0, which begins a row, and of 1, as Parquet's RLE has them
+ * @param {number} numValues of the page
+ * @param {number} dim
+ * @param {number} first how many values of the group come before them
+ */
+function beginRowsEvery(levels, numValues, dim, first) {
+  let at = 0
+  let column = first % dim
+  const take = (level) => {
+    if ((level === 0) !== (column === 0)) return false
+    column = column + 1 === dim ? 0 : column + 1
+    return true
+  }
+  for (let left = numValues; left > 0;) {
+    let header = 0
+    for (let shift = 0; ; shift += 7) {
+      if (at >= levels.length || shift > 28) return false
+      header += (levels[at] & 127) * 2 ** shift
+      if (levels[at++] < 128) break
+    }
+    const isPacked = header % 2 === 1
+    const size = Math.floor(header / 2) // bytes of eight levels each, or how often the next one is repeated
+    if (size === 0 || at + (isPacked ? size : 1) > levels.length) return false
+    const run = Math.min(left, isPacked ? 8 * size : size)
+    for (let place = 0; place < run; place++) {
+      if (!take(isPacked ? (levels[at + (place >> 3)] >> (place & 7)) & 1 : levels[at])) return false
+    }
+    at += isPacked ? size : 1
+    left -= run
+  }
+  return true
+}
+
+/** Return a page's values; null unless they are plain, none is null, and a row begins every `dim` values. */
+function plainValues(header, data, codec, { width, dim, first }) {
   const size = header.uncompressed_page_size
   const v2 = header.type === 'DATA_PAGE_V2' ? header.data_page_header_v2 : null
   const own = header.type === 'DATA_PAGE' ? header.data_page_header : v2
   if (!own || own.encoding !== 'PLAIN' || size > MOST_PAGE_BYTES) return null
   let values
+  let repetition
   let start = 0
   if (v2) { // levels come first, and are not compressed
     const levels = v2.repetition_levels_byte_length + v2.definition_levels_byte_length
+    repetition = data.subarray(0, v2.repetition_levels_byte_length)
     values = data.subarray(levels)
     if (v2.is_compressed && size > levels) values = decompressPage(values, size - levels, codec, compressors)
   } else {
@@ -201,10 +238,12 @@ function plainValues(header, data, codec, width) {
     values = decompressPage(data, size, codec, compressors)
     for (let block = 0; block < 2; block++) { // of repetition and of definition levels
       if (start + 4 > values.length) return null
-      start += 4 + new DataView(values.buffer, values.byteOffset + start, 4).getUint32(0, true)
+      const end = start + 4 + new DataView(values.buffer, values.byteOffset + start, 4).getUint32(0, true)
+      repetition ??= values.subarray(start + 4, end)
+      start = end
     }
   }
   // A null has levels, and no value.
-  if (values.length - start !== own.num_values * width) return null
+  if (values.length - start !== own.num_values * width || !beginRowsEvery(repetition, own.num_values, dim, first)) return null
   return new DataView(values.buffer, values.byteOffset + start, values.length - start)
 }

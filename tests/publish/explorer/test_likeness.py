@@ -2,7 +2,7 @@
 
 import json
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -143,7 +143,7 @@ def test_more_like_this_is_in_the_order_of_numpy(
 SCRIPT = """
 import { Table } from './tables.js'
 import { readVectors } from './vectors.js'
-const [base, files, plainOnly] = process.argv.slice(2)
+const [base, files, plainOnly] = process.argv.slice(1)
 const table = new Table(base, JSON.parse(files))
 if (plainOnly === 'true') table.readGroup = () => { throw new Error('read as any Parquet') }
 const { halves, dim } = await readVectors(table, table.numRows, () => {})
@@ -151,23 +151,25 @@ console.log(JSON.stringify({ halves: [...halves], dim }))
 """
 
 
-def read_in_node(app: Path, folder: Path, *, plain_only: bool) -> tuple[npt.NDArray[np.float16], int]:
-    """Read the vectors of the files in a folder as the page does."""
-    script = app / "read.mjs"
-    script.write_text(SCRIPT)
+def read_in_node(
+    app: Path, folder: Path, *, plain_only: bool, wrap: Callable[[Any], Any] = lambda files: files
+) -> tuple[npt.NDArray[np.float16], int]:
+    """Read the vectors of the files in a folder as the page does, from a server that `wrap` may change."""
     files = [
         {"path": each.name, "num_bytes": each.stat().st_size, "num_rows": pq.read_metadata(each).num_rows}
         for each in sorted(folder.iterdir())
     ]
-    with serve(lambda _: Starlette(routes=[Mount("/", StaticFiles(directory=folder))])) as port:
+    with serve(lambda _: wrap(StaticFiles(directory=folder))) as port:
         command = [
             "node",
-            str(script),
+            "--input-type=module",
+            "--eval",
+            SCRIPT,
             f"http://127.0.0.1:{port}/",
             json.dumps(files),
             json.dumps(plain_only),
         ]
-        told = subprocess.run(command, capture_output=True, text=True, check=False)
+        told = subprocess.run(command, capture_output=True, text=True, check=False, cwd=app)
     assert told.returncode == 0, told.stderr
     found = json.loads(told.stdout)
     return np.array(found["halves"], np.uint16).view(np.float16), found["dim"]
@@ -198,6 +200,21 @@ def test_a_page_larger_than_a_part_is_read_whole(app: Path, tmp_path: Path) -> N
     found, dim = read_in_node(app, tmp_path, plain_only=True)
     assert dim == 1024
     np.testing.assert_array_equal(found, vectors.astype(np.float16).ravel())
+
+
+@pytest.mark.parametrize("version", ["1.0", "2.0"])
+@pytest.mark.parametrize("lengths", [(3, 5), (5, 3), (4, 4, 1, 7)])
+def test_vectors_of_other_lengths_are_not_shifted(
+    lengths: tuple[int, ...], version: str, app: Path, tmp_path: Path
+) -> None:
+    """All of them together are as long as vectors of 4 numbers."""
+    vectors = [[1.0] * length for length in lengths * 4]
+    table = pa.table(
+        {"image_id": ["id"] * len(vectors), "embedding": pa.array(vectors, pa.list_(pa.float32()))}
+    )
+    pq.write_table(table, tmp_path / "0.parquet", **_PLAIN, data_page_version=version)
+    with pytest.raises(AssertionError, match="there are vectors of"):
+        read_in_node(app, tmp_path, plain_only=False)
 
 
 @pytest.mark.parametrize("at", [4, 40, 400, 2000])

@@ -2,7 +2,9 @@
 
 import json
 import os
+import re
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from urllib.parse import quote
 
@@ -11,12 +13,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from builders.generation.captions.checking import check_sentence
-from publish.explorer import PAGE_FILES
+from publish.explorer import PAGE_FILES, caption_checks
 from publish.explorer.caption_checks import check_caption
 from publish.explorer.guard import Guard
 from publish.explorer.serving import Folder, Ranking, Shown, make_app
 from schemas.bags import Bag, Fact
 from schemas.problems import Problem, Reason, SettingsError
+from tests.publish.explorer.conftest import APP
 from tests.publish.explorer.serving import Answer, ask, serve
 
 DATA = bytes(range(256)) * 4
@@ -313,7 +316,7 @@ def test_a_caption_is_checked_as_the_kit_checks_it(served: Served, text: str) ->
         200,
         {
             "missing": [{"attribute": fact.attribute, "value": fact.value} for fact in found.missing],
-            "added": [{"start": each.start, "end": each.end, "what": each.what} for each in found.added],
+            "added": [asdict(each) for each in found.added],
         },
     )
 
@@ -331,11 +334,20 @@ def test_a_caption_is_checked_as_the_kit_checks_it(served: Served, text: str) ->
         {"text": "x", "attributes": [{"attribute": "age", "value": "\ud800"}]},
         {"text": "x" * 2001, "attributes": []},
         {"text": "x", "attributes": [{"attribute": "age", "value": "1"}] * 201},
+        {"text": "x", "attributes": [{"attribute": "x" * 101, "value": "1"}]},
+        {"text": "x", "attributes": [{"attribute": "hat", "value": "x" * 1001}]},
+        {"text": "x", "attributes": [{"attribute": "hat", "value": "red " * 250}] * 20},
         {"text": "x", "attributes": [], "more": "x" * 1_000_000},
     ],
 )
 def test_what_is_no_caption_is_not_checked(served: Served, question: dict[str, object]) -> None:
     assert served.get("/api/check", "POST", json.dumps(question).encode(), **JSON).status == 400
+
+
+def test_the_page_asks_for_no_more_than_is_checked() -> None:
+    limits = re.findall(r"^const (MAX_\w+) = (\d+)$", (APP / "checks.js").read_text(), re.MULTILINE)
+    own = {name: value for name, value in vars(caption_checks).items() if name.startswith("MAX_")}
+    assert {name: int(number) for name, number in limits} == own
 
 
 def test_a_form_of_another_page_is_no_search(served: Served) -> None:
