@@ -219,8 +219,11 @@ def answer_with(
         def _answer(self) -> None:
             length = int(self.headers.get("Content-Length", "0"))
             headers = {name.lower(): value for name, value in self.headers.items()}
-            seen = Seen(self.command, self.path, headers, self.rfile.read(length))
-            send_reply(self, reply(seen), stopped())
+            body = self.rfile.read(length)
+            if len(body) < length:  # of a client that was killed while it sent: that is no request
+                self.close_connection = True
+                return
+            send_reply(self, reply(Seen(self.command, self.path, headers, body)), stopped())
 
         do_GET = do_POST = _answer  # noqa: N815 - the base's names
 
