@@ -17,7 +17,8 @@ setup: $(READY)
 
 # Exact versions with hashes, and the kit itself without building in isolation: nothing else is fetched. uv
 # installs in seconds what takes pip minutes; where it cannot, pip does it. The overrides in pyproject.toml are for
-# `make lock` only, so uv reads no settings. $(1): the lock file, $(2): what to say of it.
+# `make lock` only, so uv reads no settings. The libraries are compiled once, as pip does, in a minute or two; else
+# every process that a command or a test starts may do it again. $(1): the lock file, $(2): what to say of it.
 define INSTALL
 @test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 @echo "Setting up $(VENV): $$(grep -c '^[a-z0-9]' $(1)) packages of $(1)$(2)"

@@ -212,7 +212,7 @@ class Asking:
 
         Args:
             pair_id: The pair.
-            annotator: To whom it cannot be shown; None for nobody at all.
+            annotator: To whom it cannot be shown; None if it cannot be shown to anyone.
 
         Returns:
             Whether it was not hidden before.

@@ -13,7 +13,7 @@ from functools import cache
 from builders.sample.faces import ATTRIBUTES, SEEDS, Face, random_face
 
 _WORN = ("glasses", "hat", "beard")
-_WORDS_BEFORE = 4  # of an anchor, in a part of a text; one more may be of the same word
+_WORDS_BEFORE = 4  # the most that a pattern has before an anchor
 # Drawn only if they are asked for: most prompts leave the hair open, and mean none of these.
 _UNUSUAL = {"hair_style": ("bald", "mohawk"), "hair_color": ("green", "blue", "pink")}
 # Attribute of a prompt → the drawer's.
@@ -240,8 +240,8 @@ def read_text(prompt: str, names: Iterable[str] = tuple(ATTRIBUTES)) -> dict[str
 def find_parts(name: str, text: str) -> Iterator[str]:
     """Yield each part of a text that speaks of an attribute.
 
-    These are the matches of one pattern in the whole text. A pattern that may begin with any words takes
-    long, so it is tried from a few words before each anchor on: 0.1 ms for a prompt in place of 1 ms.
+    These are the matches of one pattern in the whole text. A pattern that may begin with any words is slow,
+    so it is tried from a few words before each anchor on, which takes a quarter of the time.
 
     Args:
         name: An attribute of the drawer.
